@@ -6,6 +6,9 @@
 # Part of every image's digest: raise it when the same files would give another image.
 BUILDER_VERSION=1
 
+# Makes /bin and its like links into /usr before the first package is unpacked.
+MMDEBSTRAP_HOOKS=/usr/share/mmdebstrap/hooks
+
 # The base tree may be this old before it is made anew, so that rebuilds pick up security updates.
 BASE_MAX_AGE_MIN=1440
 
@@ -51,10 +54,21 @@ write_apt_options() {
     } >"$1"
 }
 
+# keep_out_usrmerge TREE: a tree made with merged /usr needs only the empty package usr-is-merged,
+# but apt would take the first alternative, usrmerge, and with it all of perl (48 MB).
+keep_out_usrmerge() {
+    mkdir -p "$1/etc/apt/preferences.d"
+    printf 'Package: usrmerge\nPin: release *\nPin-Priority: -1\n' >"$1/etc/apt/preferences.d/usrmerge"
+}
+
 # debian_install VARIANT TREE WORK PACKAGES: run mmdebstrap on TREE, empty or a copy of the base.
 debian_install() {
-    local variant=$1 tree=$2 work=$3 packages=$4 skip='' path options=() sources=()
-    [[ $variant == custom ]] && skip='--skip=check/empty'
+    local variant=$1 tree=$2 work=$3 packages=$4 path options=() sources=()
+    if [[ $variant == custom ]]; then
+        options=(--skip=check/empty)
+    else
+        options=(--hook-dir="$MMDEBSTRAP_HOOKS/merged-usr")
+    fi
     for path in doc man info locale lintian bug groff; do
         options+=("--dpkgopt=path-exclude=/usr/share/$path/*")
     done
@@ -66,8 +80,9 @@ debian_install() {
     # mmdebstrap makes the device nodes itself and stops where there are some already.
     if [[ -d $tree/dev ]]; then find "$tree/dev" -mindepth 1 -delete; fi
     TMPDIR=$work mmdebstrap --mode=root --format=directory --variant="$variant" \
-        ${skip:+"$skip"} --include="${packages// /,}" --aptopt="$work/apt.conf" \
+        --include="${packages// /,}" --aptopt="$work/apt.conf" \
         --dpkgopt=force-unsafe-io "${options[@]}" --dpkgopt='path-include=/usr/share/locale/locale.alias' \
+        --setup-hook="$(declare -f keep_out_usrmerge); keep_out_usrmerge \"\$1\"" \
         "$(debian_suite)" "$tree" "${sources[@]}"
 }
 
@@ -122,10 +137,10 @@ skeleton() {
 # answers DNS as well; so nothing in here depends on the host.
 skeleton_network() {
     local tree=$1
-    echo holm >"$tree/etc/hostname"
+    rm -f "$tree"/etc/{resolv.conf,hostname,hosts}
     printf '%s\n' '127.0.0.1 localhost' '127.0.1.1 holm' \
         '::1 localhost ip6-localhost ip6-loopback' >"$tree/etc/hosts"
-    rm -f "$tree/etc/resolv.conf"
+    echo holm >"$tree/etc/hostname"
     echo 'nameserver 172.16.0.1' >"$tree/etc/resolv.conf"
 }
 
@@ -135,7 +150,7 @@ debian_settings() {
     local tree=$1 suite
     [[ -d $tree/etc/apt ]] || return 0
     suite=$(debian_suite)
-    rm -f "$tree"/etc/apt/sources.list.d/* "$tree/etc/apt/apt.conf.d/99mmdebstrap" "$tree/etc/apt/auth.conf.d"/*
+    rm -f "$tree"/etc/apt/{sources.list.d,auth.conf.d,preferences.d}/* "$tree/etc/apt/apt.conf.d/99mmdebstrap"
     printf 'deb http://deb.debian.org/debian%s main\n' " $suite" " $suite-updates" "-security $suite-security" \
         >"$tree/etc/apt/sources.list"
     printf 'Acquire::Languages "none";\nAPT::Install-Recommends "false";\n' >"$tree/etc/apt/apt.conf.d/90holm"

@@ -182,7 +182,8 @@ tasks_reap_lost() {
     done
 }
 
-# tasks_run: until nothing is left to run; status 1 when a task failed or was skipped.
+# tasks_run: until nothing is left to run. Must not be called in a condition: bash would ignore
+# `set -e` in there, in the tasks as well, and a failed build would be published.
 tasks_run() {
     local name kind text RUNNING
     tasks_start_ready
@@ -196,6 +197,10 @@ tasks_run() {
         tasks_start_ready
     done
     live_clear
+}
+
+# tasks_all_done: nothing failed and nothing was skipped.
+tasks_all_done() {
     [[ ! "${TASK_STATE[*]}" =~ failed|skipped ]]
 }
 
