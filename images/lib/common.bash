@@ -20,7 +20,7 @@ require_tools() {
     for tool in "$@"; do
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
-    ((${#missing[@]} == 0)) || die "not installed: ${missing[*]} (install it with apt-get, then retry)"
+    ((${#missing[@]} == 0)) || die "not installed: ${missing[*]} (use apt-get install)"
 }
 
 # digest_files FILE...: sha256 over names and contents; a missing file counts as such.
@@ -44,7 +44,7 @@ json_list() {
     printf ']'
 }
 
-# json_value FILE KEY: the string value of KEY in a JSON file that publish_image wrote (one key a line).
+# json_value FILE KEY: the string value of KEY in a file that write_image_json wrote.
 json_value() {
     sed -n "s/^ *\"$2\": \"\\([^\"]*\\)\",\\{0,1\\}\$/\\1/p" "$1" 2>/dev/null || true
 }

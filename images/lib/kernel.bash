@@ -54,7 +54,8 @@ kernel_recipe_digest() {
 # kernel_is_current: was DATA/kernel made by this very file? A newer Debian kernel alone is no
 # reason to rebuild: it would invalidate every snapshot behind the owner's back (use --force).
 kernel_is_current() {
-    [[ -s $DATA/kernel/vmlinuz && "$(cat "$DATA/kernel/recipe_digest" 2>/dev/null)" == "$(kernel_recipe_digest)" ]]
+    [[ -s $DATA/kernel/vmlinuz ]] &&
+        [[ "$(cat "$DATA/kernel/recipe_digest" 2>/dev/null)" == "$(kernel_recipe_digest)" ]]
 }
 
 # build_kernel WORKDIR: make DATA/kernel.
@@ -84,7 +85,10 @@ kernel_collect() {
     cp "$tree/boot/vmlinuz-$version" "$out/vmlinuz"
     cp "$tree/boot/config-$version" "$out/config"
     printf '%s\n' "$version" >"$out/version"
-    grep -q '^CONFIG_EXT4_FS=y' "$out/config" || { echo "kernel $version has no built-in ext4"; return 1; }
+    if ! grep -q '^CONFIG_EXT4_FS=y' "$out/config"; then
+        echo "kernel $version has no built-in ext4"
+        return 1
+    fi
     while IFS= read -r path; do
         cp "$path" "$(printf '%s/modules/%02d-%s' "$out" "$number" "${path##*/}")"
         number=$((number + 1))

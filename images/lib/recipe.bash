@@ -2,11 +2,11 @@
 # Recipes: what an image is made of, as `key=value` lines. The keys are described in README.md.
 # shellcheck shell=bash disable=SC2153  # RECIPES and RECIPE are two things
 
-# Bounds: an image below 8 MiB cannot hold its own file system, one above 64 GiB is a typing error.
-RECIPE_SIZE_MIN_MIB=8
+# Bounds: an image below 16 MiB cannot hold its own file system, one above 64 GiB is a typing error.
+RECIPE_SIZE_MIN_MIB=16
 RECIPE_SIZE_MAX_MIB=65536
 
-# recipe_load FILE: fill the array RECIPE. Any mistake ends the program with FILE:LINE and the reason.
+# recipe_load FILE: fill the array RECIPE. A mistake ends the program with FILE:LINE and the reason.
 recipe_load() {
     local file=$1 line number=0 key value
     [[ -r $file ]] || die "$file: no such recipe"
@@ -40,7 +40,8 @@ recipe_check() {
     size_mib)
         if ! [[ $value =~ ^[1-9][0-9]{0,5}$ ]] ||
             ((value < RECIPE_SIZE_MIN_MIB || value > RECIPE_SIZE_MAX_MIB)); then
-            die "$where: size_mib must be $RECIPE_SIZE_MIN_MIB to $RECIPE_SIZE_MAX_MIB, not '$value'"
+            die "$where: size_mib must be $RECIPE_SIZE_MIN_MIB to $RECIPE_SIZE_MAX_MIB," \
+                "not '$value'"
         fi
         ;;
     *) [[ $value =~ ^[a-z0-9.+\ -]*$ ]] ||

@@ -20,15 +20,14 @@ debian_suite() {
     (. /etc/os-release && printf '%s\n' "${VERSION_CODENAME:?}")
 }
 
-# write_sources DIR: the host's Debian sources as DIR/host.list and DIR/host.sources. Third-party
-# repositories (a newer nodejs, say) must not leak into images, so only this suite's main counts;
+# write_sources DIR [ETC]: the Debian sources of ETC (the host's, /etc/apt) as DIR/host.list and
+# DIR/host.sources. Third-party repositories (a newer nodejs, say) must not leak into images, so only this suite's main counts;
 # where that leaves nothing (sources that say "stable"), everything is taken as it is.
 write_sources() {
-    local dir=$1 suite etc=/etc/apt
+    local dir=$1 etc=${2-/etc/apt} suite file
     suite=$(debian_suite)
     cat "$etc/sources.list" "$etc"/sources.list.d/*.list >"$dir/all.list" 2>/dev/null || true
     # The echo keeps two files' stanzas apart.
-    local file
     for file in "$etc"/sources.list.d/*.sources; do
         [[ -e $file ]] && { cat "$file"; echo; }
     done >"$dir/all.sources"
@@ -58,7 +57,8 @@ write_apt_options() {
 # but apt would take the first alternative, usrmerge, and with it all of perl (48 MB).
 keep_out_usrmerge() {
     mkdir -p "$1/etc/apt/preferences.d"
-    printf 'Package: usrmerge\nPin: release *\nPin-Priority: -1\n' >"$1/etc/apt/preferences.d/usrmerge"
+    printf 'Package: usrmerge\nPin: release *\nPin-Priority: -1\n' \
+        >"$1/etc/apt/preferences.d/usrmerge"
 }
 
 # debian_install VARIANT TREE WORK PACKAGES: run mmdebstrap on TREE, empty or a copy of the base.
@@ -81,7 +81,8 @@ debian_install() {
     if [[ -d $tree/dev ]]; then find "$tree/dev" -mindepth 1 -delete; fi
     TMPDIR=$work mmdebstrap --mode=root --format=directory --variant="$variant" \
         --include="${packages// /,}" --aptopt="$work/apt.conf" \
-        --dpkgopt=force-unsafe-io "${options[@]}" --dpkgopt='path-include=/usr/share/locale/locale.alias' \
+        --dpkgopt=force-unsafe-io "${options[@]}" \
+        --dpkgopt='path-include=/usr/share/locale/locale.alias' \
         --setup-hook="$(declare -f keep_out_usrmerge); keep_out_usrmerge \"\$1\"" \
         "$(debian_suite)" "$tree" "${sources[@]}"
 }
@@ -97,13 +98,14 @@ unpack_only() {
         printf '%s\n' "${deb##*/}" >>"$work/packages"
         rm -f "$deb"
     done
-    rm -rf "$tree/usr/share/doc" "$tree/usr/share/man" "$tree/usr/share/locale" "$tree/usr/share/lintian"
+    rm -rf "$tree"/usr/share/{doc,man,locale,lintian}
 }
 
 # list_packages TREE WORK: write name=version of everything installed to WORK/packages.
 list_packages() {
     [[ -e $1/var/lib/dpkg/status ]] || { touch "$2/packages"; return; }
-    dpkg-query --admindir="$1/var/lib/dpkg" -W -f '${Package}=${Version}\n' | LC_ALL=C sort >"$2/packages"
+    dpkg-query --admindir="$1/var/lib/dpkg" -W -f '${Package}=${Version}\n' |
+        LC_ALL=C sort >"$2/packages"
 }
 
 # add_line FILE LINE: append LINE unless its first field (up to ':') is there already.
@@ -150,10 +152,12 @@ debian_settings() {
     local tree=$1 suite
     [[ -d $tree/etc/apt ]] || return 0
     suite=$(debian_suite)
-    rm -f "$tree"/etc/apt/{sources.list.d,auth.conf.d,preferences.d}/* "$tree/etc/apt/apt.conf.d/99mmdebstrap"
-    printf 'deb http://deb.debian.org/debian%s main\n' " $suite" " $suite-updates" "-security $suite-security" \
-        >"$tree/etc/apt/sources.list"
-    printf 'Acquire::Languages "none";\nAPT::Install-Recommends "false";\n' >"$tree/etc/apt/apt.conf.d/90holm"
+    rm -f "$tree"/etc/apt/{sources.list.d,auth.conf.d,preferences.d}/* \
+        "$tree/etc/apt/apt.conf.d/99mmdebstrap"
+    printf 'deb http://deb.debian.org/debian%s main\n' \
+        " $suite" " $suite-updates" "-security $suite-security" >"$tree/etc/apt/sources.list"
+    printf 'Acquire::Languages "none";\nAPT::Install-Recommends "false";\n' \
+        >"$tree/etc/apt/apt.conf.d/90holm"
     if [[ -e $tree/etc/dpkg/dpkg.cfg.d/99mmdebstrap ]]; then
         mv "$tree/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$tree/etc/dpkg/dpkg.cfg.d/90holm"
     fi
@@ -164,7 +168,8 @@ debian_settings() {
 scrub() {
     local tree=$1
     rm -rf "$tree"/var/lib/apt/lists/* "$tree"/var/cache/apt/* "$tree"/var/cache/debconf/*-old \
-        "$tree"/var/lib/dpkg/*-old "$tree"/var/log/*.log "$tree"/var/log/apt "$tree/var/cache/ldconfig/aux-cache" \
+        "$tree"/var/lib/dpkg/*-old "$tree"/var/log/{*.log,apt} \
+        "$tree/var/cache/ldconfig/aux-cache" \
         "$tree"/etc/{passwd,group,shadow,gshadow,subuid,subgid}- "$tree"/etc/ssh/ssh_host_* \
         "$tree/var/lib/dbus/machine-id" "$tree/.dockerenv"
     find "$tree/tmp" "$tree/var/tmp" "$tree/run" "$tree/dev" -mindepth 1 -delete
@@ -180,7 +185,7 @@ scrub() {
 # do: its writes would land in the overlay of every VM.
 make_ext4() {
     local tree=$1 file=$2 size_mib=$3 journal_mib=$JOURNAL_MIB
-    ((size_mib >= 64)) || journal_mib=1
+    ((size_mib >= 64)) || journal_mib=4 # the least that ext4 takes
     truncate -s "${size_mib}M" "$file"
     mke2fs -q -F -t ext4 -b 4096 -m 0 -L holm -J "size=$journal_mib" \
         -E lazy_itable_init=0,lazy_journal_init=0 -d "$tree" "$file"
@@ -192,7 +197,8 @@ write_image_json() {
     local name=$1 dir=$2 work=$3 digest recipe_digest languages
     read -ra languages <<<"${RECIPE[languages]}"
     recipe_digest=$(recipe_digest "$name")
-    digest=$( (echo "$recipe_digest $BUILDER_VERSION" && cat "$work/packages") | sha256sum | cut -d' ' -f1)
+    digest=$( (echo "$recipe_digest $BUILDER_VERSION" && cat "$work/packages") | sha256sum)
+    digest=${digest%% *}
     cat >"$dir/image.json" <<JSON
 {
   "name": "$name",
@@ -211,7 +217,8 @@ JSON
 # image_is_current NAME: does the published image come from exactly this recipe and builder?
 image_is_current() {
     local dir=$DATA/images/$1
-    [[ -s $dir/rootfs.ext4 && "$(json_value "$dir/image.json" recipe_digest)" == "$(recipe_digest "$1")" ]]
+    [[ -s $dir/rootfs.ext4 ]] &&
+        [[ "$(json_value "$dir/image.json" recipe_digest)" == "$(recipe_digest "$1")" ]]
 }
 
 base_is_current() {
@@ -271,7 +278,9 @@ build_image() {
     skeleton "$tree"
     scrub "$tree"
     # The recipe's environment comes last: it may override what every image has.
-    [[ ! -e $RECIPES/$name/environment ]] || cat "$RECIPES/$name/environment" >>"$tree/etc/environment"
+    if [[ -e $RECIPES/$name/environment ]]; then
+        cat "$RECIPES/$name/environment" >>"$tree/etc/environment"
+    fi
     step 'make the file system'
     make_ext4 "$tree" "$out/rootfs.ext4" "${RECIPE[size_mib]}"
     step 'publish'

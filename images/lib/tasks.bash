@@ -43,10 +43,10 @@ step() {
     printf '%s\tstep\t%s\n' "$TASK" "$1" >&"$EVENTS"
 }
 
-# say TEXT: a line that stays, above the live ones.
+# say TEXT...: a line that stays, above the live ones.
 say() {
     live_clear
-    printf '%s\n' "$1"
+    printf '%s\n' "$*"
 }
 
 live_clear() {
@@ -61,7 +61,8 @@ live_draw() {
     live_clear
     for name in "${TASKS[@]}"; do
         [[ ${TASK_STATE[$name]} == running ]] || continue
-        printf '  %-14s %-40.40s %4d s\n' "$name" "${TASK_STEP[$name]}" $((SECONDS - TASK_AT_S[$name]))
+        printf '  %-14s %-40.40s %4d s\n' "$name" "${TASK_STEP[$name]}" \
+            $((SECONDS - TASK_AT_S[$name]))
         LIVE_LINES=$((LIVE_LINES + 1))
     done
 }
@@ -70,7 +71,8 @@ live_draw() {
 step_finished() {
     local name=$1
     if ! ((LIVE)) && [[ -n ${TASK_STEP[$name]-} ]]; then
-        say "[$SECONDS s] $name: ${TASK_STEP[$name]} - done in $((SECONDS - TASK_STEP_AT_S[$name])) s"
+        say "[$SECONDS s] $name: ${TASK_STEP[$name]} -" \
+            "done in $((SECONDS - TASK_STEP_AT_S[$name])) s"
     fi
 }
 
@@ -122,21 +124,23 @@ task_exited() {
 
 # task_report_failure NAME STATUS: what broke, what it said, and what to do about it.
 task_report_failure() {
-    local name=$1 status=$2 step=${TASK_STEP[$1]:-start} log=$LOGS/$1.log hint
+    local name=$1 status=$2 step=${TASK_STEP[$1]:-start} log=$LOGS/$1.log hint options=''
+    [[ $RECIPES == "$IMAGES" ]] || options=" --recipes $RECIPES"
     case $step in
     *install* | *download* | *unpack* | find*)
         hint="check the network and 'apt-get update'" ;;
     customize) hint="look at $(recipe_dir "$name")/customize" ;;
     *) hint="check the free space (df -h $DATA)" ;;
     esac
-    [[ $name == kernel ]] && name='' # the kernel is built by every run
+    # Every run makes these two when needed; they are not named.
+    [[ $name != kernel && $name != base ]] || name=''
     live_clear
     {
         printf '%s: FAILED in step "%s" (exit status %s). The last lines of its log:\n' \
             "$1" "$step" "$status"
         tail -n "$LOG_TAIL_LINES" "$log" | sed 's/^/    | /'
         printf '    full log: %s\n    next: %s, then run: %s --data %s%s\n' \
-            "$log" "$hint" "$0" "$DATA" "${name:+ $name}"
+            "$log" "$hint" "$0" "$DATA" "$options${name:+ $name}"
     } >&2
 }
 
