@@ -16,8 +16,17 @@
 /* HTTP server */
 #define HTTP_BODY_MAX_BYTES \
     (24 * MIB) /* 1 MiB of code may take 6 MiB of JSON escapes; files and stdin besides */
-#define HTTP_CONNECTIONS_MAX 512
-#define HTTP_IDLE_TIMEOUT_S 75
+#define HTTP_HEADERS_MAX_BYTES (32 * KIB) /* request line and headers of one request */
+#define HTTP_CONNECTIONS_MAX 512          /* a listener */
+#define HTTP_IDLE_TIMEOUT_S 75            /* without a byte, and between two requests */
+#define HTTP_REQUEST_TIMEOUT_S 120        /* from a request's headers to the end of its body */
+#define HTTP_SEND_TIMEOUT_S 300           /* until the client has taken an answer */
+#define HTTP_DRAIN_MAX_BYTES \
+    (48 * MIB) /* of a refused body are read and dropped, so that the client sees the answer */
+#define HTTP_PATH_PARAM_MAX_BYTES 1024
+#define HTTP_THREAD_STACK_BYTES (1 * MIB)
+#define HTTP_RETRY_AFTER_DEFAULT_S 1
+#define HTTP_STREAM_STATUS_WAIT_MS 2000 /* a streamed run that fails later fails with status 200 */
 #define JSON_DEPTH_MAX 32
 
 /* Running code (runner dialect) */
@@ -43,6 +52,13 @@
 #define AGENT_WINDOW_BYTES (1 * MIB)      /* HTTP/2 flow-control window, connection and stream */
 #define AGENT_EXEC_ARGS_MAX 1024
 #define AGENT_PATH_MAX_BYTES 4096
+#define AGENT_HEADERS_MAX 32               /* header fields of one answer */
+#define AGENT_HEADERS_MAX_BYTES (8 * KIB)  /* their names and values together */
+#define AGENT_ACKS_MAX 64                  /* unsent answers to the agent's SETTINGS and PINGs */
+#define AGENT_HELLO_INTERVAL_MS 100        /* the hello is repeated this often */
+#define AGENT_TURN_MAX_BYTES (64 * KIB)    /* read from one guest before the next one's turn */
+#define AGENT_OUT_TURN_MAX_BYTES (1 * MIB) /* likewise written to one guest */
+#define AGENT_CLOCK_SLACK_MS 2000          /* how far a restored guest's clock may be off */
 
 /* Files and processes the daemon reads */
 #define MANIFEST_MAX_BYTES (1 * MIB)
