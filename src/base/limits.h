@@ -65,6 +65,16 @@
 #define COMMAND_OUTPUT_MAX_BYTES (1 * MIB)
 #define QMP_MESSAGE_MAX_BYTES (4 * MIB)
 
+/* The command line */
+#define CLI_ANSWER_MAX_BYTES (64 * MIB) /* JSON; two streams of RUN_OUTPUT_MAX_BYTES, escaped */
+#define CLI_EVENT_MAX_BYTES (1 * MIB)   /* one line of a streamed answer */
+#define CLI_CONNECT_TIMEOUT_S 10
+#define CLI_REQUEST_TIMEOUT_S 30 /* of requests that run nothing */
+#define CLI_RUN_GRACE_S 120      /* beyond the program's own timeout: queueing, restoring, output */
+#define CLI_WAIT_DEFAULT_S 60    /* for a language that is being prepared, without a terminal */
+#define CLI_WAIT_MAX_S 86400
+#define CLI_DOCTOR_TIMEOUT_S 60
+
 /* Machines */
 #define VM_VCPUS_MAX 64
 #define VM_MEMORY_MIN_MIB 64
