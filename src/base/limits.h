@@ -50,12 +50,13 @@
 #define AGENT_REPORT_MAX_BYTES (64 * KIB) /* JSON that an agent may answer with */
 #define AGENT_STREAMS_MAX 256             /* concurrent requests on one link */
 #define AGENT_WINDOW_BYTES (1 * MIB)      /* HTTP/2 flow-control window, connection and stream */
+#define AGENT_BODY_WINDOW_BYTES \
+    (256 * KIB) /* of one request body, in the agent: what it may hold of a blocked program's stdin */
 #define AGENT_EXEC_ARGS_MAX 1024
 #define AGENT_PATH_MAX_BYTES 4096
 #define AGENT_HEADERS_MAX 32               /* header fields of one answer */
 #define AGENT_HEADERS_MAX_BYTES (8 * KIB)  /* their names and values together */
 #define AGENT_ACKS_MAX 64                  /* unsent answers to the agent's SETTINGS and PINGs */
-#define AGENT_HELLO_INTERVAL_MS 100        /* the hello is repeated this often */
 #define AGENT_TURN_MAX_BYTES (64 * KIB)    /* read from one guest before the next one's turn */
 #define AGENT_OUT_TURN_MAX_BYTES (1 * MIB) /* likewise written to one guest */
 #define AGENT_CLOCK_SLACK_MS 2000          /* how far a restored guest's clock may be off */

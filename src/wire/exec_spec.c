@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/exec_spec.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "wire/field.h"
+
+static const struct field_range id_range = {0, UINT32_MAX - 1}; /* -1 means "no change" to Linux */
+static const struct field_range count_range = {0, INT64_MAX};
+
+static void strv_free(char **v)
+{
+    for (size_t i = 0; v && v[i]; i++)
+        free(v[i]);
+    free(v);
+}
+DEFINE_AUTO(char **, strv_free)
+
+void exec_spec_done(struct exec_spec *spec)
+{
+    strv_free(spec->argv);
+    strv_free(spec->env);
+    free(spec->cwd);
+    *spec = (struct exec_spec){0};
+}
+
+static int dump(json_t *obj, struct buf *out)
+{
+    auto_free char *text = json_dumps(obj, JSON_COMPACT);
+    return text ? buf_append_str(out, text) : -ENOMEM;
+}
+
+static int encode_argv(char *const *argv, json_t *ret, struct err *e)
+{
+    for (size_t i = 0; argv[i]; i++)
+        if (json_array_append_new(ret, json_string(argv[i])) < 0)
+            return err_field(e, "argv", "argv[%zu] is not UTF-8", i);
+    return 0;
+}
+
+static int encode_env(char *const *env, json_t *ret, struct err *e)
+{
+    for (size_t i = 0; env && env[i]; i++) {
+        const char *eq = strchr(env[i], '=');
+        if (!eq || eq == env[i])
+            return err_field(e, "env", "env[%zu] has no name", i);
+        auto_free char *name = strndup(env[i], (size_t)(eq - env[i]));
+        if (!name)
+            return err_errno(e, -ENOMEM, "encode the environment");
+        if (json_object_set_new(ret, name, json_string(eq + 1)) < 0)
+            return err_field(e, "env", "env[%zu] is not UTF-8", i);
+    }
+    return 0;
+}
+
+int exec_spec_encode(const struct exec_spec *spec, struct buf *out, struct err *e)
+{
+    auto_json json_t *obj = json_object();
+    json_t *argv = json_array(), *env = json_object();
+    if (json_object_set_new(obj, "argv", argv) < 0 || json_object_set_new(obj, "env", env) < 0)
+        return err_errno(e, -ENOMEM, "encode the spec");
+    int r = encode_argv(spec->argv, argv, e);
+    r = r < 0 ? r : encode_env(spec->env, env, e);
+    if (r < 0)
+        return r;
+    if (json_object_set_new(obj, "cwd", json_string(spec->cwd ? spec->cwd : "/")) < 0)
+        return err_field(e, "cwd", "cwd is not UTF-8");
+    if (json_object_set_new(obj, "uid", json_integer(spec->uid)) < 0 ||
+        json_object_set_new(obj, "gid", json_integer(spec->gid)) < 0 ||
+        json_object_set_new(obj, "timeout_ms", json_integer(spec->timeout_ms)) < 0 ||
+        json_object_set_new(obj, "stdin", json_boolean(spec->has_stdin)) < 0)
+        return err_errno(e, -ENOMEM, "encode the spec");
+    r = dump(obj, out);
+    return r < 0 ? err_errno(e, r, "encode the spec") : 0;
+}
+
+static int decode_argv(json_t *obj, char ***ret, struct err *e)
+{
+    json_t *list = json_object_get(obj, "argv");
+    if (!json_is_array(list))
+        return err_field(e, "argv", "argv must be a list of strings");
+    size_t n = json_array_size(list);
+    if (n == 0 || n > AGENT_EXEC_ARGS_MAX)
+        return err_field(e, "argv", "argv must have 1 to %d strings", AGENT_EXEC_ARGS_MAX);
+    CLEANUP(strv_freep) char **v = calloc(n + 1, sizeof(*v));
+    for (size_t i = 0; v && i < n; i++) {
+        const char *s = json_string_value(json_array_get(list, i));
+        if (!s)
+            return err_field(e, "argv", "argv[%zu] must be a string", i);
+        if (!(v[i] = strdup(s)))
+            return err_errno(e, -ENOMEM, "argv");
+    }
+    if (!v)
+        return err_errno(e, -ENOMEM, "argv");
+    if (v[0][0] == '\0')
+        return err_field(e, "argv", "argv[0] must not be empty");
+    *ret = TAKE_PTR(v);
+    return 0;
+}
+
+static int decode_variable(const char *name, json_t *value, char **ret, struct err *e)
+{
+    if (name[0] == '\0' || strchr(name, '='))
+        return err_field(e, "env", "\"%.64s\" is no name of a variable", name);
+    if (!json_is_string(value))
+        return err_field(e, "env", "env \"%.64s\" must be a string", name);
+    auto_buf struct buf b = {0};
+    buf_append_str(&b, name);
+    buf_append_str(&b, "=");
+    buf_append_str(&b, json_string_value(value));
+    if (b.failed)
+        return err_errno(e, -ENOMEM, "env");
+    *ret = buf_take(&b);
+    return 0;
+}
+
+static int decode_env(json_t *obj, char ***ret, struct err *e)
+{
+    json_t *map = json_object_get(obj, "env");
+    if (map && !json_is_object(map))
+        return err_field(e, "env", "env must be an object of strings");
+    size_t n = json_object_size(map), i = 0;
+    if (n > AGENT_EXEC_ARGS_MAX)
+        return err_field(e, "env", "env has more than %d variables", AGENT_EXEC_ARGS_MAX);
+    CLEANUP(strv_freep) char **v = calloc(n + 1, sizeof(*v));
+    if (!v)
+        return err_errno(e, -ENOMEM, "env");
+    const char *name;
+    json_t *value;
+    json_object_foreach(map, name, value)
+    {
+        int r = decode_variable(name, value, &v[i], e);
+        if (r < 0)
+            return r;
+        i++;
+    }
+    *ret = TAKE_PTR(v);
+    return 0;
+}
+
+static int decode_scalars(json_t *obj, struct exec_spec *ret, struct err *e)
+{
+    static const struct field_range timeout_range = {0, EXEC_TIMEOUT_MAX_MS};
+    const char *cwd = "/";
+    int64_t uid = 0, gid = 0;
+    ret->has_stdin = true;
+    int r = field_str(obj, "cwd", FIELD_OPTIONAL, AGENT_PATH_MAX_BYTES - 1, &cwd, e);
+    r = r < 0 ? r : field_int(obj, "uid", FIELD_OPTIONAL, id_range, &uid, e);
+    r = r < 0 ? r : field_int(obj, "gid", FIELD_OPTIONAL, id_range, &gid, e);
+    r = r < 0 ? r
+              : field_int(obj, "timeout_ms", FIELD_OPTIONAL, timeout_range, &ret->timeout_ms, e);
+    r = r < 0 ? r : field_bool(obj, "stdin", FIELD_OPTIONAL, &ret->has_stdin, e);
+    if (r < 0)
+        return r;
+    if (cwd[0] != '/')
+        return err_field(e, "cwd", "cwd must be an absolute path");
+    ret->uid = (uint32_t)uid;
+    ret->gid = (uint32_t)gid;
+    ret->cwd = strdup(cwd);
+    return ret->cwd ? 0 : err_errno(e, -ENOMEM, "cwd");
+}
+
+int exec_spec_decode(const char *json, size_t len, struct exec_spec *ret, struct err *e)
+{
+    static const char *const names[] = {"argv", "env",        "cwd",   "uid",
+                                        "gid",  "timeout_ms", "stdin", NULL};
+    if (len > AGENT_SPEC_MAX_BYTES)
+        return err_set(e, ERR_TOO_LARGE, "the spec is larger than %llu bytes",
+                       AGENT_SPEC_MAX_BYTES);
+    auto_json json_t *obj = NULL;
+    CLEANUP(exec_spec_done) struct exec_spec spec = {0};
+    int r = field_parse(json, len, &obj, e);
+    r = r < 0 ? r : field_only(obj, names, e);
+    r = r < 0 ? r : decode_argv(obj, &spec.argv, e);
+    r = r < 0 ? r : decode_env(obj, &spec.env, e);
+    r = r < 0 ? r : decode_scalars(obj, &spec, e);
+    if (r < 0)
+        return r;
+    *ret = spec;
+    spec = (struct exec_spec){0};
+    return 0;
+}
+
+int exec_exit_encode(const struct exec_exit *x, struct buf *out)
+{
+    return buf_printf(out,
+                      "{\"code\":%d,\"signal\":%d,\"timed_out\":%s,\"wall_us\":%lld,"
+                      "\"user_us\":%lld,\"system_us\":%lld,\"max_rss_kib\":%lld,"
+                      "\"stdout_bytes\":%lld,\"stderr_bytes\":%lld}",
+                      x->code, x->signal, x->timed_out ? "true" : "false", (long long)x->wall_us,
+                      (long long)x->user_us, (long long)x->system_us, (long long)x->max_rss_kib,
+                      (long long)x->stdout_bytes, (long long)x->stderr_bytes);
+}
+
+int exec_exit_decode(const char *json, size_t len, struct exec_exit *ret, struct err *e)
+{
+    static const struct field_range code_range = {0, 255}, signal_range = {0, 64};
+    struct exec_exit x = {0};
+    int64_t code, sig;
+    auto_json json_t *obj = NULL;
+    if (len > AGENT_REPORT_MAX_BYTES)
+        return err_set(e, ERR_TOO_LARGE, "an exit of %zu bytes", len);
+    int r = field_parse(json, len, &obj, e);
+    r = r < 0 ? r : field_int(obj, "code", FIELD_REQUIRED, code_range, &code, e);
+    r = r < 0 ? r : field_int(obj, "signal", FIELD_REQUIRED, signal_range, &sig, e);
+    r = r < 0 ? r : field_bool(obj, "timed_out", FIELD_REQUIRED, &x.timed_out, e);
+    const struct {
+        const char *name;
+        int64_t *ret;
+    } counts[] = {
+        {"wall_us", &x.wall_us},           {"user_us", &x.user_us},
+        {"system_us", &x.system_us},       {"max_rss_kib", &x.max_rss_kib},
+        {"stdout_bytes", &x.stdout_bytes}, {"stderr_bytes", &x.stderr_bytes},
+    };
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(counts); i++)
+        r = field_int(obj, counts[i].name, FIELD_REQUIRED, count_range, counts[i].ret, e);
+    if (r < 0)
+        return r;
+    x.code = (int)code;
+    x.signal = (int)sig;
+    *ret = x;
+    return 0;
+}
+
+int exec_started_encode(int64_t pid, struct buf *out)
+{
+    return buf_printf(out, "{\"pid\":%lld}", (long long)pid);
+}
+
+int exec_started_decode(const char *json, size_t len, int64_t *ret_pid, struct err *e)
+{
+    static const struct field_range pid_range = {1, INT_MAX};
+    auto_json json_t *obj = NULL;
+    if (len > AGENT_REPORT_MAX_BYTES)
+        return err_set(e, ERR_TOO_LARGE, "a start report of %zu bytes", len);
+    int r = field_parse(json, len, &obj, e);
+    return r < 0 ? r : field_int(obj, "pid", FIELD_REQUIRED, pid_range, ret_pid, e);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What to execute in a guest, and how it ended: values and their JSON. Both decoders treat the text
+ * as hostile. Any thread. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* The longest timeout: a week. */
+#define EXEC_TIMEOUT_MAX_MS (7 * 24 * 3600 * 1000LL)
+
+struct exec_spec {
+    char **argv; /* NULL-terminated, at least one; argv[0] without a slash is searched in PATH */
+    char **env;  /* NULL-terminated "NAME=value": the whole environment; NULL: empty */
+    char *cwd;   /* absolute; NULL: "/" */
+    uint32_t uid;
+    uint32_t gid;
+    int64_t timeout_ms; /* 0: none */
+    bool has_stdin;     /* false: standard input is /dev/null */
+};
+
+/* Appends the JSON. -EINVAL (ERR_INVALID, field named) for text that is no UTF-8 or an env entry
+ * without a name: JSON cannot carry these. */
+int exec_spec_encode(const struct exec_spec *spec, struct buf *out, struct err *e);
+
+/* Only argv must be there; the defaults are an empty env, "/", 0, 0, none, true. Any other field, a
+ * wrong type, a bound exceeded: ERR_INVALID naming the field. On success the caller owns *ret's
+ * strings: exec_spec_done. */
+int exec_spec_decode(const char *json, size_t len, struct exec_spec *ret, struct err *e);
+
+/* Frees what exec_spec_decode made. */
+void exec_spec_done(struct exec_spec *spec);
+
+/* The X frame. `code` is 0-255, or 128 + signal when a signal ended it. */
+struct exec_exit {
+    int code;
+    int signal; /* 0: it ended by itself */
+    bool timed_out;
+    int64_t wall_us;
+    int64_t user_us;
+    int64_t system_us;
+    int64_t max_rss_kib;
+    int64_t stdout_bytes;
+    int64_t stderr_bytes;
+};
+
+int exec_exit_encode(const struct exec_exit *x, struct buf *out);
+
+/* Unknown fields are passed over, so that newer agents may tell more. */
+int exec_exit_decode(const char *json, size_t len, struct exec_exit *ret, struct err *e);
+
+/* The P frame. */
+int exec_started_encode(int64_t pid, struct buf *out);
+int exec_started_decode(const char *json, size_t len, int64_t *ret_pid, struct err *e);

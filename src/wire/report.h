@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What an agent says of itself (`GET /v1/ready`), and what it is told after a restore
+ * (`POST /v1/restored`): values and their JSON. The report comes from a guest: hostile text. Any
+ * thread. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define REPORT_PROTOCOL 1
+
+/* Who is process 1 of the guest. */
+enum report_init { REPORT_INIT_AGENT, REPORT_INIT_IMAGE };
+
+struct agent_report {
+    char version[64]; /* printable ASCII */
+    int protocol;
+    char boot_id[37]; /* of the guest kernel; clones of one snapshot share it */
+    int64_t uptime_ms;
+    int64_t real_time_ns;
+    enum report_init init;
+    int64_t clock_step_ms; /* how far the last `restored` moved the clock */
+    bool reseeded;         /* the last `restored` reseeded the random generator */
+    char random[33];       /* hex of 16 bytes drawn for this report */
+};
+
+int report_encode(const struct agent_report *report, struct buf *out);
+
+/* Unknown fields are passed over, so that newer agents may tell more. */
+int report_decode(const char *json, size_t len, struct agent_report *ret, struct err *e);
+
+#define REPORT_ENTROPY_MIN_BYTES 32
+#define REPORT_ENTROPY_MAX_BYTES 256
+
+struct restored_request {
+    int64_t real_time_ns;
+    uint8_t entropy[REPORT_ENTROPY_MAX_BYTES];
+    size_t entropy_len;
+};
+
+int report_restored_encode(const struct restored_request *request, struct buf *out);
+int report_restored_decode(const char *json, size_t len, struct restored_request *ret,
+                           struct err *e);
