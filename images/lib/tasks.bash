@@ -129,7 +129,7 @@ task_report_failure() {
     case $step in
     *install* | *download* | *unpack* | find*)
         hint="check the network and 'apt-get update'" ;;
-    customize) hint="look at $(recipe_dir "$name")/customize" ;;
+    customize) hint="see what $(recipe_dir "$name")/customize needs (network?)" ;;
     *) hint="check the free space (df -h $DATA)" ;;
     esac
     # Every run makes these two when needed; they are not named.
