@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/completion.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+#define SHELLS "bash zsh"
+
+/* ---- bash ---- */
+
+static void bash_commands(FILE *f)
+{
+    for (const struct cli_command *const *c = cli_commands; *c; c++)
+        fprintf(f, "%s%s", c == cli_commands ? "" : " ", (*c)->name);
+}
+
+/* What fills COMPREPLY; a file is left to bash itself (-o default), which knows about spaces. */
+static void bash_fill(FILE *f, enum option_fill fill)
+{
+    switch (fill) {
+    case FILL_LANGUAGE:
+        fputs("_holm_words \"$(holm languages --names 2>/dev/null)\"", f);
+        break;
+    case FILL_COMMAND:
+        fputs("_holm_words \"", f);
+        bash_commands(f);
+        fputc('"', f);
+        break;
+    case FILL_SHELL:
+        fputs("_holm_words \"" SHELLS "\"", f);
+        break;
+    case FILL_NOTHING:
+        fputs("compopt +o default", f);
+        break;
+    case FILL_FILE:
+        fputs(":", f);
+    }
+}
+
+static void bash_option_names(FILE *f, const struct option_row *rows)
+{
+    for (; rows->name; rows++) {
+        fprintf(f, " --%s", rows->name);
+        if (rows->letter)
+            fprintf(f, " -%c", rows->letter);
+    }
+}
+
+/* "--timeout|-t" for each row that takes a value. Returns whether it wrote any. */
+static bool bash_value_names(FILE *f, const struct option_row *rows, const char *prefix, bool first)
+{
+    for (; rows->name; rows++) {
+        if (!rows->value)
+            continue;
+        fprintf(f, "%s%s--%s", first ? "" : "|", prefix, rows->name);
+        if (rows->letter)
+            fprintf(f, "|%s-%c", prefix, rows->letter);
+        first = false;
+    }
+    return !first;
+}
+
+/* The words that skip the next one, in whatever command: enough to count words and find the
+ * command. */
+static void bash_count_words(FILE *f)
+{
+    fputs("    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+          "        case ${COMP_WORDS[i]} in\n"
+          "        ",
+          f);
+    bool any = bash_value_names(f, cli_global_options, "", true);
+    for (const struct cli_command *const *c = cli_commands; *c; c++)
+        any = bash_value_names(f, (*c)->options, "", !any);
+    fputs(
+        ") ((i++)) ;;\n"
+        "        -?*) ;;\n"
+        "        *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((words++)); fi ;;\n"
+        "        esac\n"
+        "    done\n",
+        f);
+}
+
+static void bash_option_values(FILE *f)
+{
+    fputs("    case $command:$prev in\n", f);
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        for (const struct option_row *row = (*c)->options; row->name; row++) {
+            if (!row->value)
+                continue;
+            fprintf(f, "    %s:--%s", (*c)->name, row->name);
+            if (row->letter)
+                fprintf(f, "|%s:-%c", (*c)->name, row->letter);
+            fputs(") ", f);
+            bash_fill(f, row->fill);
+            fputs("; return ;;\n", f);
+        }
+    }
+    fputs("    ", f);
+    bash_value_names(f, cli_global_options, "*:", true);
+    fputs(") compopt +o default; return ;;\n    esac\n", f);
+}
+
+static void bash_names(FILE *f)
+{
+    fputs("    if [[ $cur == -* ]]; then\n        case $command in\n", f);
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        fprintf(f, "        %s) _holm_words \"", (*c)->name);
+        bash_option_names(f, (*c)->options);
+        bash_option_names(f, cli_global_options);
+        fputs("\" ;;\n", f);
+    }
+    fputs("        *) _holm_words \"--version -V", f);
+    bash_option_names(f, cli_global_options);
+    fputs("\" ;;\n        esac\n        return\n    fi\n", f);
+}
+
+static void bash_words(FILE *f)
+{
+    fputs("    case $command:$words in\n    :*) ", f);
+    bash_fill(f, FILL_COMMAND);
+    fputs(" ;;\n", f);
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        fprintf(f, "    %s:0) ", (*c)->name);
+        bash_fill(f, (*c)->fill[0]);
+        fprintf(f, " ;;\n    %s:*) ", (*c)->name);
+        bash_fill(f, (*c)->fill[1]);
+        fputs(" ;;\n", f);
+    }
+    fputs("    esac\n", f);
+}
+
+void completion_bash(FILE *f)
+{
+    fputs("# Completion of holm for bash, printed by 'holm completion bash'.\n"
+          "_holm_words() {\n"
+          "    mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$cur\")\n"
+          "}\n\n"
+          "_holm() {\n"
+          "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+          "    local command= words=0 i\n"
+          "    COMPREPLY=()\n",
+          f);
+    bash_count_words(f);
+    bash_option_values(f);
+    bash_names(f);
+    bash_words(f);
+    fputs("}\n\ncomplete -o default -F _holm holm\n", f);
+}
+
+/* ---- zsh ---- */
+
+/* Text inside single quotes, where _arguments gives [, ] and : a meaning of their own. */
+static void zsh_text(FILE *f, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("[]:\\", *text))
+            fputc('\\', f);
+        if (*text == '\'')
+            fputs("'\\''", f);
+        else
+            fputc(*text, f);
+    }
+}
+
+static const char *zsh_fill(enum option_fill fill)
+{
+    switch (fill) {
+    case FILL_FILE:
+        return "_files";
+    case FILL_LANGUAGE:
+        return "_holm_languages";
+    case FILL_COMMAND:
+        return "_holm_commands";
+    case FILL_SHELL:
+        return "(" SHELLS ")";
+    case FILL_NOTHING:
+        break;
+    }
+    return " ";
+}
+
+/* An option may come again (*): the last one counts, or all do. */
+static void zsh_option(FILE *f, const char *dashes, const struct option_row *row)
+{
+    fprintf(f, " \\\n            '*%s[", dashes);
+    zsh_text(f, row->doc);
+    fputc(']', f);
+    if (row->value)
+        fprintf(f, ":%s:%s", row->value, zsh_fill(row->fill));
+    fputc('\'', f);
+}
+
+static void zsh_options(FILE *f, const struct option_row *rows)
+{
+    for (; rows->name; rows++) {
+        char dashes[64];
+        snprintf(dashes, sizeof(dashes), "--%s", rows->name);
+        zsh_option(f, dashes, rows);
+        snprintf(dashes, sizeof(dashes), "-%c", rows->letter);
+        if (rows->letter)
+            zsh_option(f, dashes, rows);
+    }
+}
+
+static void zsh_command(FILE *f, const struct cli_command *c)
+{
+    fprintf(f, "        %s)\n            _arguments -s", c->name);
+    zsh_options(f, c->options);
+    zsh_options(f, cli_global_options);
+    if (c->words_max)
+        fprintf(f, " \\\n            '1:word:%s'", zsh_fill(c->fill[0]));
+    if (c->words_max > 1 || c->owner)
+        fprintf(f, " \\\n            '*:word:%s'", zsh_fill(c->fill[1]));
+    fputs(" ;;\n", f);
+}
+
+static void zsh_command_names(FILE *f)
+{
+    fputs("_holm_commands() {\n    local -a commands=(\n", f);
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        fprintf(f, "        '%s:", (*c)->name);
+        zsh_text(f, (*c)->summary);
+        fputs("'\n", f);
+    }
+    fputs("    )\n    _describe -t commands command commands\n}\n\n", f);
+}
+
+void completion_zsh(FILE *f)
+{
+    fputs("#compdef holm\n# Completion of holm for zsh, printed by 'holm completion zsh'.\n"
+          "_holm_languages() {\n"
+          "    local -a names=(${(f)\"$(holm languages --names 2>/dev/null)\"})\n"
+          "    _describe -t languages language names\n"
+          "}\n\n",
+          f);
+    zsh_command_names(f);
+    fputs("_holm() {\n"
+          "    local context state state_descr line curcontext=$curcontext\n"
+          "    typeset -A opt_args\n"
+          "    _arguments -C",
+          f);
+    zsh_options(f, cli_global_options);
+    fputs(" \\\n            '(- *)'{-V,--version}'[Show the version]' \\\n"
+          "            '1:command:_holm_commands' \\\n"
+          "            '*::word:->word'\n"
+          "    if [[ $state == word ]]; then\n"
+          "        case $words[1] in\n",
+          f);
+    for (const struct cli_command *const *c = cli_commands; *c; c++)
+        zsh_command(f, *c);
+    fputs("        esac\n    fi\n}\n\n"
+          "if [[ $funcstack[1] == _holm ]]; then _holm \"$@\"; else compdef _holm holm; fi\n",
+          f);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/languages.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/json.h"
+#include "cli/suggest.h"
+
+int languages_fetch(struct api_client *c, json_t **ret, struct err *e)
+{
+    auto_json json_t *answer = NULL;
+    int r = api_client_get(c, "/api/v1/languages", &answer, e);
+    if (r < 0)
+        return r;
+    if (!json_is_array(json_object_get(answer, "languages")))
+        return err_set(e, ERR_UNAVAILABLE, "%s answers no list of languages; is it a holmd?",
+                       api_client_url(c));
+    *ret = TAKE_PTR(answer);
+    return 0;
+}
+
+void languages_count(const json_t *answer, struct languages_count *ret)
+{
+    const json_t *list = json_object_get(answer, "languages");
+    size_t i;
+    json_t *row;
+    *ret = (struct languages_count){.all = json_array_size(list)};
+    json_array_foreach(list, i, row)
+    {
+        const char *status = json_text(row, "status");
+        ret->pooled += json_integer_value(json_object_get(row, "pooled"));
+        /* A server that knows no status lists only what it can run. */
+        if (!*status || !strcmp(status, "ready")) {
+            ret->ready++;
+            continue;
+        }
+        buf_printf(&ret->others, "%s%s (%s)", ret->others.len ? ", " : "", json_text(row, "name"),
+                   status);
+    }
+}
+
+void languages_count_done(struct languages_count *n)
+{
+    buf_done(&n->others);
+}
+
+int languages_missing(struct api_client *c, const char *name, struct err *e)
+{
+    auto_json json_t *answer = NULL;
+    int r = languages_fetch(c, &answer, e);
+    if (r < 0)
+        return r;
+    struct suggest s = {.word = name, .len = strlen(name)};
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(answer, "languages"), i, row)
+        suggest_offer(&s, json_text(row, "name"));
+    return err_set(e, ERR_NOT_FOUND,
+                   "there is no language '%.100s'%s%s%s; 'holm languages' shows all", name,
+                   s.best ? ", did you mean '" : "", s.best ? s.best : "", s.best ? "'?" : "");
+}
+
+enum term_style languages_style(const char *status)
+{
+    if (!strcmp(status, "ready"))
+        return STYLE_GOOD;
+    if (!strcmp(status, "preparing"))
+        return STYLE_WARN;
+    if (!strcmp(status, "failed"))
+        return STYLE_BAD;
+    return STYLE_DIM;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What several commands want of the daemon's languages. Thread: the main one. */
+
+#include <jansson.h>
+
+#include "base/err.h"
+#include "cli/api_client.h"
+#include "cli/term.h"
+
+/* The answer of GET /api/v1/languages; its "languages" is sure to be an array. */
+int languages_fetch(struct api_client *c, json_t **ret, struct err *e);
+
+/* How many there are, how many can be run now, and the names of those that cannot, appended with
+ * their status to ret_others ("c (preparing), perl (missing)"). */
+struct languages_count {
+    size_t all;
+    size_t ready;
+    json_int_t pooled;
+    struct buf others;
+};
+void languages_count(const json_t *answer, struct languages_count *ret);
+void languages_count_done(struct languages_count *n);
+
+/* ERR_NOT_FOUND with the nearest name, and where to see them all. Returns a negative errno. */
+int languages_missing(struct api_client *c, const char *name, struct err *e);
+
+/* The colour of a status word. */
+enum term_style languages_style(const char *status);

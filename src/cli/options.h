@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Parses a command's words by its option rows. The same rows make the help pages (help.h) and the
+ * shell completions (completion.h).
+ *
+ * Long options are `--name VALUE` or `--name=VALUE`, short ones `-n VALUE`, `-nVALUE`, and flags
+ * may stand together (`-ab`). `--` ends the options. A lone `-` is a word. Everything that comes
+ * out borrows from argv and from the rows. Thread: the caller's. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* What a shell may offer as the value. */
+enum option_fill { FILL_NOTHING, FILL_FILE, FILL_LANGUAGE, FILL_COMMAND, FILL_SHELL };
+
+struct option_row {
+    const char *name;  /* without the dashes; NULL ends a table */
+    char letter;       /* 0: none */
+    const char *value; /* what the value is called in the help; NULL: a flag */
+    const char *doc;   /* a phrase for the help and the completions */
+    enum option_fill fill;
+};
+
+struct option_hit {
+    const struct option_row *row;
+    const char *value; /* NULL for a flag */
+};
+
+/* Who owns what comes next on the command line. */
+enum options_owner {
+    OPTIONS_OURS,   /* ours: an unknown option is an error */
+    OPTIONS_SHARED, /* our options are ours; anything else begins the program's words */
+    OPTIONS_THEIRS, /* everything from here on is the program's */
+};
+
+struct options {
+    struct option_hit *hits; /* in the order given */
+    size_t n_hits;
+    const char **words; /* positional ones */
+    size_t n_words;
+    char **rest; /* of argv: the program's words */
+    size_t n_rest;
+};
+
+struct options_spec {
+    const struct option_row *const *tables; /* ends with NULL */
+    size_t words_max;
+    /* Asked before each word; NULL: everything is ours. */
+    enum options_owner (*owner)(const struct options *so_far);
+};
+
+/* Parses argv[0..argc). ERR_INVALID names the word at fault and the nearest option. */
+int options_parse(const struct options_spec *spec, int argc, char **argv, struct options *ret,
+                  struct err *e);
+void options_done(struct options *o);
+#define auto_options CLEANUP(options_done)
+
+/* By long name. `options_value` gives the last one's value, NULL when it was not given. */
+bool options_has(const struct options *o, const char *name);
+const char *options_value(const struct options *o, const char *name);
+
+/* A whole number of `min` to `max`; `fallback` when the option was not given. */
+int options_number(const struct options *o, const char *name, const int min_max[2], int fallback,
+                   int *ret, struct err *e) __attribute__((nonnull(1, 2, 3, 5)));
