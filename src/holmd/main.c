@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* holmd: options, configuration, signals. The work is in src/host and src/api. */
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include "api/server.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "holmd/keys.h"
+#include "holmd/notify.h"
+#include "host/config.h"
+#include "host/host.h"
+
+#define LISTENERS_MAX 16
+#define NAMES_MAX 16
+
+static const char usage[] =
+    "Usage: holmd [OPTION]...\n"
+    "\n"
+    "The daemon that runs Holm's VMs and serves its APIs. It stays in the foreground and logs to "
+    "stderr.\n"
+    "\n"
+    "  -c, --config FILE     read the configuration from FILE (default: /etc/holm/holm.conf when "
+    "it is there)\n"
+    "  -s, --set KEY=VALUE   set one option, e.g. --set server.listen=127.0.0.1:9000; may be "
+    "repeated\n"
+    "      --print-config    print the configuration file with every default explained, and exit\n"
+    "      --doctor          print as JSON what this host can and cannot do, and exit\n"
+    "  -V, --version         print the version, and exit\n"
+    "  -h, --help            print this, and exit\n"
+    "\n"
+    "Examples:\n"
+    "  holmd\n"
+    "  holmd --set paths.data_dir=/srv/holm --set pool.python=8\n"
+    "  holmd --print-config > /etc/holm/holm.conf\n";
+
+enum { OPT_PRINT_CONFIG = 256, OPT_DOCTOR };
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"set", required_argument, NULL, 's'},
+    {"print-config", no_argument, NULL, OPT_PRINT_CONFIG},
+    {"doctor", no_argument, NULL, OPT_DOCTOR},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+#define DEFAULT_CONFIG "/etc/holm/holm.conf"
+
+/* What the command line asks for. */
+struct command {
+    struct config config;
+    bool doctor;
+    bool print; /* something was printed: exit with success */
+};
+
+static int print_config(void)
+{
+    auto_buf struct buf b = {0};
+    config_print(&b);
+    return fputs(buf_str(&b), stdout) < 0 ? -EIO : 0;
+}
+
+static int one_option(struct command *cmd, int opt, struct err *e)
+{
+    switch (opt) {
+    case 'c':
+        return 0; /* read before: see read_config */
+    case 's':
+        return config_set(&cmd->config, optarg, e);
+    case OPT_PRINT_CONFIG:
+        cmd->print = true;
+        return print_config();
+    case OPT_DOCTOR:
+        cmd->doctor = true;
+        return 0;
+    case 'V':
+        cmd->print = true;
+        puts("holmd " HOLM_VERSION);
+        return 0;
+    case 'h':
+        cmd->print = true;
+        fputs(usage, stdout);
+        return 0;
+    default:
+        return err_set(e, ERR_INVALID, "see holmd --help");
+    }
+}
+
+/* The file comes first whatever the order of options is, so that --set overrides it. */
+static int read_config(struct command *cmd, int argc, char **argv, struct err *e)
+{
+    const char *path = NULL;
+    int opt;
+    opterr = 0;
+    while ((opt = getopt_long(argc, argv, "c:s:Vh", long_options, NULL)) != -1) {
+        if (opt == 'c')
+            path = optarg;
+    }
+    opterr = 1;
+    optind = 1;
+    config_init(&cmd->config);
+    if (path)
+        return config_read(&cmd->config, path, e);
+    int r = config_read(&cmd->config, DEFAULT_CONFIG, e);
+    return r == -ENOENT ? 0 : r;
+}
+
+static int parse(struct command *cmd, int argc, char **argv, struct err *e)
+{
+    int r = read_config(cmd, argc, argv, e);
+    int opt;
+    while (r == 0 && (opt = getopt_long(argc, argv, "c:s:Vh", long_options, NULL)) != -1)
+        r = one_option(cmd, opt, e);
+    if (r == 0 && optind < argc)
+        r = err_set(e, ERR_INVALID, "unexpected argument \"%s\"; see holmd --help", argv[optind]);
+    enum log_level level;
+    if (r == 0 && !log_parse_level(cmd->config.log_level, &level))
+        r = err_field(e, "log_level",
+                      "server.log_level must be debug, info, warn or error, not \"%s\"",
+                      cmd->config.log_level);
+    if (r == 0)
+        log_set_level(level);
+    return r;
+}
+
+/* Splits at spaces, in place; at most max - 1 words, then a NULL. */
+static int split(char *text, const char **ret, int max)
+{
+    int n = 0;
+    for (char *save, *w = strtok_r(text, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+        if (n == max - 1)
+            return -E2BIG;
+        ret[n++] = w;
+    }
+    ret[n] = NULL;
+    return n;
+}
+
+static int start_server(struct command *cmd, struct host *h, struct keys *keys, struct server **ret,
+                        struct err *e)
+{
+    static char listen[CONFIG_TEXT_SIZE], allowed[CONFIG_TEXT_SIZE];
+    static const char *addresses[LISTENERS_MAX + 1], *names[NAMES_MAX + 1];
+    static struct listener_config listeners[LISTENERS_MAX];
+    strcpy(listen, cmd->config.listen);
+    strcpy(allowed, cmd->config.allowed_hosts);
+    int n = split(listen, addresses, LISTENERS_MAX + 1);
+    if (n <= 0)
+        return err_field(e, "listen", "server.listen needs 1 to %d addresses", LISTENERS_MAX);
+    if (split(allowed, names, NAMES_MAX + 1) < 0)
+        return err_field(e, "allowed_hosts", "server.allowed_hosts has more than %d names",
+                         NAMES_MAX);
+    for (int i = 0; i < n; i++)
+        listeners[i] = (struct listener_config){
+            .address = addresses[i],
+            .trust = keys_count(keys) ? LISTENER_KEY : LISTENER_OPEN,
+        };
+    struct server_config sc = {
+        .host = h,
+        .listeners = listeners,
+        .n_listeners = (size_t)n,
+        .hosts = names,
+        .key_ok = keys_match,
+        .key_arg = keys,
+    };
+    return server_new(&sc, ret, e);
+}
+
+/* Blocks the signals that end us in every thread; they are read from an fd instead. */
+static int make_signal_fd(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigprocmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, set, SFD_CLOEXEC);
+}
+
+/* A VM takes about four descriptors of ours, a connection one. */
+static void raise_fd_limit(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0) {
+        l.rlim_cur = l.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
+static int serve(struct command *cmd, struct err *e)
+{
+    sigset_t set;
+    auto_close int signals = make_signal_fd(&set);
+    if (signals < 0)
+        return err_errno(e, -errno, "signalfd");
+    CLEANUP(keys_done) struct keys keys = {0};
+    struct host *h = NULL;
+    struct server *server = NULL;
+    int r = cmd->config.key_file[0] ? keys_read(&keys, cmd->config.key_file, e) : 0;
+    if (r == 0)
+        r = host_new(&cmd->config, &h, e);
+    if (r == 0)
+        r = start_server(cmd, h, &keys, &server, e);
+    if (r == 0) {
+        log_info("holmd", "version=" HOLM_VERSION " listening address=%s",
+                 server_address(server, 0));
+        notify_systemd("READY=1\n");
+        struct signalfd_siginfo si;
+        while (read(signals, &si, sizeof(si)) < 0 && errno == EINTR)
+            ;
+        log_info("holmd", "stopping signal=%s", strsignal((int)si.ssi_signo));
+        notify_systemd("STOPPING=1\n");
+        host_drain(h);
+        server_quiesce(server);
+        server_stop(server, cmd->config.shutdown_grace_s * 1000);
+    }
+    server_free(server);
+    host_free(h, 0);
+    return r;
+}
+
+static int print_doctor(const struct config *config, struct err *e)
+{
+    auto_buf struct buf b = {0};
+    int r = host_doctor(config, &b, e);
+    if (r == 0)
+        fputs(buf_str(&b), stdout);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    static struct command cmd;
+    struct err e = ERR_INIT;
+    int r = parse(&cmd, argc, argv, &e);
+    if (r < 0) {
+        fprintf(stderr, "holmd: %s\n", e.text);
+        return 2;
+    }
+    if (cmd.print)
+        return fflush(stdout) == 0 ? 0 : 1;
+    if (cmd.doctor) {
+        log_set_level(LOG_ERROR);
+        r = print_doctor(&cmd.config, &e);
+    } else {
+        raise_fd_limit();
+        r = serve(&cmd, &e);
+    }
+    if (r < 0) {
+        fprintf(stderr, "holmd: %s\n", e.text);
+        return 1;
+    }
+    return 0;
+}

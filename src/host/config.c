@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+enum kind { TEXT, INTEGER, BOOLEAN };
+
+struct option {
+    const char *section, *key;
+    enum kind kind;
+    size_t offset;
+    const char *fallback; /* the default, as written in the file */
+    int min, max;         /* INTEGER */
+    const char *doc;      /* lines separated by \n */
+};
+
+#define OPT(section, key, kind, member, ...)                             \
+    {                                                                    \
+        section, key, kind, offsetof(struct config, member), __VA_ARGS__ \
+    }
+
+static const struct option options[] = {
+    OPT("server", "listen", TEXT, listen, "127.0.0.1:8080", 0, 0,
+        "Addresses to listen on, separated by spaces: HOST:PORT or unix:/PATH. Addresses beyond "
+        "loopback\n"
+        "need a key_file."),
+    OPT("server", "key_file", TEXT, key_file, "", 0, 0,
+        "A file with the keys that clients may send (X-API-Key or Authorization: Bearer), one a "
+        "line. Empty:\n"
+        "no keys; then only loopback addresses are listened on, and web pages of other sites are "
+        "kept out."),
+    OPT("server", "allowed_hosts", TEXT, allowed_hosts, "", 0, 0,
+        "Further names that a request's Host header may carry, besides localhost and loopback "
+        "addresses."),
+    OPT("server", "log_level", TEXT, log_level, "info", 0, 0, "debug, info, warn or error."),
+    OPT("server", "shutdown_grace_s", INTEGER, shutdown_grace_s, "10", 0, 3600,
+        "How long running requests may go on after SIGTERM."),
+    OPT("paths", "data_dir", TEXT, data_dir, "/var/lib/holm", 0, 0,
+        "Kernel, images, templates, VMs and the database. Its path must be short: sockets live "
+        "below it."),
+    OPT("paths", "helper_dir", TEXT, helper_dir, "", 0, 0,
+        "Where Holm's helper programs are. Empty: beside holmd, or ../libexec/holm from there."),
+    OPT("engine", "engine", TEXT, engine, "qemu", 0, 0,
+        "qemu, or fake (no VMs at all; for tests)."),
+    OPT("engine", "accelerator", TEXT, accelerator, "auto", 0, 0,
+        "auto measures whether KVM is usable and takes TCG, QEMU's software CPU, if not. Or: kvm, "
+        "tcg."),
+    OPT("engine", "qemu", TEXT, qemu, "qemu-system-x86_64", 0, 0, "The QEMU program."),
+    OPT("engine", "jail", BOOLEAN, jail, "yes", 0, 0,
+        "Whether each monitor runs under a uid of its own in its own namespaces. Only tests turn "
+        "this off."),
+    OPT("engine", "uid_first", INTEGER, uid_first, "1990000000", 65536, 2147000000,
+        "Monitors run under uids from here on. Nothing else on the host may use them: what runs "
+        "under\n"
+        "them and belongs to no VM is killed at start."),
+    OPT("engine", "uid_count", INTEGER, uid_count, "4096", 1, 65536,
+        "How many such uids there are."),
+    OPT("engine", "boot_timeout_s", INTEGER, boot_timeout_s, "180", 1, 3600,
+        "How long an image's first boot may take until its agent answers."),
+    OPT("engine", "restore_timeout_s", INTEGER, restore_timeout_s, "30", 1, 3600,
+        "How long a restore may take until the agent answers."),
+    OPT("limits", "vms_max", INTEGER, vms_max, "64", 1, 65536,
+        "VMs at the same time, pooled ones included. Beyond it requests get 503 with Retry-After."),
+    OPT("limits", "memory_max_mib", INTEGER, memory_max_mib, "0", 0, 1 << 30,
+        "Memory of all VMs together, as promised to the guests. 0: three quarters of the host's."),
+    OPT("limits", "starts_max", INTEGER, starts_max, "0", 0, 4096,
+        "VMs that may be starting at the same time; more wait their turn. 0: twice the CPUs."),
+    OPT("pool", "default", INTEGER, pool_default, "2", 0, 1024,
+        "Warm VMs kept ready for a language. A line NAME = N sets it for one language."),
+    OPT("pool", "warm", BOOLEAN, pool_warm, "yes", 0, 0,
+        "Whether a pooled VM runs the language's hello program once before it counts as ready."),
+    OPT("pool", "fillers", INTEGER, fillers, "0", 0, 256,
+        "Threads that refill the pool. 0: one for each CPU."),
+};
+
+static int set_value(struct config *c, const struct option *o, const char *value, struct err *e)
+{
+    char *target = (char *)c + o->offset;
+    if (o->kind == TEXT) {
+        if (strlen(value) >= CONFIG_TEXT_SIZE)
+            return err_field(e, o->key, "%s.%s is longer than %d bytes", o->section, o->key,
+                             CONFIG_TEXT_SIZE - 1);
+        strcpy(target, value);
+        return 0;
+    }
+    if (o->kind == BOOLEAN) {
+        bool yes = strcmp(value, "yes") == 0;
+        if (!yes && strcmp(value, "no") != 0)
+            return err_field(e, o->key, "%s.%s must be yes or no, not \"%s\"", o->section, o->key,
+                             value);
+        memcpy(target, &yes, sizeof(yes));
+        return 0;
+    }
+    char *end;
+    errno = 0;
+    long n = strtol(value, &end, 10);
+    if (errno || end == value || *end || n < o->min || n > o->max)
+        return err_field(e, o->key, "%s.%s must be a whole number from %d to %d, not \"%s\"",
+                         o->section, o->key, o->min, o->max, value);
+    int number = (int)n;
+    memcpy(target, &number, sizeof(number));
+    return 0;
+}
+
+/* [pool] has one key for each language besides those of the table. */
+static int set_pool(struct config *c, const char *language, const char *value, struct err *e)
+{
+    struct config_pool *p = NULL;
+    for (int i = 0; i < c->n_pools; i++) {
+        if (strcmp(c->pools[i].language, language) == 0)
+            p = &c->pools[i];
+    }
+    if (!p && c->n_pools == CONFIG_POOLS_MAX)
+        return err_field(e, language, "more than %d languages in [pool]", CONFIG_POOLS_MAX);
+    struct config_pool fresh = {0};
+    if (strlen(language) >= sizeof(fresh.language))
+        return err_field(e, language, "pool.%s: no language has so long a name", language);
+    char *end;
+    errno = 0;
+    long n = strtol(value, &end, 10);
+    if (errno || end == value || *end || n < 0 || n > 1024)
+        return err_field(e, language, "pool.%s must be a whole number from 0 to 1024, not \"%s\"",
+                         language, value);
+    strcpy(fresh.language, language);
+    fresh.size = (int)n;
+    if (!p)
+        p = &c->pools[c->n_pools++];
+    *p = fresh;
+    return 0;
+}
+
+static int set_option(struct config *c, const char *section, const char *key, const char *value,
+                      struct err *e)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        if (strcmp(options[i].section, section) == 0 && strcmp(options[i].key, key) == 0)
+            return set_value(c, &options[i], value, e);
+    }
+    if (strcmp(section, "pool") == 0)
+        return set_pool(c, key, value, e);
+    return err_field(e, key, "there is no option %s.%s; holmd --print-config shows all", section,
+                     key);
+}
+
+void config_init(struct config *c)
+{
+    *c = (struct config){0};
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+        set_value(c, &options[i], options[i].fallback, NULL);
+}
+
+struct reading {
+    struct config *config;
+    struct err *e;
+    int result;
+};
+
+static int on_line(void *arg, const char *section, const char *key, const char *value)
+{
+    struct reading *rd = arg;
+    rd->result = set_option(rd->config, section, key, value, rd->e);
+    return rd->result == 0;
+}
+
+int config_read(struct config *c, const char *path, struct err *e)
+{
+    auto_fclose FILE *f = fopen(path, "re");
+    if (!f)
+        return err_errno(e, -errno, "open configuration %s", path);
+    /* A copy, so that a bad line leaves the caller's configuration whole. */
+    struct config copy = *c;
+    struct reading rd = {.config = &copy, .e = e};
+    int line = ini_parse_file(f, on_line, &rd);
+    if (rd.result < 0)
+        return err_wrap(e, rd.result, "%s:%d", path, line);
+    if (line)
+        return err_set(e, ERR_INVALID, "%s:%d: neither [section] nor key = value", path, line);
+    *c = copy;
+    return 0;
+}
+
+int config_set(struct config *c, const char *assignment, struct err *e)
+{
+    char text[2 * CONFIG_TEXT_SIZE];
+    if (snprintf(text, sizeof(text), "%s", assignment) >= (int)sizeof(text))
+        return err_set(e, ERR_INVALID, "--set: too long");
+    char *eq = strchr(text, '=');
+    char *dot = eq ? memchr(text, '.', (size_t)(eq - text)) : NULL;
+    if (!dot)
+        return err_set(e, ERR_INVALID, "--set takes section.key=value, not \"%s\"", assignment);
+    *eq = *dot = '\0';
+    return set_option(c, text, dot + 1, eq + 1, e);
+}
+
+int config_pool_size(const struct config *c, const char *language)
+{
+    for (int i = 0; i < c->n_pools; i++) {
+        if (strcmp(c->pools[i].language, language) == 0)
+            return c->pools[i].size;
+    }
+    return c->pool_default;
+}
+
+void config_print(struct buf *ret)
+{
+    const char *section = "";
+    buf_printf(ret, "# Configuration of holmd. Every option is shown with its default.\n");
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        const struct option *o = &options[i];
+        if (strcmp(section, o->section) != 0)
+            buf_printf(ret, "\n[%s]\n", o->section);
+        section = o->section;
+        buf_printf(ret, "\n");
+        for (const char *p = o->doc; *p;) {
+            int len = (int)strcspn(p, "\n");
+            buf_printf(ret, "# %.*s\n", len, p);
+            p += len + (p[len] == '\n');
+        }
+        buf_printf(ret, "%s = %s\n", o->key, o->fallback);
+    }
+}

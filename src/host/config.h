@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The daemon's configuration: defaults, then a file (INI), then `--set section.key=value`. The
+ * options are rows; from them come the defaults, the parser, its error messages and the documented
+ * file that `holmd --print-config` prints. Plain data, read-only once the host runs. */
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define CONFIG_TEXT_SIZE 256
+#define CONFIG_POOLS_MAX 64
+
+struct config_pool {
+    char language[32];
+    int size;
+};
+
+struct config {
+    /* [server] */
+    char listen[CONFIG_TEXT_SIZE];        /* addresses separated by spaces */
+    char allowed_hosts[CONFIG_TEXT_SIZE]; /* further Host names, separated by spaces */
+    char key_file[CONFIG_TEXT_SIZE];      /* "": requests need no key */
+    char log_level[CONFIG_TEXT_SIZE];
+    int shutdown_grace_s;
+
+    /* [paths] */
+    char data_dir[CONFIG_TEXT_SIZE];
+    char helper_dir[CONFIG_TEXT_SIZE];
+
+    /* [engine] */
+    char engine[CONFIG_TEXT_SIZE];
+    char accelerator[CONFIG_TEXT_SIZE];
+    char qemu[CONFIG_TEXT_SIZE];
+    bool jail;
+    int uid_first;
+    int uid_count;
+    int boot_timeout_s;
+    int restore_timeout_s;
+
+    /* [limits] */
+    int vms_max;
+    int memory_max_mib; /* 0: three quarters of the host's */
+    int starts_max;     /* monitors starting at the same time; 0: twice the CPUs */
+
+    /* [pool] */
+    int pool_default;
+    bool pool_warm;
+    int fillers; /* 0: the number of CPUs */
+    struct config_pool pools[CONFIG_POOLS_MAX];
+    int n_pools;
+};
+
+void config_init(struct config *c);
+
+/* Reads a file over what is there; an unknown section or key, or a bad value, is an error that
+ * names the line. */
+int config_read(struct config *c, const char *path, struct err *e);
+
+/* One "section.key=value". */
+int config_set(struct config *c, const char *assignment, struct err *e);
+
+/* The pool size of a language. */
+int config_pool_size(const struct config *c, const char *language);
+
+/* The whole configuration file, every default in it with its explanation, appended. */
+void config_print(struct buf *ret);

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Putting the host together and taking it apart. The order matters twice: what a former daemon left
+ * is adopted or ended before anything new is started, and at the end nothing is freed that a thread
+ * may still reach. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "host/host_priv.h"
+
+int host_helper_dir(const struct config *config, char *ret, size_t size)
+{
+    if (config->helper_dir[0])
+        return path_printf(ret, size, "%s", config->helper_dir);
+    char exe[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    if (n < 0)
+        return -errno;
+    exe[n] = '\0';
+    *strrchr(exe, '/') = '\0';
+    char installed[PATH_MAX];
+    if (path_printf(installed, sizeof(installed), "%s/../libexec/holm", exe) == 0 &&
+        access(installed, X_OK) == 0)
+        return path_printf(ret, size, "%s", installed);
+    return path_printf(ret, size, "%s", exe);
+}
+
+static int make_dirs(const struct config *config, struct err *e)
+{
+    static const char *const names[] = {"", "/vms", "/templates", "/images"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        char path[PATH_MAX];
+        path_printf(path, sizeof(path), "%s%s", config->data_dir, names[i]);
+        int r = dir_make(path, 0755);
+        if (r < 0)
+            return err_errno(e, r, "make %s", path);
+    }
+    return 0;
+}
+
+static int lock_data_dir(struct host *h, struct err *e)
+{
+    char path[PATH_MAX];
+    path_printf(path, sizeof(path), "%s/holmd.lock", h->config->data_dir);
+    h->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (h->lock_fd < 0)
+        return err_errno(e, -errno, "open %s", path);
+    if (flock(h->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return err_set(e, ERR_CONFLICT,
+                       "another holmd uses %s: stop it, or set paths.data_dir to another directory",
+                       h->config->data_dir);
+    return 0;
+}
+
+static int open_parts(struct host *h, struct err *e)
+{
+    const struct config *c = h->config;
+    char path[PATH_MAX];
+    struct admission_limits limits = {
+        .vms_max = c->vms_max,
+        .memory_max_mib = c->memory_max_mib,
+        .starts_max = c->starts_max,
+        .uid_first = (uid_t)c->uid_first,
+        .uid_count = c->uid_count,
+    };
+    path_printf(path, sizeof(path), "%s/holm.db", c->data_dir);
+    int r = store_open(path, &h->store, e);
+    if (r == 0)
+        r = admission_init(&h->admission, &limits, e);
+    if (r == 0)
+        r = link_loop_new(&h->links, e);
+    if (r == 0)
+        r = image_set_new(h, &h->images, e);
+    if (r == 0)
+        r = pool_new(h, &h->pool, e);
+    if (r == 0)
+        r = reaper_new(h, &h->reaper, e);
+    return r;
+}
+
+static int open_engine(struct host *h, struct err *e)
+{
+    static char helper_dir[PATH_MAX]; /* the engine borrows it for its life */
+    int r = host_helper_dir(h->config, helper_dir, sizeof(helper_dir));
+    if (r < 0)
+        return err_errno(e, r, "find the helper programs");
+    struct engine_config ec = {
+        .qemu_binary = h->config->qemu,
+        .accel = h->config->accelerator,
+        .helper_dir = helper_dir,
+        .jail = h->config->jail,
+    };
+    return engine_new(h->config->engine, &ec, &h->engine, e);
+}
+
+/* A VM that waited in the pool is as good as before; any other one has lost the request it belonged
+ * to. */
+static int inherit(void *arg, const struct vm_record *record)
+{
+    struct host *h = arg;
+    struct err e = ERR_INIT;
+    struct vm *vm = NULL;
+    const struct language *lang = host_language_find(record->language);
+    bool idle = record->state == VM_RUNNING && !record->used && lang &&
+                config_pool_size(h->config, lang->name) > 0;
+    if (idle && vm_adopt(h, record, &vm, &e) == 0) {
+        log_info("host", "vm=%s language=%s adopted", record->id, record->language);
+        pool_adopt(h->pool, vm);
+        return 0;
+    }
+    if (idle)
+        log_info("host", "vm=%s not adopted: %s", record->id, e.text);
+    vm_reap(h, record);
+    return 0;
+}
+
+/* Directories of VMs that the store does not know: the daemon died after the record went and before
+ * the directory. */
+static int drop_orphans(struct host *h, struct err *e)
+{
+    char top[PATH_MAX / 4];
+    path_printf(top, sizeof(top), "%s/vms", h->config->data_dir);
+    auto_closedir DIR *d = opendir(top);
+    if (!d)
+        return err_errno(e, -errno, "open %s", top);
+    for (struct dirent *de; (de = readdir(d));) {
+        struct vm_record record = {.state = VM_LOST};
+        if (!id_valid(de->d_name))
+            continue;
+        strcpy(record.id, de->d_name);
+        bool known = true;
+        int r = store_vm_known(h->store, record.id, &known, e);
+        if (r < 0)
+            return r;
+        if (!known)
+            vm_reap(h, &record);
+    }
+    return 0;
+}
+
+int host_new(const struct config *config, struct host **ret, struct err *e)
+{
+    struct host *h = calloc(1, sizeof(*h));
+    if (!h)
+        return err_errno(e, -ENOMEM, "host");
+    h->config = config;
+    h->lock_fd = -1;
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_cond_init(&h->run_ended, NULL);
+    int r = make_dirs(config, e);
+    if (r == 0)
+        r = lock_data_dir(h, e);
+    if (r == 0)
+        r = open_engine(h, e);
+    if (r == 0)
+        r = open_parts(h, e);
+    if (r == 0)
+        r = store_vm_each(h->store, inherit, h, e);
+    if (r == 0)
+        r = drop_orphans(h, e);
+    if (r == 0)
+        r = image_set_start(h->images, e);
+    if (r == 0)
+        r = pool_start(h->pool, e);
+    if (r < 0) {
+        host_free(h, 0);
+        return r;
+    }
+    *ret = h;
+    return 0;
+}
+
+void host_drain(struct host *h)
+{
+    h->draining = true;
+}
+
+static void await_runs(struct host *h, int grace_ms)
+{
+    int64_t end = clock_real_ns() + (int64_t)grace_ms * 1000000;
+    struct timespec until = {.tv_sec = end / 1000000000, .tv_nsec = end % 1000000000};
+    AUTO_LOCK(&h->lock);
+    while (h->runs > 0 && pthread_cond_timedwait(&h->run_ended, &h->lock, &until) == 0)
+        ;
+}
+
+/* Waits for the running requests, at the end of the grace without mercy: their programs are
+ * cancelled. */
+static void end_runs(struct host *h, int grace_ms)
+{
+    host_drain(h);
+    await_runs(h, grace_ms);
+    h->aborting = true;
+    AUTO_LOCK(&h->lock);
+    while (h->runs > 0)
+        pthread_cond_wait(&h->run_ended, &h->lock);
+}
+
+void host_free(struct host *h, int grace_ms)
+{
+    if (!h)
+        return;
+    end_runs(h, grace_ms);
+    image_set_free(h->images);
+    if (h->pool)
+        pool_stop(h->pool);
+    reaper_free(h->reaper);
+    pool_free(h->pool);
+    link_loop_free(h->links);
+    admission_done(&h->admission);
+    store_close(h->store);
+    engine_free(h->engine);
+    if (h->lock_fd >= 0)
+        close(h->lock_fd);
+    pthread_cond_destroy(&h->run_ended);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}
+
+void host_language_status(struct host *h, const struct language *lang, struct language_status *ret)
+{
+    *ret = (struct language_status){0};
+    ret->state = image_state(h->images, lang->image, ret->detail);
+    ret->pooled = pool_count(h->pool, lang);
+}

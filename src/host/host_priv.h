@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The host's inside, for the files of src/host only. */
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "engine/engine.h"
+#include "host/admission.h"
+#include "host/config.h"
+#include "host/host.h"
+#include "host/image.h"
+#include "host/link.h"
+#include "host/metrics.h"
+#include "host/pool.h"
+#include "host/store.h"
+#include "host/vm.h"
+
+/* Where Holm's helper programs are, by configuration or beside the running one. */
+int host_helper_dir(const struct config *config, char *ret, size_t size);
+
+struct host {
+    const struct config *config;
+    struct engine *engine;
+    struct store *store;
+    struct link_loop *links;
+    struct admission admission;
+    struct metrics metrics;
+    struct image_set *images;
+    struct pool *pool;
+    struct reaper *reaper;
+    int lock_fd;          /* flock of the data directory: one daemon each */
+    atomic_bool draining; /* no new runs */
+    atomic_bool aborting; /* running ones are cancelled */
+
+    atomic_int runs;      /* host_run calls under way */
+    pthread_mutex_t lock; /* for waiting on run_ended */
+    pthread_cond_t run_ended;
+};

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "host/host_priv.h"
+#include "host/program.h"
+
+#define SHELVES_MAX 64
+#define WARM_TIMEOUT_MS 60000
+
+/* After a failed fill the language rests, twice as long each time, up to this. */
+#define BACKOFF_FIRST_MS 500
+#define BACKOFF_MAX_MS 60000
+
+/* The pooled VMs of one language. */
+struct shelf {
+    const struct language *lang; /* constant */
+    int target;                  /* constant */
+    struct vm *first; /* oldest first: the longest wait has had the most time to settle */
+    int count;
+    int filling;
+    int backoff_ms;
+    int64_t rest_until_ms;
+};
+
+struct pool {
+    struct host *host;
+    pthread_mutex_t lock; /* guards the shelves and stopping */
+    pthread_cond_t changed;
+    struct shelf shelves[SHELVES_MAX];
+    int n_shelves;
+    bool stopping;
+    int cpus;
+    pthread_t *fillers;
+    int n_fillers;
+};
+
+static struct shelf *shelf_of(struct pool *p, const struct language *lang)
+{
+    for (int i = 0; i < p->n_shelves; i++) {
+        if (p->shelves[i].lang == lang)
+            return &p->shelves[i];
+    }
+    return NULL;
+}
+
+static struct vm *pop(struct shelf *s)
+{
+    struct vm *vm = s->first;
+    if (vm) {
+        s->first = vm->next;
+        vm->next = NULL;
+        s->count--;
+    }
+    return vm;
+}
+
+static void push(struct shelf *s, struct vm *vm)
+{
+    struct vm **end = &s->first;
+    while (*end)
+        end = &(*end)->next;
+    *end = vm;
+    s->count++;
+}
+
+static bool host_is_busy(struct pool *p)
+{
+    return p->host->runs >= p->cpus;
+}
+
+/* The shelf that most needs a VM, NULL when none does. */
+static struct shelf *neediest(struct pool *p)
+{
+    struct shelf *best = NULL;
+    int best_missing = 0;
+    int64_t now = clock_mono_ms();
+    for (int i = 0; i < p->n_shelves; i++) {
+        struct shelf *s = &p->shelves[i];
+        int missing = s->target - s->count - s->filling;
+        if (missing <= best_missing || now < s->rest_until_ms)
+            continue;
+        if (image_state(p->host->images, s->lang->image, NULL) != LANGUAGE_READY)
+            continue;
+        best = s;
+        best_missing = missing;
+    }
+    return best;
+}
+
+/* When the next resting shelf may be tried again, as CLOCK_REALTIME for pthread_cond_timedwait; at
+ * most a minute off. */
+static struct timespec next_try(struct pool *p)
+{
+    int64_t now = clock_mono_ms(), wait_ms = BACKOFF_MAX_MS;
+    for (int i = 0; i < p->n_shelves; i++) {
+        int64_t left = p->shelves[i].rest_until_ms - now;
+        if (left > 0 && left < wait_ms)
+            wait_ms = left;
+    }
+    int64_t at = clock_real_ns() + (wait_ms + 1) * 1000000;
+    return (struct timespec){.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
+}
+
+static int make_warm(struct host *h, const struct language *lang, struct vm **ret, struct err *e)
+{
+    struct vm *vm = NULL;
+    int r = vm_restore(h, lang, &vm, e);
+    if (r < 0)
+        return r;
+    if (h->config->pool_warm && !host_is_busy(h->pool)) {
+        r = program_hello(vm, lang, WARM_TIMEOUT_MS, e);
+        if (r < 0) {
+            vm_end(h, vm);
+            return err_wrap(e, r, "warm up %s", lang->name);
+        }
+        vm->warm = true;
+    }
+    *ret = vm;
+    return 0;
+}
+
+static void fill_failed(struct shelf *s, const struct err *e)
+{
+    s->backoff_ms = s->backoff_ms ? s->backoff_ms * 2 : BACKOFF_FIRST_MS;
+    if (s->backoff_ms > BACKOFF_MAX_MS)
+        s->backoff_ms = BACKOFF_MAX_MS;
+    s->rest_until_ms = clock_mono_ms() + s->backoff_ms;
+    if (e->class == ERR_FULL)
+        log_debug("pool", "language=%s waits: %s", s->lang->name, e->text);
+    else
+        log_warn("pool", "language=%s fill failed, next try in %d ms: %s", s->lang->name,
+                 s->backoff_ms, e->text);
+}
+
+/* Fills one place of the shelf; the lock is held before and after, not meanwhile. */
+static void fill(struct pool *p, struct shelf *s)
+{
+    struct err e = ERR_INIT;
+    struct vm *vm = NULL;
+    s->filling++;
+    pthread_mutex_unlock(&p->lock);
+    int r = make_warm(p->host, s->lang, &vm, &e);
+    pthread_mutex_lock(&p->lock);
+    s->filling--;
+    if (r < 0) {
+        fill_failed(s, &e);
+        return;
+    }
+    s->backoff_ms = 0;
+    push(s, vm);
+    log_debug("pool", "language=%s vm=%s warm=%d count=%d", s->lang->name, vm->record.id, vm->warm,
+              s->count);
+}
+
+static void *filler(void *arg)
+{
+    struct pool *p = arg;
+    AUTO_LOCK(&p->lock);
+    while (!p->stopping) {
+        struct shelf *s = host_is_busy(p) ? NULL : neediest(p);
+        if (s) {
+            fill(p, s);
+            continue;
+        }
+        struct timespec until = next_try(p);
+        pthread_cond_timedwait(&p->changed, &p->lock, &until);
+    }
+    return NULL;
+}
+
+static void add_shelves(struct pool *p)
+{
+    const struct language *lang;
+    for (size_t i = 0; (lang = host_language(i)) && p->n_shelves < SHELVES_MAX; i++) {
+        p->shelves[p->n_shelves++] = (struct shelf){
+            .lang = lang,
+            .target = config_pool_size(p->host->config, lang->name),
+        };
+    }
+}
+
+int pool_new(struct host *h, struct pool **ret, struct err *e)
+{
+    struct pool *p = calloc(1, sizeof(*p));
+    if (!p)
+        return err_errno(e, -ENOMEM, "pool");
+    p->host = h;
+    p->cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->changed, NULL);
+    add_shelves(p);
+    *ret = p;
+    return 0;
+}
+
+int pool_start(struct pool *p, struct err *e)
+{
+    int want = p->host->config->fillers ? p->host->config->fillers : p->cpus;
+    p->fillers = calloc((size_t)want, sizeof(*p->fillers));
+    if (!p->fillers)
+        return err_errno(e, -ENOMEM, "pool");
+    for (; p->n_fillers < want; p->n_fillers++) {
+        if (pthread_create(&p->fillers[p->n_fillers], NULL, filler, p) != 0)
+            return err_set(e, ERR_INTERNAL, "pool: cannot start %d threads", want);
+    }
+    return 0;
+}
+
+void pool_stop(struct pool *p)
+{
+    {
+        AUTO_LOCK(&p->lock);
+        p->stopping = true;
+        pthread_cond_broadcast(&p->changed);
+    }
+    for (int i = 0; i < p->n_fillers; i++)
+        pthread_join(p->fillers[i], NULL);
+    p->n_fillers = 0;
+    for (int i = 0; i < p->n_shelves; i++) {
+        struct vm *vm;
+        while ((vm = pop(&p->shelves[i])))
+            reaper_add(p->host->reaper, vm);
+    }
+}
+
+void pool_free(struct pool *p)
+{
+    if (!p)
+        return;
+    pthread_cond_destroy(&p->changed);
+    pthread_mutex_destroy(&p->lock);
+    free(p->fillers);
+    free(p);
+}
+
+void pool_wake(struct pool *p)
+{
+    AUTO_LOCK(&p->lock);
+    pthread_cond_broadcast(&p->changed);
+}
+
+int pool_count(struct pool *p, const struct language *lang)
+{
+    AUTO_LOCK(&p->lock);
+    int n = 0;
+    for (int i = 0; i < p->n_shelves; i++) {
+        if (!lang || p->shelves[i].lang == lang)
+            n += p->shelves[i].count;
+    }
+    return n;
+}
+
+void pool_adopt(struct pool *p, struct vm *vm)
+{
+    AUTO_LOCK(&p->lock);
+    push(shelf_of(p, vm->lang), vm);
+}
+
+/* The idle VM that is missed least: one of the fullest shelf, but not of `lang`. */
+static struct vm *evict(struct pool *p, const struct language *lang)
+{
+    AUTO_LOCK(&p->lock);
+    struct shelf *fullest = NULL;
+    for (int i = 0; i < p->n_shelves; i++) {
+        struct shelf *s = &p->shelves[i];
+        if (s->lang != lang && s->count && (!fullest || s->count > fullest->count))
+            fullest = s;
+    }
+    return fullest ? pop(fullest) : NULL;
+}
+
+static int restore_now(struct pool *p, const struct language *lang, struct vm **ret, struct err *e)
+{
+    for (;;) {
+        int r = vm_restore(p->host, lang, ret, e);
+        if (r == 0 || e->class != ERR_FULL)
+            return r;
+        struct vm *idle = evict(p, lang);
+        if (!idle)
+            return r;
+        log_debug("pool", "vm=%s language=%s gives way to %s", idle->record.id, idle->lang->name,
+                  lang->name);
+        vm_end(p->host, idle);
+    }
+}
+
+int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool *ret_from_pool,
+              struct err *e)
+{
+    struct vm *vm;
+    {
+        AUTO_LOCK(&p->lock);
+        vm = pop(shelf_of(p, lang));
+        pthread_cond_broadcast(&p->changed);
+    }
+    *ret_from_pool = vm != NULL;
+    if (vm) {
+        *ret = vm;
+        return 0;
+    }
+    return restore_now(p, lang, ret, e);
+}

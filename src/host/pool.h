@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* VMs that wait for work: for each language some that were restored, ran the language's hello
+ * program once (so that an emulated CPU has already translated its code) and have never seen
+ * anybody's code.
+ *
+ * Filler threads refill it in the background. They hold back while as many programs run as there
+ * are CPUs: at such a time warming a VM costs a request more than it gives to a later one. A
+ * request that finds the pool empty restores a VM of its own. When admission refuses, an idle VM of
+ * another language gives way.
+ *
+ * Threads: any; one leaf lock inside. */
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct host;
+struct language;
+struct pool;
+struct vm;
+
+int pool_new(struct host *h, struct pool **ret, struct err *e);
+/* Starts the fillers. */
+int pool_start(struct pool *p, struct err *e);
+/* Ends the fillers and gives every pooled VM to the reaper. */
+void pool_stop(struct pool *p);
+void pool_free(struct pool *p); /* after pool_stop; NULL is fine */
+
+/* A VM for one run, from the pool or else restored now; the caller owns it. *ret_from_pool tells
+ * which. */
+int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool *ret_from_pool,
+              struct err *e);
+
+/* Gives an adopted VM to the pool, which owns it from then on. */
+void pool_adopt(struct pool *p, struct vm *vm);
+
+/* How many wait, of one language or (NULL) of all. */
+int pool_count(struct pool *p, const struct language *lang);
+
+/* Tells the fillers to look again: an image has become ready, a run has ended. */
+void pool_wake(struct pool *p);

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* host_run: a VM from the pool, the program in it, the VM thrown away. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "host/host_priv.h"
+#include "host/program.h"
+
+/* A pooled VM may have died while it waited; the next one is tried as long as the program cannot
+ * have begun. */
+#define ATTEMPTS_MAX 3
+
+void run_result_done(struct run_result *r)
+{
+    buf_done(&r->out);
+    buf_done(&r->err);
+}
+
+static int run_begin(struct host *h, struct err *e)
+{
+    h->runs++;
+    if (!h->draining)
+        return 0;
+    h->runs--;
+    return err_set(e, ERR_UNAVAILABLE, "holmd is shutting down");
+}
+
+static void run_end(struct host *h)
+{
+    AUTO_LOCK(&h->lock);
+    h->runs--;
+    pthread_cond_broadcast(&h->run_ended);
+}
+
+/* The caller's wish to cancel, and the daemon's. */
+struct cancel {
+    struct host *host;
+    const struct run_request *rq;
+};
+
+static bool is_cancelled(void *arg)
+{
+    const struct cancel *c = arg;
+    return c->host->aborting || (c->rq->cancelled && c->rq->cancelled(c->rq->arg));
+}
+
+/* One VM, one program. *ret_again: the VM was dead before the program could begin. */
+static int attempt(struct host *h, const struct language *lang, const struct run_request *rq,
+                   struct run_result *ret, bool *ret_again, struct err *e)
+{
+    struct cancel cancel = {.host = h, .rq = rq};
+    struct program_wait wait = {.cancelled = is_cancelled, .arg = &cancel};
+    struct vm *vm = NULL;
+    int r = pool_take(h->pool, lang, &vm, &ret->from_pool, e);
+    if (r < 0)
+        return r;
+    r = vm_mark_used(h, vm, e);
+    ret->load_us = clock_mono_us() - ret->load_us;
+    if (r == 0)
+        r = program_run(vm, rq, &wait, ret, e);
+    if (r < 0 && e->class == ERR_UNAVAILABLE && r != -ECANCELED) {
+        *ret_again = !wait.started;
+        log_warn("run", "vm=%s language=%s started=%d failed: %s", vm->record.id, lang->name,
+                 wait.started, e->text);
+    }
+    reaper_add(h->reaper, vm);
+    return r;
+}
+
+static void count(struct host *h, const struct run_result *ret, int r, const struct err *e)
+{
+    struct metrics *m = &h->metrics;
+    if (r == -ECANCELED) {
+        m->runs_cancelled++;
+    } else if (r < 0) {
+        e->class == ERR_FULL ? m->runs_refused++ : m->runs_failed++;
+    } else {
+        ret->timed_out ? m->runs_timed_out++ : m->runs_ok++;
+        ret->from_pool ? m->pool_hits++ : m->pool_misses++;
+        histogram_add(&m->load, ret->load_us);
+        histogram_add(&m->exec, ret->exec_us);
+    }
+}
+
+static int run_attempts(struct host *h, const struct language *lang, const struct run_request *rq,
+                        struct run_result *ret, struct err *e)
+{
+    int64_t t0 = clock_mono_us();
+    for (int i = 1;; i++) {
+        bool again = false;
+        *ret = (struct run_result){.load_us = t0};
+        int r = attempt(h, lang, rq, ret, &again, e);
+        if (r < 0)
+            run_result_done(ret);
+        if (r == 0 || !again || i == ATTEMPTS_MAX)
+            return r;
+    }
+}
+
+int host_run(struct host *h, const struct run_request *rq, struct run_result *ret, struct err *e)
+{
+    struct err own = ERR_INIT;
+    if (!e)
+        e = &own;
+    const struct language *lang;
+    int r = program_check(rq, &lang, e);
+    if (r < 0)
+        return r;
+    r = run_begin(h, e);
+    if (r < 0)
+        return r;
+    r = run_attempts(h, lang, rq, ret, e);
+    count(h, ret, r, e);
+    run_end(h);
+    return r;
+}

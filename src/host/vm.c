@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/vm.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "host/guest.h"
+#include "host/host_priv.h"
+
+static int vm_path(const struct host *h, const char *id, char *ret, size_t size, struct err *e)
+{
+    int r = path_printf(ret, size, "%s/vms/%s", h->config->data_dir, id);
+    return r < 0 ? err_errno(e, r, "vm %s: data_dir is too long", id) : 0;
+}
+
+/* Grant, directory and record: from here on a leftover can be found. */
+static int vm_new(struct host *h, const char *image, const struct machine_shape *shape,
+                  struct vm **ret, struct err *e)
+{
+    auto_free struct vm *vm = calloc(1, sizeof(*vm));
+    if (!vm)
+        return err_errno(e, -ENOMEM, "new vm");
+    id_new(vm->record.id);
+    int r = vm_path(h, vm->record.id, vm->dir, sizeof(vm->dir), e);
+    if (r == 0)
+        r = admission_take(&h->admission, shape, &vm->record.uid, e);
+    if (r < 0)
+        return r;
+    vm->record.state = VM_STARTING;
+    vm->record.shape = *shape;
+    vm->record.created_real_ns = clock_real_ns();
+    path_printf(vm->record.image, sizeof(vm->record.image), "%s", image);
+    r = store_vm_put(h->store, &vm->record, e);
+    if (r == 0) {
+        r = dir_make(vm->dir, 0700);
+        if (r < 0)
+            err_errno(e, r, "make %s", vm->dir);
+    }
+    if (r < 0) {
+        vm_end(h, TAKE_PTR(vm));
+        return r;
+    }
+    *ret = TAKE_PTR(vm);
+    return 0;
+}
+
+static int connect_agent(struct host *h, struct vm *vm, int timeout_ms, struct err *e)
+{
+    int fd = engine_connect_agent(h->engine, &vm->monitor, e);
+    if (fd < 0)
+        return fd;
+    return link_open(h->links, fd, timeout_ms, &vm->link, e);
+}
+
+/* Waits for the agent; a monitor that ended is noticed by the link's end. */
+static int await_agent(struct host *h, struct vm *vm, int timeout_s, struct err *e)
+{
+    int64_t deadline_ms = clock_mono_ms() + timeout_s * 1000;
+    int r = connect_agent(h, vm, timeout_s * 1000, e);
+    if (r == 0)
+        r = guest_restored(vm->link, deadline_ms, NULL, e);
+    return r;
+}
+
+static int start_monitor(struct host *h, struct vm *vm, const struct vm_spec *spec, struct err *e)
+{
+    return spec->template_dir ? engine_restore(h->engine, spec, &vm->monitor, e)
+                              : engine_boot(h->engine, spec, &vm->monitor, e);
+}
+
+/* What vm_boot and vm_restore share: monitor, agent, state. Ends the VM when it fails. */
+static int vm_start(struct host *h, struct vm *vm, struct vm_spec *spec, int timeout_s,
+                    struct err *e)
+{
+    spec->id = vm->record.id;
+    spec->vm_dir = vm->dir;
+    spec->shape = vm->record.shape;
+    spec->uid = vm->record.uid;
+    int64_t t0 = clock_mono_us();
+    admission_start_enter(&h->admission);
+    int r = start_monitor(h, vm, spec, e);
+    if (r == 0) {
+        vm->record.proc = vm->monitor.proc;
+        r = store_vm_put(h->store, &vm->record, e);
+    }
+    if (r == 0)
+        r = await_agent(h, vm, timeout_s, e);
+    admission_start_leave(&h->admission);
+    if (r == 0)
+        r = lifecycle_move(&vm->record.state, VM_EV_READY, vm->record.id, e);
+    if (r == 0)
+        r = store_vm_put(h->store, &vm->record, e);
+    if (r < 0) {
+        h->metrics.vms_failed++;
+        err_wrap(e, r, "%s vm %s", spec->template_dir ? "restore" : "boot", vm->record.id);
+        vm_end(h, vm);
+        return r;
+    }
+    h->metrics.vms_started++;
+    if (spec->template_dir)
+        histogram_add(&h->metrics.restore, clock_mono_us() - t0);
+    log_debug("vm", "vm=%s image=%s ready_ms=%lld", vm->record.id, vm->record.image,
+              (long long)(clock_mono_us() - t0) / 1000);
+    return 0;
+}
+
+int vm_restore(struct host *h, const struct language *lang, struct vm **ret, struct err *e)
+{
+    const struct image *image;
+    char template_dir[PATH_MAX / 4];
+    int r = image_ready(h->images, lang->image, &image, template_dir, e);
+    if (r < 0)
+        return r;
+    struct vm *vm = NULL;
+    r = vm_new(h, image->name, &image->shape, &vm, e);
+    if (r < 0)
+        return r;
+    vm->lang = lang;
+    path_printf(vm->record.language, sizeof(vm->record.language), "%s", lang->name);
+    struct vm_spec spec = {.template_dir = template_dir, .ephemeral = true};
+    r = vm_start(h, vm, &spec, h->config->restore_timeout_s, e);
+    if (r == 0)
+        *ret = vm;
+    return r;
+}
+
+int vm_boot(struct host *h, const struct image *image, const struct machine_shape *shape,
+            struct vm **ret, struct err *e)
+{
+    char kernel[PATH_MAX / 4], initrd[PATH_MAX / 4];
+    if (path_printf(kernel, sizeof(kernel), "%s/kernel/vmlinuz", h->config->data_dir) < 0 ||
+        path_printf(initrd, sizeof(initrd), "%s/kernel/initrd.img", h->config->data_dir) < 0)
+        return err_set(e, ERR_INTERNAL, "data_dir is too long");
+    struct vm *vm = NULL;
+    int r = vm_new(h, image->name, shape, &vm, e);
+    if (r < 0)
+        return r;
+    struct vm_spec spec = {.rootfs = image->rootfs, .kernel = kernel, .initrd = initrd};
+    r = vm_start(h, vm, &spec, h->config->boot_timeout_s, e);
+    if (r == 0)
+        *ret = vm;
+    return r;
+}
+
+int vm_mark_used(struct host *h, struct vm *vm, struct err *e)
+{
+    vm->record.used = true;
+    return store_vm_put(h->store, &vm->record, e);
+}
+
+void vm_hang_up(struct vm *vm)
+{
+    link_close(TAKE_PTR(vm->link));
+}
+
+/* A process under the VM's uid that the record does not name: the daemon died between starting it
+ * and writing it down. */
+static void kill_by_uid(uid_t uid)
+{
+    auto_closedir DIR *proc = opendir("/proc");
+    for (struct dirent *de; proc && (de = readdir(proc));) {
+        char path[64];
+        struct stat st;
+        int pid = atoi(de->d_name);
+        if (pid <= 0 || path_printf(path, sizeof(path), "/proc/%d", pid) < 0)
+            continue;
+        if (stat(path, &st) < 0 || st.st_uid != uid)
+            continue;
+        struct proc_ref ref;
+        if (proc_ref_of(pid, &ref) < 0)
+            continue;
+        auto_close int fd = proc_ref_open(&ref);
+        if (fd >= 0 && proc_kill_wait(fd, 5000) < 0)
+            log_error("vm", "pid=%d uid=%u cannot be killed", pid, uid);
+    }
+}
+
+/* Monitor, directory, record, grant, in this order: what is left after a crash in between is found
+ * again. */
+static int remove_traces(struct host *h, const struct monitor *m, const char *dir, struct err *e)
+{
+    int r = engine_kill(h->engine, m, e);
+    if (r < 0)
+        return r;
+    r = dir_remove(dir);
+    if (r < 0)
+        return err_errno(e, r, "remove %s", dir);
+    return store_vm_delete(h->store, m->id, e);
+}
+
+/* A monitor that never got as far as being filled in by the engine still needs its id for
+ * engine_kill. */
+static void complete_monitor(struct monitor *m, const struct vm_record *r, const char *dir)
+{
+    path_printf(m->id, sizeof(m->id), "%s", r->id);
+    path_printf(m->vm_dir, sizeof(m->vm_dir), "%s", dir);
+    m->uid = r->uid;
+    m->shape = r->shape;
+    if (!m->proc.pid)
+        m->proc = r->proc;
+}
+
+void vm_end(struct host *h, struct vm *vm)
+{
+    struct err e = ERR_INIT;
+    vm_hang_up(vm);
+    complete_monitor(&vm->monitor, &vm->record, vm->dir);
+    int r = remove_traces(h, &vm->monitor, vm->dir, &e);
+    if (r < 0)
+        log_error("vm", "vm=%s cannot be removed whole, next start tries again: %s", vm->record.id,
+                  e.text);
+    else
+        h->metrics.vms_ended++;
+    admission_give_back(&h->admission, &vm->record.shape, vm->record.uid);
+    free(vm);
+}
+
+void vm_reap(struct host *h, const struct vm_record *record)
+{
+    struct err e = ERR_INIT;
+    struct monitor m = {0};
+    char dir[PATH_MAX / 4];
+    int r = vm_path(h, record->id, dir, sizeof(dir), &e);
+    if (r == 0) {
+        complete_monitor(&m, record, dir);
+        if (!record->proc.pid && record->uid && h->config->jail)
+            kill_by_uid(record->uid);
+        r = remove_traces(h, &m, dir, &e);
+    }
+    if (r < 0) {
+        log_error("vm", "vm=%s of a former daemon cannot be removed: %s", record->id, e.text);
+        return;
+    }
+    h->metrics.vms_reaped++;
+    log_info("vm", "vm=%s of a former daemon ended state=%s", record->id,
+             lifecycle_state_name(record->state));
+}
+
+static int adopt_into(struct host *h, struct vm *vm, struct err *e)
+{
+    enum monitor_state state = MONITOR_GONE;
+    int r = engine_state(h->engine, &vm->monitor, &state, e);
+    if (r < 0)
+        return r;
+    if (state != MONITOR_RUNNING)
+        return err_set(e, ERR_UNAVAILABLE, "its monitor has ended");
+    return await_agent(h, vm, h->config->restore_timeout_s, e);
+}
+
+int vm_adopt(struct host *h, const struct vm_record *record, struct vm **ret, struct err *e)
+{
+    auto_free struct vm *vm = calloc(1, sizeof(*vm));
+    if (!vm)
+        return err_errno(e, -ENOMEM, "adopt");
+    vm->record = *record;
+    vm->lang = host_language_find(record->language);
+    int r = vm_path(h, record->id, vm->dir, sizeof(vm->dir), e);
+    if (r < 0)
+        return r;
+    complete_monitor(&vm->monitor, record, vm->dir);
+    r = admission_adopt(&h->admission, &record->shape, record->uid, e);
+    if (r < 0)
+        return r;
+    r = adopt_into(h, vm, e);
+    if (r < 0) {
+        vm_hang_up(vm);
+        admission_give_back(&h->admission, &record->shape, record->uid);
+        return r;
+    }
+    h->metrics.vms_adopted++;
+    *ret = TAKE_PTR(vm);
+    return 0;
+}
+
+/* --- The reaper: threads that end VMs in the background. --- */
+
+#define REAPER_THREADS 2 /* ending is mostly waiting for the kernel to free a monitor's memory */
+
+struct reaper {
+    struct host *host;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t added;
+    struct vm *first;
+    bool stopping;
+    pthread_t threads[REAPER_THREADS];
+    int n_threads;
+};
+
+static void *reaper_thread(void *arg)
+{
+    struct reaper *r = arg;
+    for (;;) {
+        struct vm *vm;
+        {
+            AUTO_LOCK(&r->lock);
+            while (!r->first && !r->stopping)
+                pthread_cond_wait(&r->added, &r->lock);
+            vm = r->first;
+            if (!vm)
+                return NULL;
+            r->first = vm->next;
+        }
+        vm_end(r->host, vm);
+        pool_wake(r->host->pool);
+    }
+}
+
+int reaper_new(struct host *h, struct reaper **ret, struct err *e)
+{
+    struct reaper *r = calloc(1, sizeof(*r));
+    if (!r)
+        return err_errno(e, -ENOMEM, "reaper");
+    r->host = h;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->added, NULL);
+    while (r->n_threads < REAPER_THREADS) {
+        if (pthread_create(&r->threads[r->n_threads], NULL, reaper_thread, r) != 0) {
+            reaper_free(r);
+            return err_set(e, ERR_INTERNAL, "reaper: cannot start a thread");
+        }
+        r->n_threads++;
+    }
+    *ret = r;
+    return 0;
+}
+
+void reaper_free(struct reaper *r)
+{
+    if (!r)
+        return;
+    {
+        AUTO_LOCK(&r->lock);
+        r->stopping = true;
+        pthread_cond_broadcast(&r->added);
+    }
+    for (int i = 0; i < r->n_threads; i++)
+        pthread_join(r->threads[i], NULL);
+    pthread_cond_destroy(&r->added);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+void reaper_add(struct reaper *r, struct vm *vm)
+{
+    AUTO_LOCK(&r->lock);
+    vm->next = r->first;
+    r->first = vm;
+    pthread_cond_signal(&r->added);
+}
