@@ -57,6 +57,7 @@
 #define AGENT_HEADERS_MAX 32               /* header fields of one answer */
 #define AGENT_HEADERS_MAX_BYTES (8 * KIB)  /* their names and values together */
 #define AGENT_ACKS_MAX 64                  /* unsent answers to the agent's SETTINGS and PINGs */
+#define AGENT_HELLO_REPEAT_MS 100          /* the hello is said this often */
 #define AGENT_OUT_FRAMES_MAX 1024          /* unsent frames, requests included */
 #define AGENT_TURN_MAX_BYTES (64 * KIB)    /* read from one guest before the next one's turn */
 #define AGENT_OUT_TURN_MAX_BYTES (1 * MIB) /* likewise written to one guest */

@@ -4,7 +4,7 @@
 /* The daemon's side of the agent protocol (docs/agent-protocol.md) without any I/O: the bytes that
  * came from the guest go in, the bytes for the guest come out.
  *
- * It begins with the hello (agent_client_hello at the start and then every HELLO_REPEAT_MS)
+ * It begins with the hello (agent_client_hello at the start and then every AGENT_HELLO_REPEAT_MS)
  * and goes on by itself with HTTP/2 when the agent has answered. Requests may be opened before
  * that; they leave together with the preface.
  *
