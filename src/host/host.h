@@ -106,6 +106,7 @@ struct language {
     const char *file;      /* what the program's file is called in the guest */
     const char *compile;   /* a shell command, NULL when it is not compiled */
     const char *run;       /* words separated by single spaces; "{file}" is the file */
+    const char *env;       /* NAME=value words for its environment, "" for none */
     const char *version;   /* words: the command that prints its version */
     const char *hello;     /* a program that prints "Hello, World!\n" */
     int memory_mib;
