@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* For component tests: a real server on a free port over the stub host, and a client of plain
+ * sockets that can also misbehave. Any failure ends the test by cmocka's assertions. */
+
+#include "base/test.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "api/server.h"
+#include "api/stub_host.h"
+#include "base/buf.h"
+
+/* Waits in tests end with a failure after this long; no test passes because of it. */
+#define TEST_PATIENCE_MS 30000
+
+struct test_server {
+    struct server *server;
+    int port;
+};
+
+/* Starts one listener on 127.0.0.1; `config` may be NULL. */
+void test_server_start(struct test_server *ts, const struct server_config *config);
+void test_server_stop(struct test_server *ts);
+
+/* cmocka's setup and teardown: *state is a struct test_server. */
+int test_setup(void **state);
+int test_teardown(void **state);
+
+struct reply {
+    int status;
+    struct buf head; /* status line and headers, NUL-terminated */
+    struct buf body; /* without chunking */
+    json_t *json;    /* of the body, NULL when it is none */
+    bool closed;     /* the server closed the connection behind it */
+};
+void reply_done(struct reply *r);
+#define auto_reply CLEANUP(reply_done)
+
+/* The value of a header, NULL: not there. Valid until the next call. */
+const char *reply_header(const struct reply *r, const char *name);
+/* A string of the JSON body; "" when it is not there. */
+const char *reply_string(const struct reply *r, const char *key);
+
+int client_connect(const struct test_server *ts);
+void client_send(int fd, const char *data, size_t len);
+void client_send_text(int fd, const char *text);
+/* Reads one reply. `has_body` false: the answer of a HEAD request. */
+void client_read(int fd, bool has_body, struct reply *ret);
+/* Reads the next line of the body of a chunked reply whose headers were read by
+ * client_read_head; false: the end. `rest` keeps what was read too much. */
+void client_read_head(int fd, struct reply *ret, struct buf *rest);
+bool client_read_line(int fd, struct buf *rest, struct buf *ret_line);
+/* Reads until the other side closes. */
+void client_read_all(int fd, struct buf *ret);
+
+/* One request on a connection of its own. `headers`: more lines, each with \r\n; may be NULL. */
+void request(const struct test_server *ts, const char *method, const char *path,
+             const char *headers, const char *body, struct reply *ret);
+/* POST of JSON to /api/v1/execute. */
+void execute(const struct test_server *ts, const char *json, struct reply *ret);

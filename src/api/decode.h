@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* From the bytes of a request body to a C struct, by a field table. Every mistake is an
+ * ERR_INVALID (ERR_TOO_LARGE for a bound) with a sentence and the name of the field. Any thread. */
+
+#include <jansson.h>
+
+#include "api/field.h"
+
+/* Parses text into an object or array. Refused, with the place: what is not JSON, bytes that are
+ * not UTF-8, more than JSON_DEPTH_MAX levels, a key that comes twice (named in e->field). U+0000
+ * in a string is kept. The caller owns `*ret`. */
+int decode_json(const char *text, size_t len, json_t **ret, struct err *e);
+
+/* Fills the fields of `ret` that `object` gives; the others keep their values, as does a field that
+ * is null and not required. Strings are borrowed from `object`. On failure `ret` holds nothing that
+ * is owned. `ret` comes in with no owned arrays. */
+int decode_fields(const json_t *object, const struct field *fields, void *ret, struct err *e);
+
+/* Frees the arrays decode_fields made. */
+void decode_done(const struct field *fields, void *data);
+
+/* A decoded request body: the C struct and the JSON that its strings live in. Zero-initialised is
+ * empty. Moved by plain assignment; the source is then cleared. */
+struct input {
+    json_t *json;
+    void *data; /* of route.input_bytes */
+    const struct field *fields;
+};
+void input_done(struct input *in);

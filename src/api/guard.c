@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Who may come in. A listener without a key is guarded by where a request claims to go and come
+ * from. Programs on this machine may use it; a web page that a user of this machine looks at may
+ * not, although its requests come from the same machine:
+ *
+ * - its name may be made to resolve to 127.0.0.1 (DNS rebinding): then the Host header has that
+ *   name, which is none of ours;
+ * - it may post across sites: then the browser adds its Origin.
+ *
+ * A key is nothing a browser sends by itself, so listeners with keys need neither check. */
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/server_impl.h"
+
+/* Length of the name in "name", "name:port", "[v6]", "[v6]:port"; 0: malformed. */
+static size_t host_name_len(const char *host)
+{
+    size_t n = strcspn(host, ":");
+    if (host[0] == '[') {
+        const char *end = strchr(host, ']');
+        n = end ? (size_t)(end - host) + 1 : 0;
+    }
+    if (host[n] == '\0')
+        return n;
+    const char *port = host + n + 1;
+    return host[n] == ':' && strspn(port, "0123456789") == strlen(port) ? n : 0;
+}
+
+static bool name_is(const char *name, size_t len, const char *other)
+{
+    return strlen(other) == len && strncasecmp(name, other, len) == 0;
+}
+
+static bool is_ip_literal(const char *name, size_t len)
+{
+    char ip[64];
+    bool six = len > 2 && name[0] == '[';
+    if (len >= sizeof(ip))
+        return false;
+    memcpy(ip, name + six, len - 2 * six);
+    ip[len - 2 * six] = '\0';
+    struct in6_addr any;
+    return inet_pton(six ? AF_INET6 : AF_INET, ip, &any) == 1;
+}
+
+static bool host_ok(const struct server_listener *l, const char *host)
+{
+    size_t n = host_name_len(host);
+    if (!n)
+        return false;
+    if (name_is(host, n, "localhost") || name_is(host, n, "127.0.0.1") ||
+        name_is(host, n, "[::1]") || name_is(host, n, l->listener.host))
+        return true;
+    /* Other machines reach us by some address of ours. No name was resolved to get here, so there
+     * was nothing to rebind. */
+    if (!l->listener.is_loopback && is_ip_literal(host, n))
+        return true;
+    const char *const *more = l->server->config.hosts;
+    for (; more && *more; more++) {
+        if (name_is(host, n, *more))
+            return true;
+    }
+    return false;
+}
+
+static bool origin_is_configured(const struct server *s, const char *origin)
+{
+    const char *const *o = s->config.origins;
+    for (; o && *o; o++) {
+        if (strcasecmp(*o, origin) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool origin_is_same(const char *origin, const char *host)
+{
+    const char *rest = strstr(origin, "://");
+    return rest && host && strcasecmp(rest + 3, host) == 0;
+}
+
+static int check_open(const struct server_listener *l, const struct request *rq, struct err *e)
+{
+    const char *host = request_header(rq, "Host"), *origin = request_header(rq, "Origin");
+    if (host && !l->listener.is_unix && !host_ok(l, host))
+        return err_set(e, ERR_FORBIDDEN,
+                       "requests for host \"%.100s\" are refused: use localhost or 127.0.0.1, or "
+                       "add the name to the hosts in the daemon's configuration",
+                       host);
+    if (origin && !origin_is_same(origin, host) && !origin_is_configured(l->server, origin))
+        return err_set(e, ERR_FORBIDDEN,
+                       "requests from web pages of \"%.100s\" are refused: add it to the origins "
+                       "in the daemon's configuration to allow them",
+                       origin);
+    return 0;
+}
+
+static int check_key(const struct server *s, const struct request *rq, struct err *e)
+{
+    const char *key = request_header(rq, "X-API-Key");
+    const char *auth = request_header(rq, "Authorization");
+    if (!key && auth && strncasecmp(auth, "Bearer ", 7) == 0)
+        key = auth + 7;
+    if (!key)
+        return err_set(e, ERR_UNAUTHORIZED,
+                       "an API key is needed: send it as X-API-Key: KEY or Authorization: Bearer "
+                       "KEY");
+    if (!s->config.key_ok(s->config.key_arg, key))
+        return err_set(e, ERR_UNAUTHORIZED, "the API key is not valid");
+    return 0;
+}
+
+int guard_check(const struct server_listener *l, const struct request *rq, struct err *e)
+{
+    if (l->trust == LISTENER_OPEN)
+        return check_open(l, rq, e);
+    if (rq->route && rq->route->flags & ROUTE_OPEN)
+        return 0;
+    return check_key(l->server, rq, e);
+}
+
+const char *guard_cors_origin(const struct server_listener *l, const struct request *rq)
+{
+    if (!l->server->config.origins)
+        return NULL;
+    const char *origin = request_header(rq, "Origin");
+    return origin && origin_is_configured(l->server, origin) ? origin : NULL;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The HTTP server: listeners, one thread a connection, endpoints by route.h.
+ *
+ *     server_new -> requests are answered -> server_quiesce -> server_stop -> server_free
+ *
+ * All functions but server_quiesce are for one thread, the daemon's main one. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct host;
+struct server;
+
+enum listener_trust {
+    LISTENER_OPEN, /* no key; the Host and Origin headers are checked, so that no web page gets in
+                    */
+    LISTENER_KEY,  /* every row but the ROUTE_OPEN ones needs a key that key_ok accepts */
+};
+
+struct listener_config {
+    /* "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:80"; port 0: any free one; "unix:/run/x.sock": a
+     * socket file, replaced when it is there. Numeric addresses only; "localhost:8080" is
+     * 127.0.0.1. */
+    const char *address;
+    enum listener_trust trust;
+    unsigned unix_mode; /* of the socket file; 0: 0600 */
+};
+
+/* Everything is borrowed for the server's life. Bounds that are 0 are those of limits.h. */
+struct server_config {
+    struct host *host;
+    const struct listener_config *listeners;
+    size_t n_listeners;
+    const char *const
+        *hosts; /* more names that the Host header may have; ends with NULL; or NULL */
+    /* Web origins ("https://lab.example.org") whose pages may use the API; likewise. */
+    const char *const *origins;
+    /* Whether a key is right, in constant time. Needed when a listener has LISTENER_KEY. Called by
+     * the connections' threads. */
+    bool (*key_ok)(void *arg, const char *key);
+    void *key_arg;
+
+    unsigned connections_max; /* a listener */
+    unsigned idle_timeout_s;
+    unsigned request_timeout_s;
+    unsigned send_timeout_s;
+};
+
+/* Opens the listeners and begins to answer. ERR_INVALID: an address that is none; ERR_CONFLICT: in
+ * use; ERR_INTERNAL. On failure nothing stays open. SIGPIPE must be ignored by the process. */
+int server_new(const struct server_config *config, struct server **ret, struct err *e);
+
+/* The address a listener really has, as in listener_config, with the port that was chosen. Borrowed
+ * for the server's life. */
+const char *server_address(const struct server *s, size_t listener);
+
+/* From now on every new request is answered 503 with "Connection: close"; running ones go on. Any
+ * thread. */
+void server_quiesce(struct server *s);
+
+/* Quiesces, waits at most `grace_ms` for running requests, then cuts what is left (a run that is
+ * cut sees its client gone and is cancelled), waits for its threads and closes the listeners. After
+ * it no handler runs and the host may be freed. */
+void server_stop(struct server *s, int grace_ms);
+
+/* Stops with no grace when it was not stopped. NULL is fine. */
+void server_free(struct server *s);
