@@ -340,10 +340,10 @@ static int execute(struct vm *vm, struct collector *c, const struct exec_spec *s
     return r;
 }
 
-int program_run(struct vm *vm, const struct run_request *rq, struct program_wait *w,
-                struct run_result *ret, struct err *e)
+static int run(struct vm *vm, const struct language *lang, struct collector *c, struct err *e)
 {
     struct err own = ERR_INIT;
+    const struct run_request *rq = c->rq;
     CLEANUP(strings_done) struct strings argv = {0};
     CLEANUP(strings_done) struct strings env = {0};
     CLEANUP(strings_done) struct strings paths = {0};
