@@ -16,7 +16,6 @@
 #define HELLO_NONCE_SIZE (HELLO_NONCE_LEN + 1)
 #define HELLO_LINE_LEN (7 + HELLO_NONCE_LEN + 1) /* "HOLM/1 ", the nonce, the newline */
 #define HELLO_LINE_SIZE (HELLO_LINE_LEN + 1)
-#define HELLO_REPEAT_MS 100
 
 /* What an HTTP/2 client sends first (RFC 9113, 3.4). */
 #define HELLO_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "base/limits.h"
+
+struct put {
+    char path[AGENT_PATH_MAX_BYTES];
+    char *name; /* the last component, in `path` */
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    bool parents;
+    int dir_fd;
+    int fd;
+    char temp[ID_SIZE + 8];
+};
+
+struct get {
+    int fd;
+};
+
+/* Like openat, but neither ".." nor a symbolic link leads out of the agent's root for files. */
+static int open_in_root(const struct agent *a, const char *path, int flags)
+{
+    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_IN_ROOT};
+    long fd = syscall(SYS_openat2, a->files_root_fd, path, &how, sizeof(how));
+    return fd < 0 ? -errno : (int)fd;
+}
+
+static int decode_path(const struct call *c, char ret[AGENT_PATH_MAX_BYTES], struct err *e)
+{
+    int r = call_param(c, "path", ret, AGENT_PATH_MAX_BYTES, e);
+    if (r < 0)
+        return r;
+    if (r == 0 || ret[0] != '/')
+        return err_field(e, "path", "path must be an absolute path");
+    return 0;
+}
+
+static int decode_number(const struct call *c, const char *name, int base, uint32_t max,
+                         uint32_t *ret, struct err *e)
+{
+    char text[16];
+    int r = call_param(c, name, text, sizeof(text), e);
+    if (r <= 0)
+        return r;
+    char *end;
+    errno = 0;
+    unsigned long v = strtoul(text, &end, base);
+    if (text[0] < '0' || text[0] > '9' || *end || errno || v > max)
+        return err_field(e, name,
+                         base == 8 ? "%s must be an octal number of at most 0%lo"
+                                   : "%s must be a number of at most %lu",
+                         name, (unsigned long)max);
+    *ret = (uint32_t)v;
+    return 0;
+}
+
+static int decode_put(const struct call *c, struct put *p, struct err *e)
+{
+    static const char *const names[] = {"path", "mode", "uid", "gid", "parents", NULL};
+    uint32_t mode = 0644, uid = 0, gid = 0, parents = 0;
+    int r = call_params_only(c, names, e);
+    r = r < 0 ? r : decode_path(c, p->path, e);
+    r = r < 0 ? r : decode_number(c, "mode", 8, 07777, &mode, e);
+    r = r < 0 ? r : decode_number(c, "uid", 10, UINT32_MAX - 1, &uid, e);
+    r = r < 0 ? r : decode_number(c, "gid", 10, UINT32_MAX - 1, &gid, e);
+    r = r < 0 ? r : decode_number(c, "parents", 10, 1, &parents, e);
+    if (r < 0)
+        return r;
+    p->mode = mode;
+    p->uid = uid;
+    p->gid = gid;
+    p->parents = parents;
+    p->name = strrchr(p->path, '/') + 1;
+    if (p->name[0] == '\0' || strcmp(p->name, ".") == 0 || strcmp(p->name, "..") == 0)
+        return err_field(e, "path", "path must end with the name of a file");
+    return 0;
+}
+
+/* Makes one missing directory of the chain, owned as the file will be. */
+static int make_dir(const struct agent *a, const struct put *p, char *dir)
+{
+    char *slash = strrchr(dir, '/');
+    *slash = '\0';
+    auto_close int parent = open_in_root(a, slash == dir ? "/" : dir, O_PATH | O_DIRECTORY);
+    *slash = '/';
+    if (parent < 0)
+        return parent;
+    if (mkdirat(parent, slash + 1, 0755) < 0)
+        return errno == EEXIST ? 0 : -errno;
+    return fchownat(parent, slash + 1, p->uid, p->gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+static int make_parents(const struct agent *a, const struct put *p, char *dir)
+{
+    for (char *at = dir + 1; *at; at++) {
+        if (*at != '/' || at[-1] == '/')
+            continue;
+        *at = '\0';
+        int r = make_dir(a, p, dir);
+        *at = '/';
+        if (r < 0)
+            return r;
+    }
+    size_t len = strlen(dir);
+    return len > 1 && dir[len - 1] != '/' ? make_dir(a, p, dir) : 0;
+}
+
+static int open_parent(const struct agent *a, struct put *p)
+{
+    char dir[AGENT_PATH_MAX_BYTES];
+    size_t len = (size_t)(p->name - p->path);
+    while (len > 1 && p->path[len - 1] == '/')
+        len--;
+    memcpy(dir, p->path, len);
+    dir[len] = '\0';
+    int fd = open_in_root(a, dir, O_PATH | O_DIRECTORY);
+    if (fd != -ENOENT || !p->parents)
+        return fd;
+    int r = make_parents(a, p, dir);
+    return r < 0 ? r : open_in_root(a, dir, O_PATH | O_DIRECTORY);
+}
+
+static int open_temp(struct put *p)
+{
+    struct stat st;
+    /* Found now rather than after the upload. */
+    if (fstatat(p->dir_fd, p->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+        return -EISDIR;
+    char id[ID_SIZE];
+    id_new(id);
+    snprintf(p->temp, sizeof(p->temp), ".holm-%s", id);
+    int fd = openat(p->dir_fd, p->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+static void put_free(struct put *p)
+{
+    if (!p)
+        return;
+    if (p->temp[0] && p->dir_fd >= 0)
+        unlinkat(p->dir_fd, p->temp, 0);
+    cleanup_close(&p->fd);
+    cleanup_close(&p->dir_fd);
+    free(p);
+}
+DEFINE_AUTO(struct put *, put_free)
+
+static int put_open(const struct agent *a, struct put *p)
+{
+    p->dir_fd = open_parent(a, p);
+    if (p->dir_fd < 0)
+        return p->dir_fd;
+    p->fd = open_temp(p);
+    return p->fd < 0 ? p->fd : 0;
+}
+
+void files_put_begin(struct call *c)
+{
+    struct err e = ERR_INIT;
+    CLEANUP(put_freep) struct put *p = calloc(1, sizeof(*p));
+    if (!p) {
+        c->refused = true;
+        agent_server_abort(c->stream);
+        return;
+    }
+    p->fd = p->dir_fd = -EBADF;
+    int status = 0, r = decode_put(c, p, &e);
+    if (r >= 0) {
+        r = put_open(c->agent, p);
+        status = r < 0 ? call_file_error(r, p->path, &e) : 0;
+    }
+    if (r < 0)
+        call_fail(c, status, &e);
+    else
+        c->data = TAKE_PTR(p);
+}
+
+static void put_fail(struct call *c, int r)
+{
+    struct put *p = c->data;
+    struct err e = ERR_INIT;
+    int status = call_file_error(r, p->path, &e);
+    call_fail(c, status, &e);
+    c->data = NULL;
+    put_free(p);
+}
+
+void files_put_body(struct call *c, const uint8_t *data, size_t len)
+{
+    struct put *p = c->data;
+    int r = fd_write_all(p->fd, data, len);
+    agent_server_consume(c->stream, len);
+    if (r < 0)
+        put_fail(c, r);
+}
+
+static int put_finish(struct put *p)
+{
+    /* The owner first: changing it clears set-id bits of the mode. */
+    if (fchown(p->fd, p->uid, p->gid) < 0 || fchmod(p->fd, p->mode) < 0)
+        return -errno;
+    /* Some file systems tell of a full disk only now. */
+    int fd = TAKE_FD(p->fd);
+    if (close(fd) < 0)
+        return -errno;
+    if (renameat(p->dir_fd, p->temp, p->dir_fd, p->name) < 0)
+        return -errno;
+    p->temp[0] = '\0';
+    return 0;
+}
+
+void files_put_end(struct call *c)
+{
+    int r = put_finish(c->data);
+    if (r < 0)
+        put_fail(c, r);
+    else
+        call_reply(c, 201, "{}", 2);
+}
+
+void files_put_closed(struct call *c)
+{
+    put_free(c->data);
+}
+
+static ssize_t get_pull(struct agent_stream *st, uint8_t *buf, size_t size)
+{
+    const struct call *c = st->data;
+    const struct get *g = c->data;
+    ssize_t n;
+    do
+        n = read(g->fd, buf, size);
+    while (n < 0 && errno == EINTR);
+    return n > 0 ? n : n == 0 ? AGENT_PULL_END : AGENT_PULL_ABORT;
+}
+
+static int get_open(const struct call *c, const char *path, struct err *e, int *ret_status)
+{
+    /* Not blocking: a FIFO without a writer would hold up everything. */
+    auto_close int fd = open_in_root(c->agent, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    int r = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
+    if (r < 0) {
+        *ret_status = call_file_error(r, path, e);
+        return r;
+    }
+    if (!S_ISREG(st.st_mode))
+        return err_set(e, ERR_CONFLICT, "%.300s: not a regular file", path);
+    return TAKE_FD(fd);
+}
+
+void files_get_begin(struct call *c)
+{
+    static const char *const names[] = {"path", NULL};
+    char path[AGENT_PATH_MAX_BYTES];
+    struct err e = ERR_INIT;
+    int status = 0;
+    int r = call_params_only(c, names, &e);
+    r = r < 0 ? r : decode_path(c, path, &e);
+    auto_close int fd = r < 0 ? r : get_open(c, path, &e, &status);
+    if (fd < 0) {
+        call_fail(c, status, &e);
+        return;
+    }
+    struct get *g = calloc(1, sizeof(*g));
+    if (!g) {
+        agent_server_abort(c->stream);
+        return;
+    }
+    g->fd = TAKE_FD(fd);
+    c->data = g;
+    if (agent_server_respond_pull(c->stream, 200, "application/octet-stream", get_pull) < 0)
+        agent_server_abort(c->stream);
+}
+
+void files_get_closed(struct call *c)
+{
+    struct get *g = c->data;
+    if (g)
+        close(g->fd);
+    free(g);
+}
