@@ -192,15 +192,20 @@ static int item_deliver(struct link *l, struct item *it, struct err *e)
     return -ECANCELED;
 }
 
+/* 1: something was delivered, and more may have come meanwhile; 0: there was nothing. */
 static int call_deliver(struct call *k, struct err *e)
 {
+    int any = 0;
     for (size_t i = 0; i < k->n_items; i++) {
         struct item *it = &k->items[i];
-        int r = it->queue.len ? item_deliver(k->link, it, e) : 0;
+        if (!it->queue.len)
+            continue;
+        int r = item_deliver(k->link, it, e);
         if (r < 0)
             return r;
+        any = 1;
     }
-    return 0;
+    return any;
 }
 
 /* What is wrong with a request, 0 for nothing (as yet). */
@@ -302,24 +307,25 @@ static int call_open(struct call *k, struct err *e)
     return 0;
 }
 
+/* What came is delivered before anything is concluded from how it went on. */
 static int call_wait(struct call *k, struct err *e)
 {
     struct link *l = k->link;
     for (;;) {
         k->news = false;
         int r = call_deliver(k, e);
-        if (r == 0)
-            r = call_check(k, e);
         if (r < 0)
             return r;
-        if (r > 0)
-            return 0;
-        if (l->ended)
+        bool delivered = r > 0;
+        r = delivered ? 0 : call_check(k, e);
+        if (r != 0)
+            return r < 0 ? r : 0;
+        if (l->ended && !delivered)
             return end_error(l, e);
         r = call_poll(k, e);
         if (r < 0)
             return r;
-        if (!k->news && !l->ended)
+        if (!delivered && !k->news && !l->ended)
             call_sleep(k, &k->cond);
     }
 }
