@@ -271,9 +271,9 @@ int unix_listen(const char *path, mode_t mode, int backlog)
     if (unlink(path) < 0 && errno != ENOENT)
         return -errno;
     /* The mode of the socket file comes from the descriptor's, so there is no moment in which it is
-     * too open. */
+     * too open; what the umask took away is added afterwards. */
     if (fchmod(fd, mode) < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-        listen(fd, backlog) < 0)
+        chmod(path, mode) < 0 || listen(fd, backlog) < 0)
         return -errno;
     return TAKE_FD(fd);
 }

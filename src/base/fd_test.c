@@ -88,8 +88,10 @@ static void test_unix(void **state)
     assert_memory_equal(got, "ping", 4);
     close(TAKE_FD(c));
     assert_int_equal(fd_read_all(s, got, 1), -ENODATA);
-    auto_close int again = unix_listen(path, 0600, 4);
+    auto_close int again = unix_listen(path, 0660, 4);
     assert_true(again >= 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0660); /* the usual umask, 022, would leave 0640 */
     assert_int_equal(unix_connect("/nowhere/socket"), -ENOENT);
 }
 
