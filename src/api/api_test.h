@@ -49,10 +49,20 @@ void client_send(int fd, const char *data, size_t len);
 void client_send_text(int fd, const char *text);
 /* Reads one reply. `has_body` false: the answer of a HEAD request. */
 void client_read(int fd, bool has_body, struct reply *ret);
-/* Reads the next line of the body of a chunked reply whose headers were read by
- * client_read_head; false: the end. `rest` keeps what was read too much. */
+/* Reads status line and headers; `rest` gets what was read beyond them. */
 void client_read_head(int fd, struct reply *ret, struct buf *rest);
-bool client_read_line(int fd, struct buf *rest, struct buf *ret_line);
+
+/* The lines of a chunked body, as they come. Zero-initialise, then set fd. */
+struct line_reader {
+    int fd;
+    struct buf raw;  /* what client_read_head left over */
+    struct buf text; /* out of its chunks */
+};
+/* False: the body is complete. */
+bool line_read(struct line_reader *lr, struct buf *ret);
+void line_reader_done(struct line_reader *lr);
+#define auto_line_reader CLEANUP(line_reader_done)
+
 /* Reads until the other side closes. */
 void client_read_all(int fd, struct buf *ret);
 

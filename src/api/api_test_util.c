@@ -156,23 +156,24 @@ static bool read_chunk(int fd, struct buf *rest, struct buf *ret)
     return n > 0;
 }
 
-bool client_read_line(int fd, struct buf *rest, struct buf *ret_line)
+bool line_read(struct line_reader *lr, struct buf *ret)
 {
-    static struct buf pending;
-    if (!rest)
-        buf_done(&pending); /* between tests */
     char *nl;
-    while (!(nl = strchr(buf_str(&pending), '\n'))) {
-        if (!read_chunk(fd, rest, &pending)) {
-            buf_done(&pending);
+    while (!(nl = strchr(buf_str(&lr->text), '\n'))) {
+        if (!read_chunk(lr->fd, &lr->raw, &lr->text))
             return false;
-        }
     }
-    size_t n = (size_t)(nl - pending.data);
-    buf_clear(ret_line);
-    buf_append(ret_line, pending.data, n);
-    buf_consume(&pending, n + 1);
+    size_t n = (size_t)(nl - lr->text.data);
+    buf_clear(ret);
+    buf_append(ret, lr->text.data, n);
+    buf_consume(&lr->text, n + 1);
     return true;
+}
+
+void line_reader_done(struct line_reader *lr)
+{
+    buf_done(&lr->raw);
+    buf_done(&lr->text);
 }
 
 void client_read(int fd, bool has_body, struct reply *ret)
