@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/close_range.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -99,6 +100,8 @@ static int reset_process(const struct spawn_request *q, const struct pipes *p)
     umask(022);
     if (setsid() < 0 || dup2(p->in[0], 0) < 0 || dup2(p->out[1], 1) < 0 || dup2(p->err[1], 2) < 0)
         return -errno;
+    /* All of ours are CLOEXEC; whoever started us may have left others open. */
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     return 0;
 }
 
