@@ -115,22 +115,22 @@ const char *api_client_url(const struct api_client *c)
     return c->url;
 }
 
-static bool is_stream(CURL *easy)
+/* Once the head of the answer has come: whether its body belongs to rq->data. */
+static bool is_streamed(const struct api_client *c, const struct api_request *rq)
 {
     const char *type = NULL;
-    curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
-    return type && !strncasecmp(type, "application/x-ndjson", 20);
+    long status = 0;
+    curl_easy_getinfo(c->easy, CURLINFO_CONTENT_TYPE, &type);
+    curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status == 200 && rq->data && type && !strncasecmp(type, "application/x-ndjson", 20);
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;
     struct api_answer *a = t->answer;
-    long status = 0;
     size_t len = size * n;
-    curl_easy_getinfo(t->client->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status == 200 && t->rq->data && is_stream(t->client->easy)) {
-        a->streamed = true;
+    if (is_streamed(t->client, t->rq)) {
         t->result = t->rq->data(t->rq->arg, data, len, t->e);
         return t->result < 0 ? CURL_WRITEFUNC_ERROR : len;
     }
@@ -262,6 +262,7 @@ int api_client_send(struct api_client *c, const struct api_request *rq, struct a
     curl_off_t retry_after_s = 0;
     curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    answer.streamed = is_streamed(c, rq);
     curl_multi_remove_handle(c->multi, c->easy);
     if (r == -ECANCELED || t.result == -ECANCELED)
         return -ECANCELED;

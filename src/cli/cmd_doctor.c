@@ -162,7 +162,7 @@ const struct cli_command cmd_doctor = {
             {.name = "json", .doc = "Print the report as JSON"},
             {.name = "holmd",
              .value = "PATH",
-             .doc = "The holmd program to ask; else the one beside holm, in ../libexec or in PATH",
+             .doc = "The holmd program to ask; else the one installed with holm or in PATH",
              .fill = FILL_FILE},
             {0},
         },

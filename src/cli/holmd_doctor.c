@@ -18,8 +18,8 @@ static bool is_program(const char *path)
 
 static bool find_beside(struct buf *ret_path)
 {
-    static const char *const places[] = {"holmd", "../libexec/holmd", "../libexec/holm/holmd",
-                                         "../holmd/holmd"};
+    static const char *const places[] = {"holmd", "../libexec/holmd", "../sbin/holmd",
+                                         "../libexec/holm/holmd", "../holmd/holmd"};
     char self[PATH_MAX], path[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     if (n <= 0)
@@ -52,7 +52,7 @@ int holmd_doctor_find(struct buf *ret_path, struct err *e)
     if (find_beside(ret_path) || find_in_path(ret_path))
         return 0;
     return err_set(e, ERR_NOT_FOUND,
-                   "no holmd beside this program, in ../libexec or in PATH; install it, or say "
+                   "no holmd beside this program or in PATH; install it, or say "
                    "where it is with --holmd PATH");
 }
 

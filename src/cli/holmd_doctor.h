@@ -8,8 +8,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Where holmd is: beside this program, in ../libexec, in ../holmd (a build directory), or in PATH.
- * ERR_NOT_FOUND says so. */
+/* Where holmd is: beside this program, in ../libexec or ../sbin, in ../holmd (a build directory),
+ * or in PATH. ERR_NOT_FOUND says so. */
 int holmd_doctor_find(struct buf *ret_path, struct err *e);
 
 /* Runs it; the answer is an object {"engine","accelerator","facts":[...]} whose "facts" is sure to

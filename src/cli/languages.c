@@ -58,7 +58,7 @@ int languages_missing(struct api_client *c, const char *name, struct err *e)
         suggest_offer(&s, json_text(row, "name"));
     return err_set(e, ERR_NOT_FOUND,
                    "there is no language '%.100s'%s%s%s; 'holm languages' shows all", name,
-                   s.best ? ", did you mean '" : "", s.best ? s.best : "", s.best ? "'?" : "");
+                   s.best ? " (did you mean '" : "", s.best ? s.best : "", s.best ? "'?)" : "");
 }
 
 enum term_style languages_style(const char *status)

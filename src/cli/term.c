@@ -61,7 +61,8 @@ static size_t decode(const char *text, size_t len, wchar_t *ret)
             return 0;
         c = c << 6 | (s[i] & 0x3f);
     }
-    if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000) || (c >= 0xd800 && c < 0xe000))
+    if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000) || (c >= 0xd800 && c < 0xe000) ||
+        c > 0x10ffff)
         return 0;
     *ret = c;
     return n;
