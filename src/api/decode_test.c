@@ -41,11 +41,12 @@ static void test_every_type(void **state)
     json_t *json;
     struct thing t = {.count = 30};
     struct err e = ERR_INIT;
-    assert_int_equal(decode("{\"name\":\"n\",\"blob\":\"a\\u0000b\",\"on\":true,\"color\":\"green\","
-                            "\"words\":[\"a\",\"b\"],\"map\":{\"k\":\"v\"},"
-                            "\"files\":[{\"name\":\"f\",\"content\":\"x\\u0000\"}]}",
-                            &json, &t, &e),
-                     0);
+    assert_int_equal(
+        decode("{\"name\":\"n\",\"blob\":\"a\\u0000b\",\"on\":true,\"color\":\"green\","
+               "\"words\":[\"a\",\"b\"],\"map\":{\"k\":\"v\"},"
+               "\"files\":[{\"name\":\"f\",\"content\":\"x\\u0000\"}]}",
+               &json, &t, &e),
+        0);
     assert_string_equal(t.name.data, "n");
     assert_int_equal(t.blob.len, 3);
     assert_int_equal(t.count, 30);

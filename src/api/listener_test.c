@@ -73,10 +73,11 @@ static void test_unix_socket(void **state)
 
 static void test_no_addresses(void **state)
 {
-    static const char *const bad[] = {"",           "8080",          ":8080",     "127.0.0.1",
-                                      "127.0.0.1:", "127.0.0.1:x",   "1.2.3:80",  "127.0.0.1:65536",
-                                      "::1:80",     "[::1:80",       "[::1]80",   "example.org:80",
-                                      "unix:",      "unix:relative", "127.0.0.1:-1"};
+    static const char *const bad[] = {
+        "",           "8080",          ":8080",       "127.0.0.1",
+        "127.0.0.1:", "127.0.0.1:x",   "1.2.3:80",    "127.0.0.1:65536",
+        "::1:80",     "[::1:80",       "[::1]80",     "example.org:80",
+        "unix:",      "unix:relative", "127.0.0.1:-1"};
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct listener l;
         struct err e = ERR_INIT;

@@ -22,7 +22,8 @@ static int check_refs(json_t *doc, json_t *node)
     int n = 0;
     const char *key;
     json_t *value;
-    json_object_foreach (node, key, value) {
+    json_object_foreach(node, key, value)
+    {
         if (strcmp(key, "$ref") == 0) {
             const char *ref = json_string_value(value);
             assert_int_equal(strncmp(ref, prefix, strlen(prefix)), 0);
@@ -32,8 +33,7 @@ static int check_refs(json_t *doc, json_t *node)
         n += check_refs(doc, value);
     }
     size_t i;
-    json_array_foreach (node, i, value)
-        n += check_refs(doc, value);
+    json_array_foreach(node, i, value) n += check_refs(doc, value);
     return n;
 }
 
@@ -95,8 +95,8 @@ static void test_every_row_is_in_the_document_of_its_dialect(void **state)
         }
         const char *path;
         json_t *methods;
-        json_object_foreach (at(doc, "paths"), path, methods)
-            n_operations += json_object_size(methods);
+        json_object_foreach(at(doc, "paths"), path, methods) n_operations +=
+            json_object_size(methods);
         json_decref(doc);
     }
     assert_int_equal(n_operations, n_rows);

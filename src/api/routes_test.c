@@ -47,9 +47,17 @@ static void test_parameters(void **state)
 
 static void test_other_paths_are_not_found(void **state)
 {
-    static const char *const paths[] = {
-        "", "/healt", "/healthz", "/health/", "//health", "/api/v1/languages/",
-        "/api/v1/languages/a/b", "/api/v1/languages//", "*", "/api/v1", "/Health"};
+    static const char *const paths[] = {"",
+                                        "/healt",
+                                        "/healthz",
+                                        "/health/",
+                                        "//health",
+                                        "/api/v1/languages/",
+                                        "/api/v1/languages/a/b",
+                                        "/api/v1/languages//",
+                                        "*",
+                                        "/api/v1",
+                                        "/Health"};
     struct route_match m;
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
         assert_false(route_find(*state, paths[i], &m));

@@ -15,8 +15,11 @@ static void repaired(const char *in, size_t len, const char *want)
 
 static void test_valid_text_is_kept(void **state)
 {
-    static const char *const texts[] = {"", "plain", "0123456789abcdef0123456789",
-                                        "12345678\xc3\xa9", "\xe2\x82\xac",
+    static const char *const texts[] = {"",
+                                        "plain",
+                                        "0123456789abcdef0123456789",
+                                        "12345678\xc3\xa9",
+                                        "\xe2\x82\xac",
                                         "\xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf"};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
         assert_int_equal(text_utf8_prefix(texts[i], strlen(texts[i])), strlen(texts[i]));
@@ -32,11 +35,11 @@ static void test_broken_pieces_become_replacement_characters(void **state)
     repaired("a\xff"
              "b",
              3, "a" FFFD "b");
-    repaired("\xc3", 1, FFFD);                     /* cut off */
-    repaired("\xe2\x82x", 3, FFFD "x");            /* one piece, one character */
-    repaired("\xc0\xaf", 2, FFFD FFFD);            /* overlong */
-    repaired("\xe0\x80\x80", 3, FFFD FFFD FFFD);   /* overlong */
-    repaired("\xed\xa0\x80", 3, FFFD FFFD FFFD);   /* a surrogate */
+    repaired("\xc3", 1, FFFD);                            /* cut off */
+    repaired("\xe2\x82x", 3, FFFD "x");                   /* one piece, one character */
+    repaired("\xc0\xaf", 2, FFFD FFFD);                   /* overlong */
+    repaired("\xe0\x80\x80", 3, FFFD FFFD FFFD);          /* overlong */
+    repaired("\xed\xa0\x80", 3, FFFD FFFD FFFD);          /* a surrogate */
     repaired("\xf4\x90\x80\x80", 4, FFFD FFFD FFFD FFFD); /* beyond U+10FFFF */
     repaired("\xf5", 1, FFFD);
     repaired("1234567\xff"

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the server does with HTTP itself: methods, headers, bodies, connections, its end. */
+
+#include "api/api_test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "api/route.h"
+#include "base/limits.h"
+
+#define JSON_TYPE "Content-Type: application/json\r\n"
+
+static void status_is(struct test_server *ts, const char *method, const char *path,
+                      const char *headers, const char *body, int status)
+{
+    auto_reply struct reply r = {0};
+    request(ts, method, path, headers, body, &r);
+    if (r.status != status)
+        fail_msg("%s %s: %d %s", method, path, r.status, buf_str(&r.body));
+}
+
+/* ---- methods and paths ---- */
+
+static void test_unknown_paths(void **state)
+{
+    auto_reply struct reply r = {0};
+    request(*state, "GET", "/helth", NULL, NULL, &r);
+    assert_int_equal(r.status, 404);
+    assert_non_null(strstr(reply_string(&r, "error"), "did you mean /health?"));
+    reply_done(&r);
+    request(*state, "POST", "/nothing/like/it?x=1", JSON_TYPE, "{}", &r);
+    assert_int_equal(r.status, 404);
+    assert_non_null(strstr(reply_string(&r, "error"), "GET / lists all paths"));
+    status_is(*state, "GET", "/health?x=%zz&y", NULL, NULL, 200);
+    status_is(*state, "GET", "http://localhost/health", NULL, NULL, 200);
+    status_is(*state, "GET", "/%68ealth", NULL, NULL, 404); /* paths of ours need no escapes */
+}
+
+static const char *allow_of(struct test_server *ts, const char *method, const char *path,
+                            int status, struct reply *r)
+{
+    reply_done(r);
+    request(ts, method, path, NULL, NULL, r);
+    assert_int_equal(r->status, status);
+    return reply_header(r, "Allow");
+}
+
+static void test_wrong_methods(void **state)
+{
+    auto_reply struct reply r = {0};
+    assert_string_equal(allow_of(*state, "GET", "/api/v1/execute", 405, &r), "POST, OPTIONS");
+    assert_string_equal(reply_string(&r, "error"),
+                        "GET is not allowed for /api/v1/execute: use POST");
+    assert_string_equal(allow_of(*state, "DELETE", "/health", 405, &r), "GET, HEAD, OPTIONS");
+    assert_string_equal(allow_of(*state, "BREW", "/health", 405, &r), "GET, HEAD, OPTIONS");
+    assert_string_equal(allow_of(*state, "OPTIONS", "/api/v1/execute", 204, &r), "POST, OPTIONS");
+    status_is(*state, "OPTIONS", "/nothing", NULL, NULL, 404);
+}
+
+static void test_head_is_get_without_its_body(void **state)
+{
+    auto_reply struct reply get = {0}, head = {0};
+    request(*state, "GET", "/api/v1/languages/c", NULL, NULL, &get);
+    request(*state, "HEAD", "/api/v1/languages/c", NULL, NULL, &head);
+    assert_int_equal(head.status, 200);
+    assert_int_equal(head.body.len, 0);
+    char length[32];
+    snprintf(length, sizeof(length), "%zu", get.body.len);
+    assert_string_equal(reply_header(&head, "Content-Length"), length);
+    status_is(*state, "HEAD", "/health", NULL, NULL, 200);
+    status_is(*state, "HEAD", "/api/v1/execute", NULL, NULL, 405);
+}
+
+static void test_headers_of_answers(void **state)
+{
+    static const char *const paths[] = {"/health", "/api/v1/languages", "/nothing"};
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        auto_reply struct reply r = {0};
+        request(*state, "GET", paths[i], NULL, NULL, &r);
+        assert_string_equal(reply_header(&r, "Server"), "holm/" HOLM_VERSION);
+        assert_string_equal(reply_header(&r, "X-Content-Type-Options"), "nosniff");
+        assert_string_equal(reply_header(&r, "Cache-Control"), "no-store");
+        if (i > 0)
+            assert_int_equal(strlen(reply_header(&r, "X-Request-Id")), 20);
+    }
+}
+
+/* ---- Host, Origin, keys ---- */
+
+static void test_only_our_hosts(void **state)
+{
+    static const char *const ours[] = {"localhost", "LOCALHOST:80", "127.0.0.1:1", "[::1]",
+                                       "[::1]:8080"};
+    static const char *const others[] = {
+        "evil.example", "localhost.evil.example", "127.0.0.2",       "", "localhost:x", "[::1",
+        "[::2]",        "127.0.0.1.nip.io",       "192.168.1.1:8080"};
+    char header[128];
+    for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+        snprintf(header, sizeof(header), "Host: %s\r\n", ours[i]);
+        status_is(*state, "GET", "/health", header, NULL, 200);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        snprintf(header, sizeof(header), "Host: %s\r\n", others[i]);
+        status_is(*state, "GET", "/health", header, NULL, 403);
+        status_is(*state, "GET", "/nothing", header, NULL, 403);
+    }
+    auto_reply struct reply r = {0};
+    request(*state, "GET", "/health", "Host: evil.example\r\n", NULL, &r);
+    assert_string_equal(reply_string(&r, "error"),
+                        "requests for host \"evil.example\" are refused: use localhost or "
+                        "127.0.0.1, or add the name to the hosts in the daemon's configuration");
+}
+
+static void test_only_our_origins(void **state)
+{
+    static const char *const others[] = {"http://evil.example", "null", "http://localhost:9999",
+                                         "http://localhost.evil.example", ""};
+    char header[160];
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        snprintf(header, sizeof(header), "Host: localhost\r\nOrigin: %s\r\n" JSON_TYPE, others[i]);
+        status_is(*state, "GET", "/health", header, NULL, 403);
+        status_is(*state, "POST", "/api/v1/execute", header,
+                  "{\"language\":\"c\",\"code\":\"hello\"}", 403);
+    }
+    status_is(*state, "GET", "/health", "Host: localhost:1\r\nOrigin: http://localhost:1\r\n", NULL,
+              200);
+}
+
+static void test_configured_names_and_origins(void **state)
+{
+    static const char *const hosts[] = {"lab.example", NULL};
+    static const char *const origins[] = {"https://app.example", NULL};
+    const struct server_config config = {.hosts = hosts, .origins = origins};
+    struct test_server ts;
+    test_server_start(&ts, &config);
+    status_is(&ts, "GET", "/health", "Host: lab.example:80\r\n", NULL, 200);
+    status_is(&ts, "GET", "/health", "Host: other.example\r\n", NULL, 403);
+    auto_reply struct reply r = {0};
+    request(&ts, "GET", "/health", "Origin: https://app.example\r\n", NULL, &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(reply_header(&r, "Access-Control-Allow-Origin"), "https://app.example");
+    assert_string_equal(reply_header(&r, "Vary"), "Origin");
+    reply_done(&r);
+    request(&ts, "OPTIONS", "/api/v1/execute", "Origin: https://app.example\r\n", NULL, &r);
+    assert_int_equal(r.status, 204);
+    assert_string_equal(reply_header(&r, "Access-Control-Allow-Methods"), "POST, OPTIONS");
+    status_is(&ts, "GET", "/health", "Origin: https://evil.example\r\n", NULL, 403);
+    test_server_stop(&ts);
+}
+
+static bool key_is_sesame(void *arg, const char *key)
+{
+    return strcmp(key, "sesame") == 0;
+}
+
+static void test_keys(void **state)
+{
+    static const struct listener_config listener = {.address = "127.0.0.1:0",
+                                                    .trust = LISTENER_KEY};
+    struct server_config config = {.listeners = &listener, .n_listeners = 1};
+    struct server *none;
+    struct err e = ERR_INIT;
+    assert_true(server_new(&config, &none, &e) < 0);
+    assert_non_null(strstr(e.text, "needs keys"));
+    config.key_ok = key_is_sesame;
+    struct test_server ts;
+    test_server_start(&ts, &config);
+    status_is(&ts, "GET", "/health", NULL, NULL, 200);
+    status_is(&ts, "GET", "/nothing", NULL, NULL, 401);
+    auto_reply struct reply r = {0};
+    request(&ts, "GET", "/api/v1/languages", NULL, NULL, &r);
+    assert_int_equal(r.status, 401);
+    assert_string_equal(reply_header(&r, "WWW-Authenticate"), "Bearer");
+    assert_non_null(strstr(reply_string(&r, "error"), "X-API-Key"));
+    status_is(&ts, "GET", "/api/v1/languages", "X-API-Key: wrong\r\n", NULL, 401);
+    status_is(&ts, "GET", "/api/v1/languages", "X-API-Key: sesame\r\n", NULL, 200);
+    status_is(&ts, "GET", "/api/v1/languages", "Authorization: bearer sesame\r\n", NULL, 200);
+    status_is(&ts, "GET", "/api/v1/languages", "Authorization: Basic sesame\r\n", NULL, 401);
+    /* A key is proof enough, whatever the name. */
+    status_is(&ts, "GET", "/api/v1/languages", "Host: any.example\r\nX-API-Key: sesame\r\n", NULL,
+              200);
+    test_server_stop(&ts);
+}
+
+/* ---- bodies ---- */
+
+static void test_content_type(void **state)
+{
+    static const char body[] = "{\"language\":\"c\",\"code\":\"hello\"}";
+    auto_reply struct reply r = {0};
+    request(*state, "POST", "/api/v1/execute",
+            "Content-Type: application/x-www-form-urlencoded\r\n", body, &r);
+    assert_int_equal(r.status, 415);
+    assert_non_null(strstr(reply_string(&r, "error"), "-H 'Content-Type: application/json'"));
+    status_is(*state, "POST", "/api/v1/execute", NULL, body, 415);
+    status_is(*state, "POST", "/api/v1/execute", "Content-Type: application/jsonp\r\n", body, 415);
+    status_is(*state, "POST", "/api/v1/execute", "Content-Type: Application/JSON;charset=utf-8\r\n",
+              body, 200);
+    status_is(*state, "POST", "/api/v1/execute", NULL, NULL, 400);
+}
+
+static const char execute_head[] = "POST /api/v1/execute HTTP/1.1\r\nHost: localhost\r\n" JSON_TYPE;
+
+static void send_chunk(int fd, const char *data, size_t len)
+{
+    char size[32];
+    snprintf(size, sizeof(size), "%zx\r\n", len);
+    client_send_text(fd, size);
+    client_send(fd, data, len);
+    client_send_text(fd, "\r\n");
+}
+
+static void test_chunked_body(void **state)
+{
+    auto_close int fd = client_connect(*state);
+    client_send_text(fd, execute_head);
+    client_send_text(fd, "Transfer-Encoding: chunked\r\n\r\n");
+    send_chunk(fd, "{\"language\":\"c\",", 16);
+    send_chunk(fd, "\"code\":\"hello\"}", 15);
+    send_chunk(fd, "", 0);
+    auto_reply struct reply r = {0};
+    client_read(fd, true, &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(reply_string(&r, "stdout"), "Hello, World!\n");
+}
+
+/* Sends `total` bytes in chunks. */
+static void send_flood(int fd, size_t total)
+{
+    static char block[1 << 20];
+    memset(block, ' ', sizeof(block));
+    for (size_t sent = 0; sent < total; sent += sizeof(block))
+        send_chunk(fd, block, sizeof(block));
+}
+
+static void test_too_big_bodies(void **state)
+{
+    auto_reply struct reply r = {0};
+    char header[64];
+    /* Announced, and the client asks first: answered without reading any. */
+    auto_close int asks = client_connect(*state);
+    client_send_text(asks, execute_head);
+    snprintf(header, sizeof(header), "Content-Length: %llu\r\nExpect: 100-continue\r\n\r\n",
+             HTTP_BODY_MAX_BYTES + 1);
+    client_send_text(asks, header);
+    client_read(asks, true, &r);
+    assert_int_equal(r.status, 413);
+    assert_true(r.closed);
+    reply_done(&r);
+    /* Not announced: counted, and the connection stays usable. */
+    auto_close int chunked = client_connect(*state);
+    client_send_text(chunked, execute_head);
+    client_send_text(chunked, "Transfer-Encoding: chunked\r\n\r\n");
+    send_flood(chunked, HTTP_BODY_MAX_BYTES + 1);
+    send_chunk(chunked, "", 0);
+    client_read(chunked, true, &r);
+    assert_int_equal(r.status, 413);
+    assert_non_null(strstr(reply_string(&r, "error"), "larger than 25165824 bytes"));
+    reply_done(&r);
+    client_send_text(chunked, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client_read(chunked, true, &r);
+    assert_int_equal(r.status, 200);
+    /* Without end: cut. */
+    auto_close int endless = client_connect(*state);
+    client_send_text(endless, execute_head);
+    client_send_text(endless, "Transfer-Encoding: chunked\r\n\r\n");
+    send_flood(endless, 2 * HTTP_DRAIN_MAX_BYTES);
+    auto_buf struct buf all = {0};
+    client_read_all(endless, &all);
+    assert_int_equal(all.len, 0);
+}
+
+static void test_continue_is_said(void **state)
+{
+    static const char body[] = "{\"language\":\"c\",\"code\":\"hello\"}";
+    auto_close int fd = client_connect(*state);
+    client_send_text(fd, execute_head);
+    char header[64];
+    snprintf(header, sizeof(header), "Content-Length: %zu\r\nExpect: 100-continue\r\n\r\n",
+             strlen(body));
+    client_send_text(fd, header);
+    auto_reply struct reply r = {0};
+    auto_buf struct buf rest = {0};
+    client_read_head(fd, &r, &rest);
+    assert_int_equal(r.status, 100);
+    client_send_text(fd, body);
+    reply_done(&r);
+    client_read(fd, true, &r);
+    assert_int_equal(r.status, 200);
+}
+
+/* A refused request whose body comes anyway does not spoil the next one. */
+static void test_refused_body_is_skipped(void **state)
+{
+    auto_close int fd = client_connect(*state);
+    client_send_text(fd, "POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                         "5\r\n\r\nGET /GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    shutdown(fd, SHUT_WR);
+    auto_buf struct buf all = {0};
+    client_read_all(fd, &all);
+    assert_non_null(strstr(all.data, "HTTP/1.1 404 Not Found"));
+    assert_non_null(strstr(all.data, "HTTP/1.1 200 OK"));
+}
+
+/* ---- connections ---- */
+
+static void test_pipelined_requests(void **state)
+{
+    auto_close int fd = client_connect(*state);
+    for (int i = 0; i < 50; i++)
+        client_send_text(fd, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client_send_text(fd, "GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    auto_buf struct buf all = {0};
+    client_read_all(fd, &all);
+    int n = 0;
+    for (const char *p = all.data; (p = strstr(p, "HTTP/1.1 200 OK")); p++)
+        n++;
+    assert_int_equal(n, 50);
+    assert_non_null(strstr(all.data, "HTTP/1.1 404 Not Found"));
+}
+
+static void test_one_byte_at_a_time(void **state)
+{
+    static const char text[] = "POST /api/v1/execute HTTP/1.1\r\nHost: localhost\r\n" JSON_TYPE
+                               "Content-Length: 32\r\n\r\n{\"language\":\"c\",\"code\":\"hello\"} ";
+    auto_close int fd = client_connect(*state);
+    for (size_t i = 0; i < strlen(text); i++)
+        client_send(fd, text + i, 1);
+    auto_reply struct reply r = {0};
+    client_read(fd, true, &r);
+    assert_int_equal(r.status, 200);
+}
+
+static void test_old_http(void **state)
+{
+    auto_close int fd = client_connect(*state);
+    client_send_text(fd, "GET /health HTTP/1.0\r\n\r\n");
+    auto_buf struct buf all = {0};
+    client_read_all(fd, &all);
+    assert_non_null(strstr(all.data, "200 OK"));
+    assert_non_null(strstr(all.data, "healthy"));
+}
+
+static void test_malformed_http(void **state)
+{
+    static const char *const bad[] = {
+        "\r\n\r\n\r\n",
+        "GARBAGE\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET /health\r\n\r\n",
+        "GET /health HTTP/9.9\r\n\r\n",
+        "GET /health HTTP/1.1\r\n\r\n",
+        "GET /he alth HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /health HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n",
+        "POST /api/v1/execute HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        "POST /api/v1/execute HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1x\r\n\r\n",
+        "POST /api/v1/execute HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+        "99999999999999999999999\r\n\r\n",
+        "POST /api/v1/execute HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "zz\r\n",
+        "POST /api/v1/execute HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "ffffffffffffffffff\r\n",
+        "POST /api/v1/execute HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "1\r\nxy\r\n",
+        "GET /\x01\xff%00%ff HTTP/1.1\r\nHost: \xff\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        auto_close int fd = client_connect(*state);
+        client_send_text(fd, bad[i]);
+        shutdown(fd, SHUT_WR);
+        auto_buf struct buf all = {0};
+        client_read_all(fd, &all);
+        if (strstr(buf_str(&all), " 200 ") && !strstr(bad[i], "GET /health\r\n"))
+            fail_msg("%s was accepted", bad[i]);
+    }
+    status_is(*state, "GET", "/health", NULL, NULL, 200);
+}
+
+/* The same request with every byte changed in turn: no crash, and the server goes on. */
+static void test_mutated_http(void **state)
+{
+    static const char good[] = "POST /api/v1/execute HTTP/1.1\r\nHost: localhost\r\n" JSON_TYPE
+                               "Content-Length: 31\r\n\r\n{\"language\":\"c\",\"code\":\"hello\"}";
+    static const char bytes[] = {'\0', '\r', '\n', ' ', ':', '%', '9', '\xff'};
+    for (size_t i = 0; i < strlen(good); i++) {
+        char text[sizeof(good)];
+        memcpy(text, good, sizeof(good));
+        text[i] = bytes[i % sizeof(bytes)];
+        auto_close int fd = client_connect(*state);
+        client_send(fd, text, strlen(good));
+        shutdown(fd, SHUT_WR);
+        auto_buf struct buf all = {0};
+        client_read_all(fd, &all);
+    }
+    status_is(*state, "GET", "/health", NULL, NULL, 200);
+}
+
+static void test_too_long_headers(void **state)
+{
+    auto_close int fd = client_connect(*state);
+    client_send_text(fd, "GET /health HTTP/1.1\r\nHost: localhost\r\nX: ");
+    auto_buf struct buf b = {0};
+    memset(buf_reserve(&b, 2 * HTTP_HEADERS_MAX_BYTES), 'x', 2 * HTTP_HEADERS_MAX_BYTES);
+    client_send(fd, b.data, 2 * HTTP_HEADERS_MAX_BYTES);
+    client_send_text(fd, "\r\n\r\n");
+    auto_buf struct buf all = {0};
+    client_read_all(fd, &all);
+    assert_null(strstr(buf_str(&all), " 200 "));
+}
+
+static void test_many_parallel_clients(void **state)
+{
+    int fds[64];
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        fds[i] = client_connect(*state);
+        client_send_text(fds[i], execute_head);
+        client_send_text(fds[i],
+                         "Content-Length: 31\r\n\r\n{\"language\":\"c\",\"code\":\"hello\"}");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        auto_reply struct reply r = {0};
+        client_read(fds[i], true, &r);
+        assert_int_equal(r.status, 200);
+        close(fds[i]);
+    }
+}
+
+/* ---- time ---- */
+
+static void closed_without_answer(int fd)
+{
+    auto_buf struct buf all = {0};
+    client_read_all(fd, &all);
+    assert_null(strstr(buf_str(&all), "200 OK"));
+}
+
+static void test_slow_clients_are_cut(void **state)
+{
+    const struct server_config config = {.request_timeout_s = 1};
+    struct test_server ts;
+    test_server_start(&ts, &config);
+    auto_close int fd = client_connect(&ts);
+    client_send_text(fd, execute_head);
+    client_send_text(fd, "Content-Length: 1000\r\n\r\n{");
+    closed_without_answer(fd);
+    test_server_stop(&ts);
+}
+
+static void test_silence_is_bounded_but_not_while_we_work(void **state)
+{
+    const struct server_config config = {.idle_timeout_s = 1};
+    struct test_server ts;
+    test_server_start(&ts, &config);
+    auto_close int works = client_connect(&ts);
+    client_send_text(works, execute_head);
+    client_send_text(works, "Content-Length: 30\r\n\r\n{\"language\":\"c\",\"code\":\"wait\"}");
+    auto_close int streams = client_connect(&ts);
+    client_send_text(streams, execute_head);
+    client_send_text(streams, "Accept: application/x-ndjson\r\nContent-Length: "
+                              "30\r\n\r\n{\"language\":\"c\",\"code\":\"wait\"}");
+    /* Two others that stay silent are cut, one after the other: meanwhile the working ones were
+     * silent for longer than that. */
+    for (int i = 0; i < 2; i++) {
+        auto_close int silent = client_connect(&ts);
+        client_send_text(silent, "GET /health HT");
+        closed_without_answer(silent);
+    }
+    stub_release();
+    stub_release();
+    auto_reply struct reply a = {0}, b = {0};
+    client_read(works, true, &a);
+    assert_int_equal(a.status, 200);
+    client_read(streams, true, &b);
+    assert_int_equal(b.status, 200);
+    assert_non_null(strstr(b.body.data, "\"t\":\"x\""));
+    test_server_stop(&ts);
+}
+
+/* ---- listeners, and the end ---- */
+
+static void test_unix_listener(void **state)
+{
+    auto_test_dir char *dir = test_dir_make();
+    char address[128];
+    snprintf(address, sizeof(address), "unix:%s/api", dir);
+    const struct listener_config listeners[] = {{.address = "127.0.0.1:0"}, {.address = address}};
+    const struct server_config config = {.listeners = listeners, .n_listeners = 2};
+    struct test_server ts;
+    test_server_start(&ts, &config);
+    status_is(&ts, "GET", "/health", NULL, NULL, 200);
+    auto_close int fd = unix_connect(address + 5);
+    client_send_text(fd, "GET /health HTTP/1.1\r\nHost: anything\r\n\r\n");
+    auto_reply struct reply r = {0};
+    client_read(fd, true, &r);
+    assert_int_equal(r.status, 200);
+    test_server_stop(&ts);
+    assert_int_equal(access(address + 5, F_OK), -1);
+}
+
+static void test_address_in_use(void **state)
+{
+    struct test_server *ts = *state;
+    const struct listener_config listeners[] = {{.address = "127.0.0.1:0"},
+                                                {.address = server_address(ts->server, 0)}};
+    const struct server_config config = {.listeners = listeners, .n_listeners = 2};
+    struct server *none = NULL;
+    struct err e = ERR_INIT;
+    assert_int_equal(server_new(&config, &none, &e), -EBUSY);
+    assert_non_null(strstr(e.text, "stop the program that listens there"));
+    assert_null(none);
+}
+
+static void *stop_with_grace(void *arg)
+{
+    struct test_server *ts = arg;
+    server_stop(ts->server, TEST_PATIENCE_MS);
+    return NULL;
+}
+
+static void test_quiesce_lets_running_requests_end(void **state)
+{
+    struct test_server ts;
+    test_server_start(&ts, NULL);
+    auto_close int running = client_connect(&ts), idle = client_connect(&ts);
+    client_send_text(running, execute_head);
+    client_send_text(running, "Content-Length: 30\r\n\r\n{\"language\":\"c\",\"code\":\"wait\"}");
+    assert_int_equal(sem_wait(&stub_started), 0);
+    server_quiesce(ts.server);
+    client_send_text(idle, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    auto_reply struct reply r = {0};
+    client_read(idle, true, &r);
+    assert_int_equal(r.status, 503);
+    assert_true(r.closed);
+    assert_string_equal(reply_string(&r, "error"), "the daemon is shutting down");
+    pthread_t stopper;
+    pthread_create(&stopper, NULL, stop_with_grace, &ts);
+    stub_release();
+    reply_done(&r);
+    client_read(running, true, &r);
+    assert_int_equal(r.status, 200);
+    pthread_join(stopper, NULL);
+    test_server_stop(&ts);
+}
+
+static void test_stop_without_grace_cancels(void **state)
+{
+    struct test_server ts;
+    test_server_start(&ts, NULL);
+    auto_close int plain = client_connect(&ts), streamed = client_connect(&ts);
+    client_send_text(plain, execute_head);
+    client_send_text(plain, "Content-Length: 31\r\n\r\n{\"language\":\"c\",\"code\":\"block\"}");
+    client_send_text(streamed, execute_head);
+    client_send_text(streamed, "Accept: application/x-ndjson\r\nContent-Length: "
+                               "33\r\n\r\n{\"language\":\"c\",\"code\":\"endless\"}");
+    sem_wait(&stub_started);
+    sem_wait(&stub_started);
+    test_server_stop(&ts);
+    int cancelled;
+    sem_getvalue(&stub_cancelled, &cancelled);
+    assert_int_equal(cancelled, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unknown_paths),
+        cmocka_unit_test(test_wrong_methods),
+        cmocka_unit_test(test_head_is_get_without_its_body),
+        cmocka_unit_test(test_headers_of_answers),
+        cmocka_unit_test(test_only_our_hosts),
+        cmocka_unit_test(test_only_our_origins),
+        cmocka_unit_test(test_configured_names_and_origins),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_content_type),
+        cmocka_unit_test(test_chunked_body),
+        cmocka_unit_test(test_too_big_bodies),
+        cmocka_unit_test(test_continue_is_said),
+        cmocka_unit_test(test_refused_body_is_skipped),
+        cmocka_unit_test(test_pipelined_requests),
+        cmocka_unit_test(test_one_byte_at_a_time),
+        cmocka_unit_test(test_old_http),
+        cmocka_unit_test(test_malformed_http),
+        cmocka_unit_test(test_mutated_http),
+        cmocka_unit_test(test_too_long_headers),
+        cmocka_unit_test(test_many_parallel_clients),
+        cmocka_unit_test(test_slow_clients_are_cut),
+        cmocka_unit_test(test_silence_is_bounded_but_not_while_we_work),
+        cmocka_unit_test(test_unix_listener),
+        cmocka_unit_test(test_address_in_use),
+        cmocka_unit_test(test_quiesce_lets_running_requests_end),
+        cmocka_unit_test(test_stop_without_grace_cancels),
+    };
+    return cmocka_run_group_tests(tests, test_setup, test_teardown);
+}
