@@ -2,6 +2,7 @@
 #include "agent/link.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdint.h>
 #include <unistd.h>
 
@@ -22,6 +23,11 @@
 #define IN_BYTES (64 * KIB)
 /* Reads before the other events get their turn. */
 #define READS_PER_EVENT 16
+/* A port that stays hung up for this long has lost its client. */
+#define HANG_UP_MS 50
+/* Says that there is no session here. A client in its hello skips it, to one that believes itself
+ * in a session it is no HTTP/2. */
+#define COMPLAINT "HOLM/1 -\n"
 
 struct link {
     struct loop_watch watch; /* first: a pointer to it is a pointer to all */
@@ -35,6 +41,8 @@ struct link {
     bool want_read;  /* stopped reading in mid-way, must go on without a new event */
     bool want_write; /* the last write did not take all */
     bool dead;
+    bool complained; /* since the last hello or session */
+    struct loop_timer hang_up;
 };
 
 struct agent *link_agent(const struct link *l)
@@ -58,6 +66,7 @@ static void end_session(struct link *l)
     agent_server_free(TAKE_PTR(l->server));
     l->hello = (struct hello_server){0};
     l->lone_hellos = 0;
+    l->complained = false;
     buf_clear(&l->out);
 }
 
@@ -71,11 +80,39 @@ static void hang_up(struct link *l)
         l->dead = true;
 }
 
+/* A port tells of its connections out of line: a hang-up, or that and an open, may be seen after
+ * the first bytes of the next client, even after its session has begun. Hence only a hang-up that
+ * lasts counts; whoever comes sooner says hello, which ends the former session as well. */
+static void on_hang_up_timer(struct loop_timer *t)
+{
+    struct link *l = (struct link *)((char *)t - offsetof(struct link, hang_up));
+    struct pollfd p = {.fd = l->watch.fd, .events = POLLIN};
+    if (poll(&p, 1, 0) >= 0 && (p.revents & POLLHUP) && l->server)
+        hang_up(l);
+}
+
+static void peer_is_gone(struct link *l)
+{
+    if (l->kind == LINK_SOCKET)
+        hang_up(l);
+    else if (!l->hang_up.due_ms)
+        loop_timer_start(&l->agent->loop, &l->hang_up, HANG_UP_MS);
+}
+
 static int start_session(struct link *l)
 {
     int r = agent_server_new(&routes_server_ops, l, &l->server);
     l->lone_hellos = 0;
     return r < 0 ? r : agent_server_feed(l->server, HELLO_PREFACE, HELLO_PREFACE_LEN);
+}
+
+/* Bytes that begin neither a hello nor a session: somebody believes to be in one. */
+static void complain(struct link *l)
+{
+    if (l->complained || l->hello.scan.matched || l->hello.preface_matched)
+        return;
+    l->complained = true;
+    buf_append_str(&l->out, COMPLAINT);
 }
 
 /* Outside a session: answers hellos. Returns how many bytes were used. */
@@ -85,8 +122,10 @@ static size_t input_hello(struct link *l, const uint8_t *data, size_t len)
     char line[HELLO_LINE_SIZE];
     switch (hello_server_feed(&l->hello, data, len, &used)) {
     case HELLO_MORE:
+        complain(l);
         break;
     case HELLO_LINE:
+        l->complained = false;
         hello_line(l->hello.scan.nonce, line);
         buf_append_str(&l->out, line); /* when there is no room: it will be repeated */
         break;
@@ -137,7 +176,7 @@ static void read_all(struct link *l)
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0) {
-            hang_up(l);
+            peer_is_gone(l);
             return;
         }
         link_input(l, in, (size_t)n);
@@ -149,9 +188,9 @@ static void on_ready(struct loop_watch *w, uint32_t events)
 {
     struct link *l = (struct link *)w;
     /* A port reports the hang-up for as long as nobody is connected; edge-triggered, each change
-     * is seen once. Bytes that are still in it belong to the former client. */
+     * is seen once. */
     if (events & EPOLLHUP)
-        hang_up(l);
+        peer_is_gone(l);
     if (!l->dead)
         read_all(l);
     if (events & EPOLLOUT)
@@ -189,7 +228,7 @@ void link_flush(struct link *l)
     if (l->dead || l->want_write)
         return;
     if (flush_out(l) < 0) {
-        hang_up(l);
+        peer_is_gone(l);
         return;
     }
     if (l->server && agent_server_is_done(l->server) && l->out.len == 0)
@@ -214,6 +253,7 @@ int link_new(struct agent *a, int fd, enum link_kind kind, struct link **ret)
         .kind = kind,
         .hello.preface_allowed = kind == LINK_SOCKET,
         .out.max_bytes = OUT_MAX_BYTES,
+        .hang_up.fire = on_hang_up_timer,
         .next = a->links,
     };
     r = loop_watch(&a->loop, &l->watch, EPOLLIN | EPOLLOUT | EPOLLET);
@@ -231,6 +271,7 @@ void link_free(struct link *l)
 {
     agent_server_free(TAKE_PTR(l->server));
     loop_unwatch(&l->agent->loop, &l->watch);
+    loop_timer_stop(&l->agent->loop, &l->hang_up);
     close(l->watch.fd);
     if (l->prev)
         l->prev->next = l->next;
