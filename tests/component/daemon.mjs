@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// A holmd on the fake engine, with a data directory of its own, on a port that it chose.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const build = resolve(process.env.HOLM_BUILD ?? 'build');
+const holmd = join(build, 'src/holmd/holmd');
+const images = ['bash', 'c', 'nodejs', 'perl', 'python', 'typescript'];
+
+// A data directory with a kernel and images that are files by name only: the fake engine reads none of them.
+export function makeData() {
+  const dir = mkdtempSync(join(tmpdir(), 'holm-component-'));
+  mkdirSync(join(dir, 'kernel'), { recursive: true });
+  for (const f of ['vmlinuz', 'initrd.img']) writeFileSync(join(dir, 'kernel', f), f);
+  for (const name of images) {
+    mkdirSync(join(dir, 'images', name), { recursive: true });
+    writeFileSync(join(dir, 'images', name, 'rootfs.ext4'), name);
+  }
+  return dir;
+}
+
+export class Daemon {
+  constructor(dir, { set = {}, faults, env = {} } = {}) {
+    this.dir = dir;
+    this.ownsDir = false;
+    const options = {
+      'engine.engine': 'fake',
+      'engine.jail': 'no',
+      'paths.data_dir': dir,
+      'paths.helper_dir': join(build, 'src/engine'),
+      'server.listen': '127.0.0.1:0',
+      'server.log_level': 'debug',
+      ...set,
+    };
+    const args = Object.entries(options).flatMap(([k, v]) => ['--set', `${k}=${v}`]);
+    if (faults) env = { ...env, HOLM_FAKE_FAULTS: faults };
+    this.log = '';
+    this.child = spawn(holmd, ['-c', '/dev/null', ...args], {
+      stdio: ['ignore', 'inherit', 'pipe'],
+      env: { ...process.env, ...env },
+    });
+    this.exited = once(this.child, 'exit');
+    this.waiters = [];
+    createInterface({ input: this.child.stderr }).on('line', (line) => this.#onLine(line));
+  }
+
+  #onLine(line) {
+    this.log += line + '\n';
+    this.waiters = this.waiters.filter((w) => {
+      const m = w.pattern.exec(line);
+      if (m) w.done(m);
+      return !m;
+    });
+  }
+
+  // Resolves with the match of the first line of the log, past or future, that fits.
+  logged(pattern) {
+    const past = new RegExp(pattern.source, 'm').exec(this.log);
+    if (past) return Promise.resolve(past);
+    return new Promise((done, fail) => {
+      this.waiters.push({ pattern, done });
+      this.exited.then(() => fail(new Error(`holmd ended before ${pattern}:\n${this.log}`)));
+    });
+  }
+
+  async ready() {
+    const m = await this.logged(/listening address=(\S+)/);
+    this.url = `http://${m[1]}`;
+    return this;
+  }
+
+  fetch(path, options) {
+    return fetch(this.url + path, options);
+  }
+
+  post(path, body, headers = {}) {
+    return this.fetch(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+  }
+
+  execute(body, headers) {
+    return this.post('/api/v1/execute', body, headers);
+  }
+
+  async language(name) {
+    return (await this.fetch(`/api/v1/languages/${name}`)).json();
+  }
+
+  // Asks until the language satisfies `is`; every question waits for its answer, so this is no busy loop.
+  async until(name, is) {
+    for (;;) {
+      const l = await this.language(name);
+      if (is(l)) return l;
+      await new Promise((r) => setTimeout(r, 10));
+    }
+  }
+
+  kill(signal) {
+    this.child.kill(signal);
+    return this.exited;
+  }
+
+  async stop() {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGTERM');
+    return this.exited;
+  }
+}
+
+// What a stopped daemon must not leave in its data directory.
+export function leftovers(dir) {
+  return existsSync(join(dir, 'vms')) ? readdirSync(join(dir, 'vms')) : [];
+}
+
+// Runs `body` with a daemon and cleans up whatever happens.
+export async function withDaemon(options, body) {
+  const dir = options.dir ?? makeData();
+  const d = new Daemon(dir, options);
+  try {
+    await d.ready();
+    await body(d);
+  } finally {
+    await d.stop();
+    if (!options.dir) rmSync(dir, { recursive: true, force: true });
+  }
+}
