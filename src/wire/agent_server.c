@@ -14,6 +14,9 @@
 #define METHOD_MAX_BYTES 16
 /* The connection's window, which is given back as soon as bytes arrive. */
 #define CONNECTION_WINDOW_BYTES (4 * MIB)
+/* RFC 9113, 4.1 and 6.5.2: what a peer may send that was told nothing else. */
+#define HTTP2_FRAME_HEADER_BYTES 9
+#define HTTP2_FRAME_MAX_BYTES 16384
 
 /* A stream as this module sees it. `pub` comes first: a pointer to it is a pointer to all. */
 struct stream {
@@ -28,10 +31,19 @@ struct stream {
     bool responded;
 };
 
+/* Follows the frames' boundaries beside nghttp2, which tells of bytes that are no HTTP/2 only once
+ * its farewell was sent: too late to look for a hello in them. */
+struct frame_walk {
+    uint8_t length[3];
+    size_t head_len; /* bytes of the header at hand seen */
+    size_t skip;     /* bytes to pass over: preface or payload */
+};
+
 struct agent_server {
     const struct agent_server_ops *ops;
     void *owner;
     nghttp2_session *session;
+    struct frame_walk walk;
     struct stream *streams;
 };
 
@@ -231,6 +243,7 @@ int agent_server_new(const struct agent_server_ops *ops, void *owner, struct age
         return -ENOMEM;
     s->ops = ops;
     s->owner = owner;
+    s->walk.skip = NGHTTP2_CLIENT_MAGIC_LEN;
     if (session_new(s) < 0 ||
         nghttp2_submit_settings(s->session, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings)) ||
         nghttp2_session_set_local_window_size(s->session, NGHTTP2_FLAG_NONE, 0,
@@ -257,15 +270,39 @@ void *agent_server_owner(const struct agent_server *s)
     return s->owner;
 }
 
+/* False at the first frame that is longer than we allow. A hello is one: "HOL" is 4,738,892. */
+static bool walk_frames(struct frame_walk *w, const uint8_t *data, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        size_t n = w->skip < len - at ? w->skip : len - at;
+        w->skip -= n;
+        at += n;
+        if (at == len)
+            break;
+        if (w->head_len < sizeof(w->length))
+            w->length[w->head_len] = data[at];
+        at++;
+        if (++w->head_len < HTTP2_FRAME_HEADER_BYTES)
+            continue;
+        w->head_len = 0;
+        w->skip = (size_t)w->length[0] << 16 | (size_t)w->length[1] << 8 | w->length[2];
+        if (w->skip > HTTP2_FRAME_MAX_BYTES)
+            return false;
+    }
+    return true;
+}
+
 int agent_server_feed(struct agent_server *s, const void *data, size_t len)
 {
+    if (!walk_frames(&s->walk, data, len))
+        return -EPROTO;
     ssize_t n = nghttp2_session_mem_recv(s->session, data, len);
     if (n == NGHTTP2_ERR_NOMEM)
         return -ENOMEM;
     if (n < 0)
         return -EPROTO;
-    /* A connection error only shows in that nothing more is wanted. A client that said GOAWAY and
-     * whose streams are done looks the same, but has a right to send nothing anyway. */
+    /* After our farewell was sent nothing more is wanted. A client that said GOAWAY and whose
+     * streams are done looks the same, but has a right to send nothing anyway. */
     return nghttp2_session_want_read(s->session) ? 0 : -EPROTO;
 }
 

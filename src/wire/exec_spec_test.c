@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/exec_spec.h"
+
+#include <errno.h>
+
+#include "base/limits.h"
+#include "base/test.h"
+
+#define STRV(...) ((char **)(uintptr_t)(const char *[]){__VA_ARGS__, NULL})
+
+static void test_round_trip(void **state)
+{
+    struct exec_spec in = {
+        .argv = STRV("sh", "-c", "echo \"\xc3\xa4\" \x01\n", ""),
+        .env = STRV("A=1", "B=x=y", "C="),
+        .cwd = (char *)(uintptr_t) "/tmp",
+        .uid = 1000,
+        .gid = 4294967294,
+        .timeout_ms = EXEC_TIMEOUT_MAX_MS,
+        .has_stdin = true,
+    };
+    struct exec_spec out;
+    auto_buf struct buf json = {0};
+    assert_int_equal(0, exec_spec_encode(&in, &json, NULL));
+    assert_int_equal(0, exec_spec_decode(json.data, json.len, &out, NULL));
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(in.argv[i], out.argv[i]);
+    assert_null(out.argv[4]);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(in.env[i], out.env[i]);
+    assert_null(out.env[3]);
+    assert_string_equal("/tmp", out.cwd);
+    assert_int_equal(1000, out.uid);
+    assert_true(out.gid == 4294967294);
+    assert_true(out.timeout_ms == EXEC_TIMEOUT_MAX_MS);
+    assert_true(out.has_stdin);
+    exec_spec_done(&out);
+}
+
+static void test_defaults(void **state)
+{
+    static const char json[] = "{\"argv\":[\"true\"]}";
+    struct exec_spec out;
+    assert_int_equal(0, exec_spec_decode(json, strlen(json), &out, NULL));
+    assert_null(out.env[0]);
+    assert_string_equal("/", out.cwd);
+    assert_int_equal(0, out.uid);
+    assert_int_equal(0, out.timeout_ms);
+    assert_true(out.has_stdin);
+    exec_spec_done(&out);
+}
+
+static void test_encode_refusals(void **state)
+{
+    const struct {
+        struct exec_spec spec;
+        const char *field;
+    } rows[] = {
+        {{.argv = STRV("\xff")}, "argv"},
+        {{.argv = STRV("a"), .env = STRV("A=\xff")}, "env"},
+        {{.argv = STRV("a"), .env = STRV("A")}, "env"},
+        {{.argv = STRV("a"), .env = STRV("=a")}, "env"},
+        {{.argv = STRV("a"), .cwd = (char *)(uintptr_t) "/\xff"}, "cwd"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        auto_buf struct buf json = {0};
+        struct err e = ERR_INIT;
+        assert_int_equal(-EINVAL, exec_spec_encode(&rows[i].spec, &json, &e));
+        assert_string_equal(rows[i].field, e.field);
+    }
+}
+
+static void test_decode_refusals(void **state)
+{
+    static const struct {
+        const char *json;
+        const char *field;
+        const char *text;
+    } rows[] = {
+        {"", "", NULL},
+        {"[]", "", "not a JSON object"},
+        {"{\"argv\":[\"a\"],\"argv\":[\"a\"]}", "", NULL},
+        {"{}", "argv", "argv must be a list of strings"},
+        {"{\"argv\":\"a\"}", "argv", "argv must be a list of strings"},
+        {"{\"argv\":[]}", "argv", "argv must have 1 to 1024 strings"},
+        {"{\"argv\":[\"\"]}", "argv", "argv[0] must not be empty"},
+        {"{\"argv\":[\"a\",1]}", "argv", "argv[1] must be a string"},
+        {"{\"argv\":[\"a\\u0000\"]}", "", NULL},
+        {"{\"argv\":[\"a\"],\"x\":1}", "x", "unknown field \"x\""},
+        {"{\"argv\":[\"a\"],\"env\":[]}", "env", "env must be an object of strings"},
+        {"{\"argv\":[\"a\"],\"env\":{\"A\":1}}", "env", "env \"A\" must be a string"},
+        {"{\"argv\":[\"a\"],\"env\":{\"\":\"\"}}", "env", "\"\" is no name of a variable"},
+        {"{\"argv\":[\"a\"],\"env\":{\"A=\":\"\"}}", "env", "\"A=\" is no name of a variable"},
+        {"{\"argv\":[\"a\"],\"cwd\":\"tmp\"}", "cwd", "cwd must be an absolute path"},
+        {"{\"argv\":[\"a\"],\"cwd\":null}", "cwd", "cwd must be a string"},
+        {"{\"argv\":[\"a\"],\"uid\":-1}", "uid", "uid must be between 0 and 4294967294"},
+        {"{\"argv\":[\"a\"],\"gid\":4294967295}", "gid", "gid must be between 0 and 4294967294"},
+        {"{\"argv\":[\"a\"],\"uid\":1.5}", "uid", "uid must be a whole number"},
+        {"{\"argv\":[\"a\"],\"timeout_ms\":-5}", "timeout_ms",
+         "timeout_ms must be between 0 and 604800000"},
+        {"{\"argv\":[\"a\"],\"stdin\":1}", "stdin", "stdin must be true or false"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct exec_spec out;
+        struct err e = ERR_INIT;
+        assert_int_equal(-EINVAL, exec_spec_decode(rows[i].json, strlen(rows[i].json), &out, &e));
+        assert_string_equal(rows[i].field, e.field);
+        if (rows[i].text)
+            assert_string_equal(rows[i].text, e.text);
+    }
+}
+
+static void test_too_many(void **state)
+{
+    auto_buf struct buf json = {0};
+    struct exec_spec out;
+    struct err e = ERR_INIT;
+    buf_append_str(&json, "{\"argv\":[\"a\"");
+    for (int i = 0; i < AGENT_EXEC_ARGS_MAX; i++)
+        buf_append_str(&json, ",\"\"");
+    buf_append_str(&json, "]}");
+    assert_int_equal(-EINVAL, exec_spec_decode(json.data, json.len, &out, &e));
+    assert_string_equal("argv", e.field);
+    auto_free char *large = calloc(1, AGENT_SPEC_MAX_BYTES + 1);
+    assert_int_equal(-E2BIG, exec_spec_decode(large, AGENT_SPEC_MAX_BYTES + 1, &out, &e));
+    assert_int_equal(ERR_TOO_LARGE, e.class);
+}
+
+static void test_exit(void **state)
+{
+    struct exec_exit in = {.code = 137,
+                           .signal = 9,
+                           .timed_out = true,
+                           .wall_us = 1,
+                           .user_us = 2,
+                           .system_us = 3,
+                           .max_rss_kib = 4,
+                           .stdout_bytes = INT64_MAX,
+                           .stderr_bytes = 6};
+    struct exec_exit out = {0};
+    auto_buf struct buf json = {0};
+    assert_int_equal(0, exec_exit_encode(&in, &json));
+    assert_int_equal(0, exec_exit_decode(json.data, json.len, &out, NULL));
+    assert_int_equal(137, out.code);
+    assert_int_equal(9, out.signal);
+    assert_true(out.timed_out);
+    assert_int_equal(1, out.wall_us);
+    assert_int_equal(2, out.user_us);
+    assert_int_equal(3, out.system_us);
+    assert_int_equal(4, out.max_rss_kib);
+    assert_true(out.stdout_bytes == INT64_MAX);
+    assert_int_equal(6, out.stderr_bytes);
+}
+
+static void test_exit_refusals(void **state)
+{
+    static const char rest[] = ",\"timed_out\":false,\"wall_us\":0,\"user_us\":0,\"system_us\":0,"
+                               "\"max_rss_kib\":0,\"stdout_bytes\":0,\"stderr_bytes\":-1}";
+    static const struct {
+        const char *head;
+        const char *field;
+    } rows[] = {
+        {"{\"code\":256,\"signal\":0", "code"},
+        {"{\"code\":-1,\"signal\":0", "code"},
+        {"{\"code\":0,\"signal\":65", "signal"},
+        {"{\"code\":0", "signal"},
+        {"{\"code\":0,\"signal\":0,\"new\":1", "stderr_bytes"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        auto_buf struct buf json = {0};
+        struct exec_exit out;
+        struct err e = ERR_INIT;
+        buf_printf(&json, "%s%s", rows[i].head, rest);
+        assert_int_equal(-EINVAL, exec_exit_decode(json.data, json.len, &out, &e));
+        assert_string_equal(rows[i].field, e.field);
+    }
+}
+
+static void test_started(void **state)
+{
+    auto_buf struct buf json = {0};
+    int64_t pid = 0;
+    assert_int_equal(0, exec_started_encode(42, &json));
+    assert_int_equal(0, exec_started_decode(json.data, json.len, &pid, NULL));
+    assert_int_equal(42, pid);
+    assert_int_equal(-EINVAL, exec_started_decode("{\"pid\":0}", 9, &pid, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_encode_refusals), cmocka_unit_test(test_decode_refusals),
+        cmocka_unit_test(test_too_many),        cmocka_unit_test(test_exit),
+        cmocka_unit_test(test_exit_refusals),   cmocka_unit_test(test_started),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
