@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* Why libcurl's multi interface for one request at a time: its poll also takes our own descriptors,
+ * so one wait covers the network, a signal and the next frame of the progress line, without threads
+ * and without anything happening in a signal handler. Closing the connection is how a run is
+ * cancelled, so the easy handle is always taken out of the multi handle before we return: that
+ * closes a connection whose answer was not complete, and keeps one that was for the next request.
+ */
+
 #include "cli/api_client.h"
 
 #include <string.h>
@@ -29,6 +37,7 @@ struct transfer {
     struct err *e;
 };
 
+/* By name, not by resolving: it only decides about the proxy. */
 static bool is_loopback(const char *host)
 {
     return !strcmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "[::1]");
@@ -55,6 +64,7 @@ static int check_url(const char *url, bool *ret_loopback, struct err *e)
                    url);
 }
 
+/* It goes into a header line: a line end in it would begin another header. */
 static int check_key(const char *key, struct err *e)
 {
     for (const char *c = key; *c; c++) {
@@ -125,6 +135,8 @@ static bool is_streamed(const struct api_client *c, const struct api_request *rq
     return status == 200 && rq->data && type && !strncasecmp(type, "application/x-ndjson", 20);
 }
 
+/* CURLOPT_WRITEFUNCTION. What went wrong here is kept aside, since libcurl only hears that it did.
+ */
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;
@@ -215,6 +227,7 @@ static int drive(struct api_client *c, CURLcode *ret)
     return 0;
 }
 
+/* What to tell when there was no answer, by what a user can do about it. */
 static int explain(struct api_client *c, CURLcode code, int timeout_s, struct err *e)
 {
     const char *why = c->why[0] ? c->why : curl_easy_strerror(code);

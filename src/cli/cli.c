@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* The table of commands, and main: global options, the command, its options, its run function. Both
+ * passes use the same parser; the first one leaves everything after the command's name alone, since
+ * only the command's own rows can say what it means. */
+
 #include "cli/cli.h"
 
 #include <locale.h>
@@ -38,6 +43,7 @@ const struct cli_command *cli_find(const char *name)
     return NULL;
 }
 
+/* What is said may hold a server's or a file's words. */
 static void say(struct cli *cli, const char *text)
 {
     auto_buf struct buf safe = {0};
@@ -101,6 +107,8 @@ static void settle_globals(struct cli *cli, const struct options *o)
         cli->key = key;
 }
 
+/* The words after the command's name. --help wins over whatever else is wrong with values; an
+ * unknown option is named before. */
 static int run_command(struct cli *cli, const struct cli_command *c, int argc, char **argv)
 {
     const struct option_row *const tables[] = {c->options, cli_global_options, NULL};

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* Fields that the specification does not have (status, pooled, title) may be missing: then the
+ * table does without their column. */
+
 #include <errno.h>
 
 #include <curl/curl.h>

@@ -110,6 +110,8 @@ static void print_stats(struct run *run, double load_ms, double exec_ms)
         fprintf(run->cli->err.file, "holm: ready after %.4g ms, ran %.4g ms\n", load_ms, exec_ms);
 }
 
+/* A signal's name is for somebody who watches; in a pipe stderr is the program's alone, and the
+ * exit code says it. The timeout is ours, so we always say it. */
 static int finish_program(struct run *run, const struct event *last)
 {
     struct cli *cli = run->cli;
@@ -123,6 +125,15 @@ static int finish_program(struct run *run, const struct event *last)
     return last->timed_out ? CLI_EXIT_TIMEOUT : last->exit_code;
 }
 
+/* An answer that is not 200. */
+static void explain(struct run *run, struct attempt *a, struct err *e)
+{
+    if (a->answer.status == 404)
+        languages_missing(run->client, run->language, e);
+    else
+        api_answer_error(run->client, &a->answer, e);
+}
+
 /* --json: the answer as it came, whatever its status; the exit code is the program's. */
 static int finish_json(struct run *run, struct attempt *a)
 {
@@ -132,7 +143,7 @@ static int finish_json(struct run *run, struct attempt *a)
     if (api_answer_json(&a->answer, &o, &e) == 0)
         cli_print_json(run->cli, o);
     if (a->answer.status != 200) {
-        api_answer_error(run->client, &a->answer, &e);
+        explain(run, a, &e);
         return cli_fail(run->cli, &e);
     }
     print_stats(run, strtod(json_text(o, "load_time"), NULL),
@@ -145,19 +156,19 @@ static int finish_json(struct run *run, struct attempt *a)
 static int finish(struct run *run, struct attempt *a)
 {
     struct err e = ERR_INIT;
-    if (a->answer.status == 404)
-        languages_missing(run->client, run->language, &e);
-    else if (run->json)
+    const struct event *last = &a->output.last;
+    if (run->json)
         return finish_json(run, a);
-    else if (a->answer.status != 200)
-        api_answer_error(run->client, &a->answer, &e);
-    else if (a->output.last.kind == EVENT_ERROR)
-        err_set(&e, ERR_UNAVAILABLE, "%s", a->output.last.error);
+    if (a->answer.status == 200 && last->kind == EVENT_EXIT)
+        return finish_program(run, last);
+    if (a->answer.status == 200)
+        err_set(&e, ERR_UNAVAILABLE, "%s", last->error);
     else
-        return finish_program(run, &a->output.last);
+        explain(run, a, &e);
     return cli_fail(run->cli, &e);
 }
 
+/* Asks until it is taken. Asking again is safe: 503 says that nothing has been run. */
 static int execute(struct run *run)
 {
     for (;;) {
@@ -180,9 +191,9 @@ static int execute(struct run *run)
 static int prepare(struct run *run, const struct options *o, struct err *e)
 {
     struct run_input auto_run_input in = {0};
-    int wait_default_s = run->cli->err.tty ? -1 : CLI_WAIT_DEFAULT_S;
-    int r = options_number(o, "wait", (const int[]){0, CLI_WAIT_MAX_S}, wait_default_s,
-                           &run->wait_s, e);
+    const struct options_range wait = {.max = CLI_WAIT_MAX_S,
+                                       .fallback = run->cli->err.tty ? -1 : CLI_WAIT_DEFAULT_S};
+    int r = options_number(o, "wait", &wait, &run->wait_s, e);
     if (r == 0)
         r = run_input_gather(run->cli, o, &in, e);
     if (r == 0)

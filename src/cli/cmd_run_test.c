@@ -287,7 +287,8 @@ static void test_busy_too_long(void **state)
     test_holm(s, &(struct test_run){.argv = ARGV("run", "-w", "1", "python", "-c", "x")}, &r);
     assert_int_equal(r.code, 125);
     assert_string_equal(buf_str(&r.err), "holm: python is being prepared\n");
-    assert_int_equal(test_server_count(s, EXECUTE), 2);
+    /* Once more at the end of the second, unless the first try alone took that long. */
+    assert_in_range(test_server_count(s, EXECUTE), 1, 2);
 }
 
 static void test_interrupt_closes_connection(void **state)

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the daemon says of itself at /health is shown as it is, so that a newer daemon's additions
+ * appear without a newer holm. */
+
 #include <string.h>
 
 #include "cli/commands.h"
@@ -32,7 +36,8 @@ static void add_languages(struct table *t, const json_t *languages)
         buf_printf(&text, "; not %s", buf_str(&n.others));
     snprintf(pooled, sizeof(pooled), "%lld", (long long)n.pooled);
     fields_row(t, "languages", buf_str(&text), n.ready == n.all ? STYLE_GOOD : STYLE_WARN);
-    fields_row(t, "pooled VMs", pooled, STYLE_PLAIN);
+    if (n.pooled >= 0)
+        fields_row(t, "pooled VMs", pooled, STYLE_PLAIN);
 }
 
 static int ask(struct api_client *c, json_t **ret_health, json_t **ret_languages, struct err *e)

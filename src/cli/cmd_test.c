@@ -21,11 +21,12 @@
         .path = where, .status = 200, .steps = { text } \
     }
 
-#define LANGUAGES                                                                               \
-    OK("/api/v1/languages",                                                                     \
-       "{\"languages\":[{\"name\":\"python\",\"extension\":\".py\",\"title\":\"Python 3\","     \
-       "\"status\":\"ready\",\"pooled\":2},{\"name\":\"c\",\"extension\":\".c\",\"title\":\"C " \
-       "(GCC)\",\"status\":\"preparing\",\"pooled\":0}],\"count\":2}")
+#define LANGUAGES                                                                     \
+    OK("/api/v1/languages",                                                           \
+       "{\"languages\":[{\"name\":\"python\",\"extension\":\".py\",\"aliases\":"      \
+       "[\"py\",\"python3\"],\"title\":\"Python 3\",\"status\":\"ready\",\"pooled\":" \
+       "2},{\"name\":\"c\",\"extension\":\".c\",\"title\":\"C (GCC)\",\"status\":"    \
+       "\"preparing\",\"pooled\":0}],\"count\":2}")
 #define HEALTH                                                                \
     OK("/health", "{\"status\":\"healthy\",\"version\":\"" HOLM_VERSION "\"," \
                   "\"uptime_s\":5,\"vms\":{\"running\":3}}")
@@ -67,6 +68,9 @@ static void test_languages(void **state)
            "holm: there is no language '../health'; 'holm languages' shows all\n");
     expect(s, ARGV("languages", ""), 2, "",
            "holm: the name of the language is empty\nTry 'holm languages --help'.\n");
+    expect(s, ARGV("languages", "pyhton3"), 125, "",
+           "holm: there is no language 'pyhton3' (did you mean 'python3'?); 'holm languages' shows "
+           "all\n");
     auto_test_ran struct test_ran r;
     test_holm(s, &(struct test_run){.argv = ARGV("languages", "--json")}, &r);
     auto_json json_t *o = json_loads(buf_str(&r.out), 0, NULL);
@@ -79,11 +83,11 @@ static void test_languages_of_the_specification(void **state)
     auto_test_server struct test_server *s = test_server_new(REPLIES(
         OK("/api/v1/languages", "{\"languages\":[{\"name\":\"go\",\"extension\":\".go\"}]}"),
         OK("/health", "{\"status\":\"healthy\",\"version\":\"1.0.0\"}")));
-    expect(s, ARGV("languages"), 0, "NAME  EXTENSION  STATUS  POOLED  TITLE\ngo    .go\n", "");
+    expect(s, ARGV("languages"), 0, "NAME  EXTENSION\ngo    .go\n", "");
     auto_test_ran struct test_ran r;
     test_holm(s, &(struct test_run){.argv = ARGV("status")}, &r);
-    assert_non_null(strstr(buf_str(&r.out), "version     1.0.0 (this holm is " HOLM_VERSION ")\n"));
-    assert_non_null(strstr(buf_str(&r.out), "languages   1 of 1 ready\n"));
+    assert_non_null(strstr(buf_str(&r.out), "version    1.0.0 (this holm is " HOLM_VERSION ")\n"));
+    assert_non_null(strstr(buf_str(&r.out), "languages  1 of 1 ready\n"));
 }
 
 static void test_bad_answers(void **state)

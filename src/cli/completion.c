@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* Both scripts are whole programs printed from the rows, not tables read by a generic one: what the
+ * shell runs at a key press is then a few case statements, and needs no holm except to ask for the
+ * languages. They say what the help says, so a new option needs no work here. */
+
 #include "cli/completion.h"
 
 #include <stdbool.h>

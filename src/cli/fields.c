@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* The daemon's word order is kept: jansson keeps members in the order they came. */
+
 #include "cli/fields.h"
 
 #include <stdbool.h>

@@ -16,6 +16,7 @@ static bool is_program(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
+/* Places relative to this program: installed with one prefix, or built in one directory. */
 static bool find_beside(struct buf *ret_path)
 {
     static const char *const places[] = {"holmd", "../libexec/holmd", "../sbin/holmd",

@@ -25,11 +25,13 @@ void languages_count(const json_t *answer, struct languages_count *ret)
     const json_t *list = json_object_get(answer, "languages");
     size_t i;
     json_t *row;
-    *ret = (struct languages_count){.all = json_array_size(list)};
+    *ret = (struct languages_count){.all = json_array_size(list), .pooled = -1};
     json_array_foreach(list, i, row)
     {
         const char *status = json_text(row, "status");
-        ret->pooled += json_integer_value(json_object_get(row, "pooled"));
+        const json_t *pooled = json_object_get(row, "pooled");
+        if (json_is_integer(pooled))
+            ret->pooled = (ret->pooled < 0 ? 0 : ret->pooled) + json_integer_value(pooled);
         /* A server that knows no status lists only what it can run. */
         if (!*status || !strcmp(status, "ready")) {
             ret->ready++;
@@ -45,6 +47,21 @@ void languages_count_done(struct languages_count *n)
     buf_done(&n->others);
 }
 
+static void offer_all(struct suggest *s, const json_t *list)
+{
+    size_t i, k;
+    json_t *row, *alias;
+    json_array_foreach(list, i, row)
+    {
+        suggest_offer(s, json_text(row, "name"));
+        json_array_foreach(json_object_get(row, "aliases"), k, alias)
+        {
+            if (json_is_string(alias))
+                suggest_offer(s, json_string_value(alias));
+        }
+    }
+}
+
 int languages_missing(struct api_client *c, const char *name, struct err *e)
 {
     auto_json json_t *answer = NULL;
@@ -52,10 +69,11 @@ int languages_missing(struct api_client *c, const char *name, struct err *e)
     if (r < 0)
         return r;
     struct suggest s = {.word = name, .len = strlen(name)};
-    size_t i;
-    json_t *row;
-    json_array_foreach(json_object_get(answer, "languages"), i, row)
-        suggest_offer(&s, json_text(row, "name"));
+    offer_all(&s, json_object_get(answer, "languages"));
+    if (s.best && !strcmp(s.best, name))
+        return err_set(e, ERR_UNAVAILABLE,
+                       "%s lists the language '%.100s' and answers 404 for it; is it a holmd?",
+                       api_client_url(c), name);
     return err_set(e, ERR_NOT_FOUND,
                    "there is no language '%.100s'%s%s%s; 'holm languages' shows all", name,
                    s.best ? " (did you mean '" : "", s.best ? s.best : "", s.best ? "'?)" : "");

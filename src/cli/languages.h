@@ -17,13 +17,14 @@ int languages_fetch(struct api_client *c, json_t **ret, struct err *e);
 struct languages_count {
     size_t all;
     size_t ready;
-    json_int_t pooled;
+    json_int_t pooled; /* -1: the server does not say */
     struct buf others;
 };
 void languages_count(const json_t *answer, struct languages_count *ret);
 void languages_count_done(struct languages_count *n);
 
-/* ERR_NOT_FOUND with the nearest name, and where to see them all. Returns a negative errno. */
+/* Why the daemon answered 404 for a language: ERR_NOT_FOUND with the nearest name or alias, and
+ * where to see them all. Returns a negative errno. */
 int languages_missing(struct api_client *c, const char *name, struct err *e);
 
 /* The colour of a status word. */

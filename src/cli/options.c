@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* One pass from left to right. Before each word the command may say whose it is, by what came so
+ * far: that is how `holm run` leaves a program's own options to the program. */
+
 #include "cli/options.h"
 
 #include <errno.h>
@@ -192,20 +196,20 @@ bool options_has(const struct options *o, const char *name)
     return false;
 }
 
-int options_number(const struct options *o, const char *name, const int min_max[2], int fallback,
+int options_number(const struct options *o, const char *name, const struct options_range *range,
                    int *ret, struct err *e)
 {
     const char *text = options_value(o, name);
     if (!text) {
-        *ret = fallback;
+        *ret = range->fallback;
         return 0;
     }
     char *end;
     errno = 0;
     long v = strtol(text, &end, 10);
-    if (errno || end == text || *end || v < min_max[0] || v > min_max[1])
+    if (errno || end == text || *end || v < range->min || v > range->max)
         return err_set(e, ERR_INVALID, "--%s takes a whole number of %d to %d, not '%s'", name,
-                       min_max[0], min_max[1], text);
+                       range->min, range->max, text);
     *ret = (int)v;
     return 0;
 }

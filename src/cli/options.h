@@ -62,6 +62,11 @@ void options_done(struct options *o);
 bool options_has(const struct options *o, const char *name);
 const char *options_value(const struct options *o, const char *name);
 
-/* A whole number of `min` to `max`; `fallback` when the option was not given. */
-int options_number(const struct options *o, const char *name, const int min_max[2], int fallback,
-                   int *ret, struct err *e) __attribute__((nonnull(1, 2, 3, 5)));
+struct options_range {
+    int min, max;
+    int fallback; /* when the option was not given; may lie outside */
+};
+
+/* The option's value as a whole number of the range. */
+int options_number(const struct options *o, const char *name, const struct options_range *range,
+                   int *ret, struct err *e);

@@ -123,7 +123,7 @@ static void test_rest_is_shared(void **state)
 
 static void test_numbers(void **state)
 {
-    static const int range[2] = {1, 300};
+    static const struct options_range range = {.min = 1, .max = 300, .fallback = 30};
     static const struct {
         const char *text;
         int r, value;
@@ -135,12 +135,12 @@ static void test_numbers(void **state)
         struct err e = ERR_INIT;
         int v = 0;
         assert_int_equal(parse(NULL, ARGV("--code", cases[i].text), &o, &e), 0);
-        assert_int_equal(options_number(&o, "code", range, 30, &v, &e), cases[i].r);
+        assert_int_equal(options_number(&o, "code", &range, &v, &e), cases[i].r);
         assert_int_equal(v, cases[i].value);
     }
     auto_options struct options none = {0};
     int v = 0;
-    assert_int_equal(options_number(&none, "code", range, 30, &v, NULL), 0);
+    assert_int_equal(options_number(&none, "code", &range, &v, NULL), 0);
     assert_int_equal(v, 30);
 }
 

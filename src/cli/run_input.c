@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* Everything is read whole before the request is made, since the dialect has one JSON body; so
+ * every source has its bound, and the body as a whole too. stdin is read last: a mistake in the
+ * command line shall not wait for the end of a pipe. */
+
 #include "cli/run_input.h"
 
 #include <fcntl.h>
@@ -252,8 +257,8 @@ int run_input_gather(struct cli *cli, const struct options *o, struct run_input 
         return err_set(e, ERR_INVALID, "which language? 'holm languages' shows all");
     if (json_object_set_new(ret->request, "language", json_string(o->words[0])) < 0)
         return err_set(e, ERR_INVALID, "the name of the language is not UTF-8 text");
-    int r =
-        options_number(o, "timeout", (const int[]){1, RUN_TIMEOUT_MAX_S}, 0, &ret->timeout_s, e);
+    const struct options_range timeout = {.min = 1, .max = RUN_TIMEOUT_MAX_S};
+    int r = options_number(o, "timeout", &timeout, &ret->timeout_s, e);
     if (r == 0 && ret->timeout_s)
         json_object_set_new(ret->request, "timeout", json_integer(ret->timeout_s));
     if (r == 0)

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* Output goes out by write(2), not stdio: byte for byte, in the order of the events, and with
+ * back-pressure. While the reader of our stdout does not read, nothing is read from the daemon, and
+ * the daemon stops reading from the guest. */
+
 #include "cli/run_output.h"
 
 #include <string.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+
+/* Cells are copied and made harmless as they come in, so that widths are those of what is printed.
+ * Widths are columns of the terminal, not bytes: printf's %-*s would count bytes. */
+
 #include "cli/table.h"
 
 #include <stdlib.h>
@@ -40,16 +44,20 @@ static const char *text_of(const struct table_row *row, size_t column)
     return row->text[column] ? row->text[column] : "";
 }
 
+/* 0 for a column in which nothing stands: it is left out, head and all. */
 static void measure(const struct table *t, int ret[TABLE_COLUMNS_MAX])
 {
     for (size_t c = 0; c < t->n_columns; c++) {
-        ret[c] = t->heads ? term_columns(t->heads[c], strlen(t->heads[c])) : 0;
+        ret[c] = 0;
         for (size_t r = 0; r < t->n_rows; r++) {
             const char *text = text_of(&t->rows[r], c);
             int w = term_columns(text, strlen(text));
             if (w > ret[c])
                 ret[c] = w;
         }
+        int head = t->heads ? term_columns(t->heads[c], strlen(t->heads[c])) : 0;
+        if (ret[c] && ret[c] < head)
+            ret[c] = head;
     }
 }
 
@@ -74,10 +82,12 @@ static void print_row(const struct table *t, const struct term *term, const stru
     int indent = 0;
     size_t last = t->n_columns - 1;
     /* No white space at the end of a line: empty cells on the right are left out. */
-    while (last > 0 && !*text_of(row, last))
+    while (last > 0 && (!width[last] || !*text_of(row, last)))
         last--;
     for (size_t c = 0; c < last; c++) {
         const char *text = text_of(row, c);
+        if (!width[c])
+            continue;
         int pad = width[c] - term_columns(text, strlen(text)) + GAP;
         fprintf(term->file, "%s%s%s%*s", term_on(term, row->style[c]), text,
                 term_off(term, row->style[c]), pad, "");

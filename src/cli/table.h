@@ -2,7 +2,8 @@
 #pragma once
 
 /* Text in columns. On a terminal the heads are dim, cells may have colours and the last column is
- * wrapped to the width; elsewhere it is plain text, one row a line. Thread: the main one. */
+ * wrapped to the width; elsewhere it is plain text, one row a line. A column whose cells are all
+ * empty is left out. Thread: the main one. */
 
 #include "cli/term.h"
 

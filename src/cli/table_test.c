@@ -38,6 +38,16 @@ static void test_wraps_and_colours(void **state)
     assert_string_equal(text, "\033[31mno\033[0m  twenty letters or so,\n    then more\n");
 }
 
+/* What a server does not tell takes no column. */
+static void test_empty_column(void **state)
+{
+    static const char *const heads[] = {"A", "B", "C", "D"};
+    auto_table struct table t = {.n_columns = 4, .heads = heads};
+    table_add(&t, (struct table_cell[]){{.text = "1"}, {.text = ""}, {.text = "3"}, {.text = ""}});
+    auto_free char *text = print(&t, (struct term){0});
+    assert_string_equal(text, "A  C\n1  3\n");
+}
+
 static void test_empty(void **state)
 {
     auto_table struct table t = {.n_columns = 2};
@@ -51,6 +61,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_wraps_and_colours),
+        cmocka_unit_test(test_empty_column),
         cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

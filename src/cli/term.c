@@ -11,6 +11,7 @@
 #define WIDTH_DEFAULT 80
 #define WIDTH_MIN 20
 
+/* A terminal that does not know its size (serial lines) says 0. */
 static int width_of(int fd)
 {
     struct winsize ws;
