@@ -30,6 +30,7 @@ struct conn {
     struct server_listener *listener;
     int fd;
     unsigned shard;
+    bool is_spare;               /* beyond connections_max: only told so */
     _Atomic int64_t deadline_ms; /* of the phase; 0: none. Read by the reaper. */
 
     /* The request. Reset by begin(); big members are left as they are. */
@@ -118,7 +119,7 @@ static int add_headers(const struct conn *cn, const struct answer *a, struct MHD
         snprintf(seconds, sizeof(seconds), "%d", a->retry_after_s);
         bad |= add_header(r, "Retry-After", seconds);
     }
-    if (atomic_load(&cn->listener->server->quiescing))
+    if (cn->is_spare || atomic_load(&cn->listener->server->quiescing))
         bad |= add_header(r, "Connection", "close");
     return bad ? -ENOMEM : 0;
 }
@@ -326,6 +327,9 @@ static int admit(struct conn *cn, const char *url, struct err *e)
     }
     if (atomic_load_explicit(&cn->listener->server->quiescing, memory_order_relaxed))
         return err_set(e, ERR_FULL, "the daemon is shutting down");
+    if (cn->is_spare)
+        return err_set(e, ERR_FULL, "too many connections: this listener has %u already",
+                       cn->listener->server->config.connections_max);
     if (cn->match.params[0].start) {
         r = decode_params(cn, e);
         if (r < 0)
@@ -502,6 +506,7 @@ static void *conn_open(struct server_listener *l, struct MHD_Connection *c)
     struct server *s = l->server;
     AUTO_LOCK(&s->lock);
     cn->shard = s->n_accepted++;
+    cn->is_spare = ++l->n_conns > s->config.connections_max;
     cn->next = s->conns;
     cn->prev_next = &s->conns;
     if (cn->next)
@@ -516,6 +521,7 @@ static void conn_close(struct conn *cn)
     {
         /* MHD closes the socket after this, so the reaper never has a number that was reused. */
         AUTO_LOCK(&s->lock);
+        cn->listener->n_conns--;
         *cn->prev_next = cn->next;
         if (cn->next)
             cn->next->prev_next = cn->prev_next;

@@ -204,6 +204,7 @@ static int element(const struct place *p, const json_t *v, uint64_t *bytes, stru
     return 0;
 }
 
+/* Arrays are put into `ret` as they are made: when something is wrong, decode_fields frees all. */
 static int decode_texts(const struct field *f, const json_t *v, struct field_texts *ret,
                         struct err *e)
 {
@@ -212,18 +213,18 @@ static int decode_texts(const struct field *f, const json_t *v, struct field_tex
     size_t n = json_array_size(v);
     if (f->max && n > (uint64_t)f->max)
         return too_large(f, e, (uint64_t)f->max, "elements");
-    auto_free const char **items = calloc(n ? n : 1, sizeof(*items));
-    if (!items)
+    ret->items = calloc(n ? n : 1, sizeof(*ret->items));
+    if (!ret->items)
         return err_errno(e, -ENOMEM, "decode %s", f->name);
+    ret->n = n;
     uint64_t bytes = 0;
     for (size_t i = 0; i < n; i++) {
         const json_t *item = json_array_get(v, i);
         int r = element(&(struct place){f, NULL, i}, item, &bytes, e);
         if (r < 0)
             return r;
-        items[i] = json_string_value(item);
+        ret->items[i] = json_string_value(item);
     }
-    *ret = (struct field_texts){TAKE_PTR(items), n};
     return 0;
 }
 
@@ -288,14 +289,11 @@ static int decode_pairs(const struct field *f, const json_t *v, struct field_pai
     size_t n = array ? json_array_size(v) : json_object_size(v);
     if (f->max && n > (uint64_t)f->max)
         return too_large(f, e, (uint64_t)f->max, "entries");
-    auto_free struct run_pair *items = calloc(n ? n : 1, sizeof(*items));
-    if (!items)
+    ret->items = calloc(n ? n : 1, sizeof(*ret->items));
+    if (!ret->items)
         return err_errno(e, -ENOMEM, "decode %s", f->name);
-    int r = array ? fill_from_array(f, v, items, e) : fill_from_object(f, v, items, e);
-    if (r < 0)
-        return r;
-    *ret = (struct field_pairs){TAKE_PTR(items), n};
-    return 0;
+    ret->n = n;
+    return array ? fill_from_array(f, v, ret->items, e) : fill_from_object(f, v, ret->items, e);
 }
 
 static int decode_one(const struct field *f, const json_t *v, void *ret, struct err *e)

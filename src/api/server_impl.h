@@ -19,6 +19,7 @@ struct server_listener {
     struct listener listener;
     enum listener_trust trust;
     struct MHD_Daemon *daemon;
+    unsigned n_conns; /* server.lock */
 };
 
 /* How long a connection may stay in the phase it is in. MHD has a timeout of its own, but that

@@ -18,6 +18,7 @@
     (24 * MIB) /* 1 MiB of code may take 6 MiB of JSON escapes; files and stdin besides */
 #define HTTP_HEADERS_MAX_BYTES (32 * KIB) /* request line and headers of one request */
 #define HTTP_CONNECTIONS_MAX 512          /* a listener */
+#define HTTP_CONNECTIONS_SPARE 64         /* more, which are only told that there are too many */
 #define HTTP_IDLE_TIMEOUT_S 75            /* without a byte, and between two requests */
 #define HTTP_REQUEST_TIMEOUT_S 120        /* from a request's headers to the end of its body */
 #define HTTP_SEND_TIMEOUT_S 300           /* until the client has taken an answer */
@@ -82,3 +83,17 @@
 #define VM_VCPUS_MAX 64
 #define VM_MEMORY_MIN_MIB 64
 #define VM_MEMORY_MAX_MIB (1024 * 1024)
+
+/* Engine */
+#define ENGINE_LAYERS_MAX 64 /* disk layers under one VM: captures in a row without flattening */
+#define ENGINE_STATE_MAX_BYTES (64 * MIB) /* device state of one VM */
+#define ENGINE_QMP_TIMEOUT_MS 15000
+#define ENGINE_LAUNCH_TIMEOUT_MS 10000 /* from starting the launcher until it has become the monitor */
+#define ENGINE_KILL_TIMEOUT_MS 10000
+#define ENGINE_CONSOLE_BYTES (64 * KIB) /* what is kept of a guest's serial output */
+#define ENGINE_LOG_TAIL_BYTES (4 * KIB) /* how much of a monitor's stderr is looked at */
+#define ENGINE_TCG_CACHE_MIB 128        /* translated code of one VM */
+#define ENGINE_OVERHEAD_MIB 96          /* a monitor's own memory, besides guest RAM and TCG cache */
+#define ENGINE_MONITOR_FDS_MAX 1024
+#define ENGINE_MONITOR_TASKS_MAX 128 /* threads of a monitor, besides its vCPUs */
+#define ENGINE_KVM_PROBE_MS 250      /* patience with the KVM probe */
