@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Choices, and what was seen that led to them:
+ * - `pc`, not `microvm`: under TCG about half of all microvm boots hang in timer calibration.
+ * - no balloon: discarding guest pages would punch holes into the memory backend's file, which is
+ *   the template.
+ * - disks, sockets, memory, state: all are inherited descriptors, no file is opened by name. So the
+ *   jail needs nothing but programs and libraries.
+ * - the serial console goes to a ring in the monitor's memory, which an endlessly writing guest
+ *   cannot fill up; a log beside it is kept at boot only, to tell why a boot failed.
+ * - format and file nodes are named by depth, "l2" and "f2", so that a capture knows which is which.
+ */
+
+#include "engine/qemu/args.h"
+
+#include "base/limits.h"
+
+/* tsc=unstable would cost; lpj is left to the kernel. random.trust_cpu: the first random bytes need
+ * no waiting. panic=-1 with reboot=t turns a panic into a reset, and -no-reboot that into the
+ * monitor's end, which the host notices. */
+#define KERNEL_COMMAND_LINE                                                                     \
+    "console=ttyS0 quiet loglevel=4 reboot=t panic=-1 random.trust_cpu=on no_timer_check "      \
+    "mitigations=off nomodule_sig cryptomgr.notests tsc=reliable"
+
+static const char *on_off(bool on)
+{
+    return on ? "true" : "false";
+}
+
+void args_file_node(struct argv *a, int depth, int set, bool writable, bool no_flush)
+{
+    /* locking: QEMU's locks are made for files opened by name; frozen layers are shared anyway. */
+    argv_add(a,
+             "{\"driver\":\"file\",\"node-name\":\"f%d\",\"filename\":\"/dev/fdset/%d\","
+             "\"read-only\":%s,\"locking\":\"off\",\"discard\":\"unmap\","
+             "\"cache\":{\"direct\":false,\"no-flush\":%s}}",
+             depth, set, on_off(!writable), on_off(no_flush));
+}
+
+void args_layer_node(struct argv *a, int depth, bool writable, bool no_flush, bool stacked)
+{
+    if (depth == 0) {
+        argv_add(a, "{\"driver\":\"raw\",\"node-name\":\"l0\",\"file\":\"f0\",\"read-only\":true}");
+        return;
+    }
+    char backing[32] = "null"; /* a new overlay gets its backing from blockdev-snapshot */
+    if (stacked)
+        snprintf(backing, sizeof(backing), "\"l%d\"", depth - 1);
+    argv_add(a,
+             "{\"driver\":\"qcow2\",\"node-name\":\"l%d\",\"file\":\"f%d\",\"backing\":%s,"
+             "\"read-only\":%s,\"discard\":\"unmap\",\"detect-zeroes\":\"unmap\","
+             "\"cache\":{\"direct\":false,\"no-flush\":%s}}",
+             depth, depth, backing, on_off(!writable), on_off(no_flush));
+}
+
+static void add_machine(struct argv *a, const struct args_spec *spec)
+{
+    /* suppress-vmdesc and send-configuration: what xen-save-devices-state writes has neither. */
+    argv_add(a, "-M");
+    argv_add(a, "pc,memory-backend=ram0,suppress-vmdesc=on,usb=off,vmport=off,graphics=off,"
+                "mem-merge=off,dump-guest-core=off");
+    argv_add(a, "-global");
+    argv_add(a, "migration.send-configuration=off");
+    argv_add(a, "-accel");
+    if (spec->kvm)
+        argv_add(a, "kvm");
+    else
+        argv_add(a, "tcg,thread=multi,tb-size=%d", ENGINE_TCG_CACHE_MIB);
+    argv_add(a, "-cpu");
+    argv_add(a, spec->kvm ? "host,migratable=on" : "max");
+    argv_add(a, "-smp");
+    argv_add(a, "%d", spec->shape.vcpus);
+    argv_add(a, "-m");
+    argv_add(a, "%d", spec->shape.memory_mib);
+    argv_add(a, "-object");
+    argv_add(a,
+             "memory-backend-file,id=ram0,size=%dM,mem-path=" ARGS_MEMORY_NAME
+             ",share=off,merge=off,dump=off",
+             spec->shape.memory_mib);
+    argv_add(a, "-nodefaults");
+    argv_add(a, "-no-user-config");
+    argv_add(a, "-no-reboot");
+    argv_add(a, "-display");
+    argv_add(a, "none");
+    argv_add(a, "-sandbox");
+    argv_add(a, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+}
+
+static void add_disk(struct argv *a, const struct args_spec *spec)
+{
+    for (int i = 0; i <= spec->top; i++) {
+        bool writable = i == spec->top;
+        argv_add(a, "-add-fd");
+        argv_add(a, "fd=%d,set=%d", spec->layer_fds[i], i + 1);
+        if (writable) {
+            /* Freezing reopens it for reading, which finds its descriptor in the same set. */
+            argv_add(a, "-add-fd");
+            argv_add(a, "fd=%d,set=%d", spec->top_read_fd, i + 1);
+        }
+        argv_add(a, "-blockdev");
+        args_file_node(a, i, i + 1, writable, spec->ephemeral);
+        argv_add(a, "-blockdev");
+        args_layer_node(a, i, writable, spec->ephemeral, true);
+    }
+    argv_add(a, "-device");
+    argv_add(a, "virtio-blk-pci,drive=l%d,id=disk", spec->top);
+}
+
+static void add_links(struct argv *a, const struct args_spec *spec)
+{
+    argv_add(a, "-device");
+    argv_add(a, "virtio-serial-pci,id=ports");
+    argv_add(a, "-chardev");
+    argv_add(a, "socket,id=agent,fd=%d,server=on,wait=off", spec->agent_fd);
+    argv_add(a, "-device");
+    argv_add(a, "virtserialport,bus=ports.0,chardev=agent,name=org.holm.agent");
+    argv_add(a, "-object");
+    argv_add(a, "rng-builtin,id=rng");
+    argv_add(a, "-device");
+    argv_add(a, "virtio-rng-pci,rng=rng");
+    argv_add(a, "-chardev");
+    argv_add(a, "socket,id=qmp,fd=%d,server=on,wait=off", spec->qmp_fd);
+    argv_add(a, "-mon");
+    argv_add(a, "chardev=qmp,mode=control");
+}
+
+static void add_console(struct argv *a, const struct args_spec *spec)
+{
+    int set = spec->top + 2; /* the first that the disk does not use */
+    if (spec->console_fd >= 0) {
+        argv_add(a, "-add-fd");
+        argv_add(a, "fd=%d,set=%d", spec->console_fd, set);
+    }
+    argv_add(a, "-chardev");
+    if (spec->console_fd >= 0)
+        argv_add(a, "ringbuf,id=console,size=%llu,logfile=/dev/fdset/%d,logappend=on",
+                 ENGINE_CONSOLE_BYTES, set);
+    else
+        argv_add(a, "ringbuf,id=console,size=%llu", ENGINE_CONSOLE_BYTES);
+    argv_add(a, "-serial");
+    argv_add(a, "chardev:console");
+}
+
+void args_build(struct argv *a, const struct args_spec *spec)
+{
+    add_machine(a, spec);
+    add_disk(a, spec);
+    add_links(a, spec);
+    add_console(a, spec);
+    if (spec->state_fd >= 0) {
+        /* Neither kernel nor initramfs: they are in the loaded memory, and a reset ends the VM. */
+        argv_add(a, "-incoming");
+        argv_add(a, "fd:%d", spec->state_fd);
+        return;
+    }
+    argv_add(a, "-kernel");
+    argv_add(a, ARGS_KERNEL_NAME);
+    argv_add(a, "-initrd");
+    argv_add(a, ARGS_INITRD_NAME);
+    argv_add(a, "-append");
+    argv_add(a, KERNEL_COMMAND_LINE);
+}
+
+const char *args_machine_word(bool kvm)
+{
+    return kvm ? "pc/kvm/host" : "pc/tcg/max";
+}

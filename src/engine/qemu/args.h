@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The command line of a monitor. The machine is the same at boot and at restore, as the loaded
+ * device state demands; whoever changes it raises ARGS_VERSION, so that older templates are made
+ * anew. Pure: numbers and strings in, arguments out. */
+
+#include <stdbool.h>
+
+#include "engine/engine.h"
+#include "engine/qemu/argv.h"
+
+#define ARGS_VERSION 1
+
+/* The names under which the preload library hands out inherited descriptors. */
+#define ARGS_MEMORY_NAME "/holm/memory"
+#define ARGS_KERNEL_NAME "/holm/kernel"
+#define ARGS_INITRD_NAME "/holm/initrd"
+
+/* Descriptor numbers are those of the monitor's process. */
+struct args_spec {
+    struct machine_shape shape;
+    bool kvm;
+    bool ephemeral;      /* flushes by the guest are not passed on to the host's disk */
+    int agent_fd;        /* listening sockets */
+    int qmp_fd;
+    const int *layer_fds; /* read-only, one for each of layers 0 to top; at top: read-write */
+    int top;
+    int top_read_fd; /* the top layer once more, read-only: for the time after it is frozen */
+    int state_fd;    /* restore: the device state; -1: boot */
+    int console_fd;  /* boot: where the serial output is appended to; -1: nowhere */
+};
+
+void args_build(struct argv *a, const struct args_spec *spec);
+
+/* The machine type, accelerator and CPU model as one word for the fingerprint. */
+const char *args_machine_word(bool kvm);
+
+/* Arguments (a JSON text each) for a layer's two block nodes, used at the start and, through QMP, at
+ * a capture: "file" on /dev/fdset/`set`, and the format node "l<depth>" over it. */
+void args_file_node(struct argv *a, int depth, int set, bool writable, bool no_flush);
+void args_layer_node(struct argv *a, int depth, bool writable, bool no_flush, bool stacked);

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The qemu engine: one qemu-system-x86_64 process a VM. What is in a VM's directory:
+ *
+ *     memory               what its RAM is a private mapping of: a hard link to the template's file,
+ *                          or, at boot, an empty sparse file
+ *     layer-*              its disk, see layers.h
+ *     agent.sock qmp.sock  listening sockets that the monitor inherited
+ *     monitor.log          the monitor's stderr; console.log: serial output of a cold boot
+ *
+ * The monitor opens none of these by name; all are inherited descriptors. */
+
+#include "engine/qemu/qemu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "engine/qemu/args.h"
+#include "engine/qemu/launch.h"
+#include "engine/qemu/layers.h"
+#include "engine/qemu/sockets.h"
+
+#define SOCKET_BACKLOG 16
+
+static int find_binary(const char *name, char ret[PATH_MAX], struct err *e)
+{
+    if (strchr(name, '/')) {
+        if (!realpath(name, ret) || access(ret, X_OK) < 0)
+            return err_set(e, ERR_UNAVAILABLE, "%s cannot be run: %s", name, strerror(errno));
+        return 0;
+    }
+    static const char *const places[] = {"/usr/local/bin", "/usr/bin"};
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+        if (path_printf(ret, PATH_MAX, "%s/%s", places[i], name) == 0 && access(ret, X_OK) == 0)
+            return 0;
+    return err_set(e, ERR_UNAVAILABLE,
+                   "%s was not found in /usr/bin: install the package qemu-system-x86", name);
+}
+
+/* "QEMU emulator version X (Y)\n..." -> "X (Y)" */
+static int ask_version(struct qemu *qemu, struct err *e)
+{
+    static const char lead[] = "QEMU emulator version ";
+    auto_buf struct buf out = {0};
+    const char *const argv[] = {qemu->binary, "-version", NULL};
+    int r = proc_run(argv, ENGINE_LAUNCH_TIMEOUT_MS, &out, e);
+    if (r < 0)
+        return r;
+    const char *text = buf_str(&out), *at = strstr(text, lead);
+    if (!at)
+        return err_set(e, ERR_UNAVAILABLE, "%s is not QEMU", qemu->binary);
+    at += strlen(lead);
+    snprintf(qemu->version, sizeof(qemu->version), "%.*s", (int)strcspn(at, "\n"), at);
+    return 0;
+}
+
+/* Under KVM a guest sees the host's CPU, and a template taken on one model may not run on another. */
+static void host_cpu(char *ret, size_t size)
+{
+    auto_buf struct buf info = {0};
+    (void)file_read("/proc/cpuinfo", &info, 64 * KIB);
+    const char *at = strstr(buf_str(&info), "model name");
+    at = at ? strchr(at, ':') : NULL;
+    snprintf(ret, size, "%.*s", at ? (int)strcspn(at + 2, "\n") : 7, at ? at + 2 : "unknown");
+}
+
+static void qemu_free(struct engine *en)
+{
+    free(en->data);
+    en->data = NULL;
+}
+
+static int qemu_init(struct engine *en, struct err *e)
+{
+    auto_free struct qemu *qemu = calloc(1, sizeof(*qemu));
+    if (!qemu)
+        return err_errno(e, -ENOMEM, "engine");
+    int r = find_binary(en->config.qemu_binary, qemu->binary, e);
+    if (r == 0)
+        r = ask_version(qemu, e);
+    if (r == 0)
+        r = accel_choose(en->config.accel, en->config.helper_dir, &qemu->accel, e);
+    if (r < 0)
+        return r;
+    char cpu[80] = "";
+    if (qemu->accel.kvm)
+        host_cpu(cpu, sizeof(cpu));
+    snprintf(qemu->fingerprint, sizeof(qemu->fingerprint), "qemu %s %s args=%d%s%s", qemu->version,
+             args_machine_word(qemu->accel.kvm), ARGS_VERSION, *cpu ? " cpu=" : "", cpu);
+    cgroup_find(en->config.cgroup_root, &qemu->cgroups);
+    en->data = TAKE_PTR(qemu);
+    return 0;
+}
+
+/* What a start needs from making the descriptors to building the command line. */
+struct start {
+    struct launch launch;
+    struct args_spec args;
+    int layer_fds[ENGINE_LAYERS_MAX + 1];
+};
+
+static void start_done(struct start *s)
+{
+    launch_done(&s->launch);
+}
+
+static int give_socket(struct start *s, const char *vm_dir, const char *name, int *ret,
+                       struct err *e)
+{
+    char path[PATH_MAX];
+    int r = path_printf(path, sizeof(path), "%s/%s", vm_dir, name);
+    auto_close int fd = r < 0 ? r : unix_listen(path, 0600, SOCKET_BACKLOG);
+    if (fd < 0)
+        return err_errno(e, fd, "listen on %s/%s", vm_dir, name);
+    *ret = launch_give(&s->launch, fd, e);
+    return *ret < 0 ? *ret : 0;
+}
+
+/* Opens layers 0 to top in vm_dir for the monitor; the last one both ways. */
+static int give_layers(struct start *s, const char *vm_dir, int top, struct err *e)
+{
+    char path[PATH_MAX];
+    s->args.top = top;
+    s->args.layer_fds = s->layer_fds;
+    for (int i = 0; i <= top; i++) {
+        int r = layers_path(vm_dir, i, path, e);
+        if (r < 0)
+            return r;
+        int fd = launch_give_file(&s->launch, path, i == top ? O_RDWR : O_RDONLY, e);
+        if (fd < 0)
+            return fd;
+        s->layer_fds[i] = fd;
+    }
+    s->args.top_read_fd = launch_give_file(&s->launch, path, O_RDONLY, e);
+    return s->args.top_read_fd < 0 ? s->args.top_read_fd : 0;
+}
+
+static int give_common(struct engine *en, struct start *s, const struct vm_spec *spec, int top,
+                       struct err *e)
+{
+    const struct qemu *qemu = en->data;
+    char memory[PATH_MAX];
+    s->args.shape = spec->shape;
+    s->args.kvm = qemu->accel.kvm;
+    s->args.ephemeral = spec->ephemeral;
+    int r = path_printf(memory, sizeof(memory), "%s/" MANIFEST_MEMORY, spec->vm_dir);
+    if (r < 0)
+        return err_errno(e, r, "%s", spec->vm_dir);
+    r = launch_show(&s->launch, memory, O_RDONLY, ARGS_MEMORY_NAME, e);
+    if (r == 0 && qemu->accel.kvm)
+        r = launch_show(&s->launch, "/dev/kvm", O_RDWR, "/dev/kvm", e);
+    if (r == 0)
+        r = give_socket(s, spec->vm_dir, SOCKETS_AGENT, &s->args.agent_fd, e);
+    if (r == 0)
+        r = give_socket(s, spec->vm_dir, SOCKETS_QMP, &s->args.qmp_fd, e);
+    return r < 0 ? r : give_layers(s, spec->vm_dir, top, e);
+}
+
+/* Builds the command line and starts it; on failure the VM's groups are gone again. */
+static int run(struct engine *en, struct start *s, const struct vm_spec *spec, struct monitor *ret,
+               struct err *e)
+{
+    const struct qemu *qemu = en->data;
+    struct launch *l = &s->launch;
+    int overhead_mib = ENGINE_OVERHEAD_MIB + (qemu->accel.kvm ? 0 : ENGINE_TCG_CACHE_MIB);
+    l->helper_dir = en->config.helper_dir;
+    l->vm_dir = spec->vm_dir;
+    l->jail = en->config.jail && spec->uid != 0;
+    l->uid = spec->uid;
+    argv_add(&l->program, "%s", qemu->binary);
+    args_build(&l->program, &s->args);
+    cgroup_make(&qemu->cgroups, spec->id, &spec->shape, overhead_mib, &l->cgroups);
+    struct monitor m = {.uid = spec->uid, .shape = spec->shape};
+    int r = path_printf(m.vm_dir, sizeof(m.vm_dir), "%s", spec->vm_dir);
+    memcpy(m.id, spec->id, ID_LEN);
+    if (r < 0)
+        err_errno(e, r, "%s", spec->vm_dir);
+    else
+        r = launch_run(l, &m.proc, e);
+    if (r < 0)
+        (void)cgroup_remove(&qemu->cgroups, spec->id, NULL);
+    else
+        *ret = m;
+    return r;
+}
+
+static int make_sparse(const char *path, uint64_t bytes, struct err *e)
+{
+    auto_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
+        return err_errno(e, -errno, "make %s", path);
+    return 0;
+}
+
+static int prepare_boot(struct start *s, const struct vm_spec *spec, struct err *e)
+{
+    char path[PATH_MAX];
+    int r = path_printf(path, sizeof(path), "%s/" MANIFEST_MEMORY, spec->vm_dir);
+    if (r == 0)
+        r = make_sparse(path, (uint64_t)spec->shape.memory_mib * MIB, e);
+    if (r == 0)
+        r = layers_path(spec->vm_dir, 0, path, e);
+    if (r == 0)
+        r = layers_link_file(spec->rootfs, path, e);
+    if (r == 0)
+        r = layers_make(spec->vm_dir, 1, e);
+    if (r == 0)
+        r = launch_show(&s->launch, spec->kernel, O_RDONLY, ARGS_KERNEL_NAME, e);
+    if (r == 0)
+        r = launch_show(&s->launch, spec->initrd, O_RDONLY, ARGS_INITRD_NAME, e);
+    if (r == 0)
+        r = path_printf(path, sizeof(path), "%s/console.log", spec->vm_dir);
+    if (r < 0)
+        return r;
+    s->args.state_fd = -1;
+    s->args.console_fd =
+        launch_give_file(&s->launch, path, O_WRONLY | O_CREAT | O_APPEND, e);
+    return s->args.console_fd < 0 ? s->args.console_fd : 0;
+}
+
+static int qemu_boot(struct engine *en, const struct vm_spec *spec, struct monitor *ret,
+                     struct err *e)
+{
+    CLEANUP(start_done) struct start s = {0};
+    int r = prepare_boot(&s, spec, e);
+    if (r == 0)
+        r = give_common(en, &s, spec, 1, e);
+    if (r == 0)
+        r = run(en, &s, spec, ret, e);
+    return r < 0 ? err_wrap(e, r, "boot") : 0;
+}
+
+static int prepare_restore(struct engine *en, struct start *s, const struct vm_spec *spec,
+                           int *ret_top, struct err *e)
+{
+    const struct qemu *qemu = en->data;
+    struct manifest m;
+    char from[PATH_MAX], to[PATH_MAX];
+    int r = manifest_load(spec->template_dir, qemu->fingerprint, &m, e);
+    if (r < 0)
+        return r;
+    if (m.shape.vcpus != spec->shape.vcpus || m.shape.memory_mib != spec->shape.memory_mib)
+        return err_set(e, ERR_CONFLICT, "the template has %d vCPUs and %d MiB, not %d and %d",
+                       m.shape.vcpus, m.shape.memory_mib, spec->shape.vcpus,
+                       spec->shape.memory_mib);
+    r = path_printf(from, sizeof(from), "%s/" MANIFEST_MEMORY, spec->template_dir);
+    if (r == 0)
+        r = path_printf(to, sizeof(to), "%s/" MANIFEST_MEMORY, spec->vm_dir);
+    if (r == 0)
+        r = layers_link_file(from, to, e);
+    if (r == 0)
+        r = layers_link(spec->template_dir, spec->vm_dir, m.top_layer, e);
+    if (r == 0)
+        r = layers_make(spec->vm_dir, m.top_layer + 1, e);
+    if (r == 0)
+        r = path_printf(from, sizeof(from), "%s/" MANIFEST_STATE, spec->template_dir);
+    if (r < 0)
+        return r;
+    s->args.console_fd = -1;
+    s->args.state_fd = launch_give_file(&s->launch, from, O_RDONLY, e);
+    *ret_top = m.top_layer + 1;
+    return s->args.state_fd < 0 ? s->args.state_fd : 0;
+}
+
+static int qemu_restore(struct engine *en, const struct vm_spec *spec, struct monitor *ret,
+                        struct err *e)
+{
+    CLEANUP(start_done) struct start s = {0};
+    int top = 0;
+    int r = prepare_restore(en, &s, spec, &top, e);
+    if (r == 0)
+        r = give_common(en, &s, spec, top, e);
+    if (r == 0)
+        r = run(en, &s, spec, ret, e);
+    return r < 0 ? err_wrap(e, r, "restore") : 0;
+}
+
+/* Whether the process still runs; an ended child of ours is reaped. */
+static bool has_ended(const struct monitor *m)
+{
+    auto_close int pidfd = proc_ref_open(&m->proc);
+    return pidfd < 0 || proc_wait(pidfd, 0, NULL) == 0;
+}
+
+/* Turns "cannot be reached" into why, when the reason is that the monitor has ended. */
+static int explain(const struct monitor *m, int r, struct err *e)
+{
+    char words[256];
+    if (r >= 0 || !has_ended(m))
+        return r;
+    launch_last_words(m->vm_dir, words, sizeof(words));
+    return err_set(e, ERR_UNAVAILABLE, "the monitor has ended%s%s", *words ? ": " : "", words);
+}
+
+int qemu_connect(const struct monitor *m, struct qmp *ret, struct err *e)
+{
+    char path[PATH_MAX];
+    int r = path_printf(path, sizeof(path), "%s/" SOCKETS_QMP, m->vm_dir);
+    if (r < 0)
+        return err_errno(e, r, "%s", m->vm_dir);
+    return explain(m, qmp_connect(ret, path, ENGINE_QMP_TIMEOUT_MS, e), e);
+}
+
+static int command(const struct monitor *m, const char *name, struct err *e)
+{
+    auto_qmp struct qmp q = QMP_INIT;
+    int r = qemu_connect(m, &q, e);
+    if (r == 0)
+        r = explain(m, qmp_run(&q, name, NULL, NULL, e), e);
+    return r < 0 ? err_wrap(e, r, "%s", name) : 0;
+}
+
+static int qemu_pause(struct engine *en, const struct monitor *m, struct err *e)
+{
+    return command(m, "stop", e);
+}
+
+static int qemu_resume(struct engine *en, const struct monitor *m, struct err *e)
+{
+    return command(m, "cont", e);
+}
+
+static int qemu_power_button(struct engine *en, const struct monitor *m, struct err *e)
+{
+    return command(m, "system_powerdown", e);
+}
+
+static int qemu_state(struct engine *en, const struct monitor *m, enum monitor_state *ret,
+                      struct err *e)
+{
+    auto_qmp struct qmp q = QMP_INIT;
+    auto_json json_t *status = NULL;
+    *ret = MONITOR_GONE;
+    if (has_ended(m))
+        return 0;
+    int r = qemu_connect(m, &q, e);
+    if (r == 0)
+        r = qmp_run(&q, "query-status", NULL, &status, e);
+    if (r < 0 && has_ended(m))
+        return 0;
+    if (r < 0)
+        return err_wrap(e, r, "state");
+    /* A monitor still loading its state will run as soon as it has. */
+    const char *word = json_string_value(json_object_get(status, "status"));
+    bool loading = word && strcmp(word, "inmigrate") == 0;
+    *ret = loading || json_is_true(json_object_get(status, "running")) ? MONITOR_RUNNING
+                                                                       : MONITOR_PAUSED;
+    return 0;
+}
+
+static int qemu_connect_agent(struct engine *en, const struct monitor *m, struct err *e)
+{
+    char path[PATH_MAX];
+    int r = path_printf(path, sizeof(path), "%s/" SOCKETS_AGENT, m->vm_dir);
+    int fd = r < 0 ? r : sockets_connect(path, ENGINE_QMP_TIMEOUT_MS);
+    if (fd < 0)
+        r = err_set(e, ERR_UNAVAILABLE, "the guest's agent cannot be reached: %s", strerror(-fd));
+    return fd < 0 ? explain(m, r, e) : fd;
+}
+
+static int qemu_kill(struct engine *en, const struct monitor *m, struct err *e)
+{
+    static const char *const sockets[] = {SOCKETS_AGENT, SOCKETS_QMP};
+    const struct qemu *qemu = en->data;
+    auto_close int pidfd = proc_ref_open(&m->proc);
+    int r = pidfd < 0 ? pidfd : proc_kill_wait(pidfd, ENGINE_KILL_TIMEOUT_MS);
+    if (r < 0 && r != -ESRCH)
+        return err_errno(e, r, "kill monitor %d", m->proc.pid);
+    for (size_t i = 0; i < ARRAY_SIZE(sockets); i++) {
+        char path[PATH_MAX];
+        if (path_printf(path, sizeof(path), "%s/%s", m->vm_dir, sockets[i]) == 0)
+            unlink(path);
+    }
+    return cgroup_remove(&qemu->cgroups, m->id, e);
+}
+
+static int qemu_fingerprint(struct engine *en, char *ret, size_t size, struct err *e)
+{
+    const struct qemu *qemu = en->data;
+    int r = path_printf(ret, size, "%s", qemu->fingerprint);
+    return r < 0 ? err_errno(e, r, "fingerprint") : 0;
+}
+
+const struct engine_ops engine_qemu_ops = {
+    .name = "qemu",
+    .init = qemu_init,
+    .done = qemu_free,
+    .boot = qemu_boot,
+    .restore = qemu_restore,
+    .pause = qemu_pause,
+    .resume = qemu_resume,
+    .capture = capture_run,
+    .power_button = qemu_power_button,
+    .kill = qemu_kill,
+    .state = qemu_state,
+    .stats = stats_read,
+    .connect_agent = qemu_connect_agent,
+    .fingerprint = qemu_fingerprint,
+    .facts = facts_list,
+};

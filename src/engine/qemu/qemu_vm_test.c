@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The real engine with real guests: boot, capture, restore over two generations, pause, damage,
+ * adoption, and that nothing is left. Needs root, QEMU, a kernel; exits 77 (skipped) without. */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/test.h"
+#include "engine/engine.h"
+#include "engine/qemu/layers.h"
+#include "engine/qemu/manifest.h"
+#include "engine/qemu/test_guest.h"
+
+#define FIRST_UID 1700000000u
+#define VMS_MAX 16
+
+/* One machine that all tests share: a parent that was booted once, and its template. */
+static struct {
+    struct engine *en;
+    char *dir;
+    struct test_guest guest;
+    struct monitor parent;
+    int parent_fd;
+    char first[256]; /* the template taken from the parent right after boot */
+    struct monitor all[VMS_MAX]; /* every VM ever started, for the end */
+    int n;
+} t;
+
+#define OK(call)                                             \
+    do {                                                     \
+        struct err e = ERR_INIT;                             \
+        int r_ = (call);                                     \
+        if (r_ < 0)                                          \
+            fail_msg("%s: %d %s", #call, r_, e.text);        \
+    } while (0)
+
+/* A directory, id and uid for one more VM. */
+static struct vm_spec new_spec(char id[ID_SIZE], char dir[256])
+{
+    id_new(id);
+    snprintf(dir, 256, "%s/%s", t.dir, id);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    return (struct vm_spec){.id = id,
+                            .vm_dir = dir,
+                            .shape = {.vcpus = 1, .memory_mib = 128},
+                            .uid = FIRST_UID + (uid_t)t.n,
+                            .ephemeral = true};
+}
+
+static int connect_agent(const struct monitor *m)
+{
+    struct err e = ERR_INIT;
+    int fd = engine_connect_agent(t.en, m, &e);
+    if (fd < 0)
+        fail_msg("connect: %s", e.text);
+    return fd;
+}
+
+static struct monitor restore(const char *template_dir)
+{
+    char id[ID_SIZE], dir[256];
+    struct vm_spec spec = new_spec(id, dir);
+    spec.template_dir = template_dir;
+    struct monitor m;
+    OK(engine_restore(t.en, &spec, &m, &e));
+    t.all[t.n++] = m;
+    return m;
+}
+
+static void capture(const struct monitor *m, const char *name, char ret[256])
+{
+    struct capture_times times;
+    snprintf(ret, 256, "%s/%s", t.dir, name);
+    OK(engine_capture(t.en, m, ret, &times, &e));
+    printf("capture %s: pause %lld us, %llu dirty pages, total %lld us\n", name,
+           (long long)times.pause_us, (unsigned long long)times.dirty_pages,
+           (long long)times.total_us);
+}
+
+/* What a guest remembers in memory and on disk, as "MEMORY/DISK". */
+static void remember(int fd, const char *word)
+{
+    char command[256];
+    auto_buf struct buf out = {0};
+    snprintf(command, sizeof(command),
+             "echo %s >/tmp/word; echo %s | dd of=/dev/vda bs=512 seek=2048 conv=sync 2>/dev/null; "
+             "sync",
+             word, word);
+    test_guest_run(fd, command, &out);
+}
+
+static void assert_remembers(int fd, const char *word)
+{
+    char expected[128];
+    auto_buf struct buf out = {0};
+    snprintf(expected, sizeof(expected), "%s/%s/pristine\n", word, word);
+    const char *text = test_guest_run(fd,
+                                      "echo 3 >/proc/sys/vm/drop_caches; w=$(cat /tmp/word); "
+                                      "d=$(dd if=/dev/vda bs=512 skip=2048 count=1 2>/dev/null | "
+                                      "head -n1); echo $w/$d/$(head -n1 /dev/vda)",
+                                      &out);
+    assert_string_equal(text, expected);
+}
+
+/* A sum over all bytes of a template's files. */
+static uint64_t sum_of(const char *dir)
+{
+    static const char *const names[] = {"memory",      "state",         "template.json",
+                                        "layer-0.raw", "layer-1.qcow2", "layer-2.qcow2"};
+    uint64_t sum = 14695981039346656037u;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        char path[512];
+        auto_buf struct buf b = {0};
+        snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        if (access(path, F_OK) == 0)
+            assert_int_equal(file_read(path, &b, 512u << 20), 0);
+        for (size_t k = 0; k < b.len; k++)
+            sum = (sum ^ (unsigned char)b.data[k]) * 1099511628211u;
+    }
+    return sum;
+}
+
+static enum monitor_state state_of(const struct monitor *m)
+{
+    enum monitor_state s = MONITOR_GONE;
+    OK(engine_state(t.en, m, &s, &e));
+    return s;
+}
+
+static void kill_vm(const struct monitor *m)
+{
+    OK(engine_kill(t.en, m, &e));
+    assert_int_equal(state_of(m), MONITOR_GONE);
+    OK(engine_kill(t.en, m, &e)); /* idempotent */
+    OK(dir_remove(m->vm_dir));
+}
+
+static int setup(void **state)
+{
+    const struct engine_config config = {.qemu_binary = "qemu-system-x86_64",
+                                         .accel = "auto",
+                                         .helper_dir = getenv("HOLM_HELPER_DIR"),
+                                         .jail = true};
+    char id[ID_SIZE], dir[256];
+    int64_t start_us = clock_mono_us();
+    OK(engine_new("qemu", &config, &t.en, &e));
+    struct vm_spec spec = new_spec(id, dir);
+    spec.kernel = t.guest.kernel;
+    spec.initrd = t.guest.initrd;
+    spec.rootfs = t.guest.rootfs;
+    OK(engine_boot(t.en, &spec, &t.parent, &e));
+    t.all[t.n++] = t.parent;
+    t.parent_fd = connect_agent(&t.parent);
+    remember(t.parent_fd, "first");
+    printf("boot to first exec %lld us\n", (long long)(clock_mono_us() - start_us));
+    capture(&t.parent, "first", t.first);
+    assert_remembers(t.parent_fd, "first");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    for (int i = 0; i < t.n; i++)
+        (void)engine_kill(t.en, &t.all[i], NULL);
+    if (t.parent_fd > 0)
+        close(t.parent_fd);
+    engine_free(t.en);
+    return 0;
+}
+
+static void test_generations(void **state)
+{
+    uint64_t sum = sum_of(t.first);
+    int64_t start_us = clock_mono_us();
+    struct monitor a = restore(t.first);
+    int64_t started_us = clock_mono_us();
+    auto_close int a_fd = connect_agent(&a);
+    auto_buf struct buf out = {0};
+    test_guest_run(a_fd, "echo", &out);
+    printf("restore call %lld us, to first exec %lld us\n", (long long)(started_us - start_us),
+           (long long)(clock_mono_us() - start_us));
+    struct monitor b = restore(t.first);
+    auto_close int b_fd = connect_agent(&b);
+    assert_remembers(a_fd, "first");
+    remember(a_fd, "child");
+    assert_remembers(b_fd, "first");
+    assert_remembers(t.parent_fd, "first");
+
+    char second[256];
+    capture(&a, "second", second);
+    assert_remembers(a_fd, "child");
+    uint64_t second_sum = sum_of(second);
+    remember(a_fd, "later");
+    struct monitor c = restore(second);
+    auto_close int c_fd = connect_agent(&c);
+    assert_remembers(c_fd, "child");
+    remember(c_fd, "grandchild");
+    assert_remembers(b_fd, "first");
+    assert_remembers(a_fd, "later");
+
+    /* A template stands on its own: the first may go, with the VM that made the second. */
+    kill_vm(&a);
+    kill_vm(&b);
+    assert_int_equal(sum_of(t.first), sum);
+    assert_int_equal(sum_of(second), second_sum);
+    struct monitor d = restore(second);
+    auto_close int d_fd = connect_agent(&d);
+    assert_remembers(d_fd, "child");
+    assert_remembers(c_fd, "grandchild");
+    kill_vm(&c);
+    kill_vm(&d);
+}
+
+static void test_capture_again_and_again(void **state)
+{
+    struct monitor m = restore(t.first);
+    auto_close int fd = connect_agent(&m);
+    char name[32], word[32], dir[256] = "";
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof(name), "again-%d", i);
+        snprintf(word, sizeof(word), "word%d", i);
+        remember(fd, word);
+        capture(&m, name, dir);
+        assert_remembers(fd, word);
+    }
+    struct monitor child = restore(dir);
+    auto_close int child_fd = connect_agent(&child);
+    assert_remembers(child_fd, "word2");
+    struct err e = ERR_INIT;
+    assert_true(engine_capture(t.en, &m, dir, NULL, &e) < 0);
+    assert_int_equal(e.class, ERR_CONFLICT);
+    kill_vm(&m);
+    kill_vm(&child);
+}
+
+static void test_pause_resume(void **state)
+{
+    struct monitor m = restore(t.first);
+    auto_close int fd = connect_agent(&m);
+    assert_remembers(fd, "first");
+    assert_int_equal(state_of(&m), MONITOR_RUNNING);
+    OK(engine_pause(t.en, &m, &e));
+    OK(engine_pause(t.en, &m, &e));
+    assert_int_equal(state_of(&m), MONITOR_PAUSED);
+    char dir[256];
+    capture(&m, "paused", dir);
+    assert_int_equal(state_of(&m), MONITOR_PAUSED);
+    OK(engine_resume(t.en, &m, &e));
+    OK(engine_resume(t.en, &m, &e));
+    assert_int_equal(state_of(&m), MONITOR_RUNNING);
+    assert_remembers(fd, "first");
+    /* What was captured from a paused VM runs when restored. */
+    struct monitor child = restore(dir);
+    auto_close int child_fd = connect_agent(&child);
+    assert_remembers(child_fd, "first");
+    struct monitor_stats stats;
+    OK(engine_stats(t.en, &m, &stats, &e));
+    printf("pss %llu KiB, private %llu KiB, disk %llu KiB\n",
+           (unsigned long long)stats.pss_bytes >> 10, (unsigned long long)stats.private_bytes >> 10,
+           (unsigned long long)stats.disk_bytes >> 10);
+    assert_true(stats.cpu_us > 0 && stats.pss_bytes > 0 && stats.private_bytes > 0);
+    kill_vm(&m);
+    kill_vm(&child);
+}
+
+/* A monitor that is not our child, as after a restart of the daemon. */
+static void test_adoption(void **state)
+{
+    int pipe_fds[2];
+    struct monitor m;
+    char id[ID_SIZE], dir[256];
+    struct vm_spec spec = new_spec(id, dir);
+    spec.template_dir = t.first;
+    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int r = engine_restore(t.en, &spec, &m, NULL);
+        _exit(r < 0 || write(pipe_fds[1], &m, sizeof(m)) != sizeof(m));
+    }
+    close(pipe_fds[1]);
+    assert_int_equal(fd_read_all(pipe_fds[0], &m, sizeof(m)), 0);
+    close(pipe_fds[0]);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    t.all[t.n++] = m;
+    assert_int_equal(state_of(&m), MONITOR_RUNNING);
+    auto_close int fd = connect_agent(&m);
+    assert_remembers(fd, "first");
+    char again[256];
+    capture(&m, "adopted", again);
+    assert_remembers(fd, "first");
+    kill_vm(&m);
+}
+
+/* Links a template's files into a new directory and breaks one of them. */
+static void copy_template(const char *name, char ret[256])
+{
+    char from[512], to[512];
+    snprintf(ret, 256, "%s/%s", t.dir, name);
+    assert_int_equal(mkdir(ret, 0700), 0);
+    OK(layers_link(t.first, ret, 1, &e));
+    static const char *const names[] = {"memory", "state", "template.json"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        snprintf(from, sizeof(from), "%s/%s", t.first, names[i]);
+        snprintf(to, sizeof(to), "%s/%s", ret, names[i]);
+        assert_int_equal(file_copy(from, to, 0600), 0);
+    }
+}
+
+static void assert_refused(const char *dir, int class, const char *why)
+{
+    char id[ID_SIZE], vm_dir[256];
+    struct vm_spec spec = new_spec(id, vm_dir);
+    spec.template_dir = dir;
+    struct monitor m;
+    struct err e = ERR_INIT;
+    assert_true(engine_restore(t.en, &spec, &m, &e) < 0);
+    assert_int_equal(e.class, class);
+    assert_non_null(strstr(e.text, why));
+}
+
+static void test_damaged_templates(void **state)
+{
+    char dir[256], path[512];
+    copy_template("short-state", dir);
+    snprintf(path, sizeof(path), "%s/state", dir);
+    assert_int_equal(truncate(path, 1000), 0);
+    assert_refused(dir, ERR_CONFLICT, "device state is not as long");
+
+    copy_template("bad-state", dir);
+    snprintf(path, sizeof(path), "%s/state", dir);
+    auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "oops", 4, 5000), 4);
+    assert_refused(dir, ERR_CONFLICT, "device state is not what it was");
+
+    copy_template("short-memory", dir);
+    snprintf(path, sizeof(path), "%s/memory", dir);
+    assert_int_equal(truncate(path, 4096), 0);
+    assert_refused(dir, ERR_CONFLICT, "memory is not as long");
+
+    copy_template("no-layer", dir);
+    snprintf(path, sizeof(path), "%s/layer-1.qcow2", dir);
+    assert_int_equal(unlink(path), 0);
+    assert_refused(dir, ERR_CONFLICT, "layer-1.qcow2");
+
+    copy_template("foreign", dir);
+    struct manifest m = {
+        .shape = {.vcpus = 1, .memory_mib = 128}, .top_layer = 1, .fingerprint = "another"};
+    OK(manifest_store(dir, &m, &e));
+    assert_refused(dir, ERR_CONFLICT, "made by \"another\"");
+
+    snprintf(path, sizeof(path), "%s/template.json", dir);
+    assert_int_equal(unlink(path), 0);
+    assert_refused(dir, ERR_NOT_FOUND, "no template");
+}
+
+/* A device state that is what its manifest says but not what QEMU can load: the monitor dies, and
+ * the next call tells its last words. */
+static void test_monitor_that_dies(void **state)
+{
+    char dir[256], path[512];
+    copy_template("unloadable", dir);
+    snprintf(path, sizeof(path), "%s/state", dir);
+    auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "????????????????", 16, 0), 16);
+    struct manifest m = {.shape = {.vcpus = 1, .memory_mib = 128}, .top_layer = 1};
+    OK(engine_fingerprint(t.en, m.fingerprint, sizeof(m.fingerprint), &e));
+    OK(manifest_store(dir, &m, &e));
+    struct monitor vm = restore(dir);
+    auto_close int pidfd = proc_ref_open(&vm.proc);
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    if (pidfd >= 0)
+        assert_int_equal(poll(&p, 1, 60000), 1);
+    struct err e = ERR_INIT;
+    assert_true(engine_pause(t.en, &vm, &e) < 0);
+    assert_int_equal(e.class, ERR_UNAVAILABLE);
+    assert_non_null(strstr(e.text, "the monitor has ended: qemu"));
+    kill_vm(&vm);
+}
+
+/* Capturing into a place that cannot be made fails and changes nothing. */
+static void test_failed_capture(void **state)
+{
+    struct monitor m = restore(t.first);
+    auto_close int fd = connect_agent(&m);
+    char dir[256];
+    snprintf(dir, sizeof(dir), "%s/nowhere/at-all", t.dir);
+    struct err e = ERR_INIT;
+    assert_true(engine_capture(t.en, &m, dir, NULL, &e) < 0);
+    assert_int_equal(state_of(&m), MONITOR_RUNNING);
+    remember(fd, "unharmed");
+    assert_remembers(fd, "unharmed");
+    assert_int_equal(layers_top(m.vm_dir), 2);
+    capture(&m, "after-failure", dir);
+    struct monitor child = restore(dir);
+    auto_close int child_fd = connect_agent(&child);
+    assert_remembers(child_fd, "unharmed");
+    kill_vm(&m);
+    kill_vm(&child);
+}
+
+static void test_power_button(void **state)
+{
+    struct monitor m = restore(t.first);
+    OK(engine_power_button(t.en, &m, &e));
+    assert_int_equal(state_of(&m), MONITOR_RUNNING); /* this guest does not listen to it */
+    kill_vm(&m);
+}
+
+/* Last: nothing of all those VMs is left on the host. */
+static void test_nothing_left(void **state)
+{
+    close(t.parent_fd);
+    t.parent_fd = -1;
+    kill_vm(&t.parent);
+    auto_buf struct buf mounts = {0};
+    assert_int_equal(file_read("/proc/self/mountinfo", &mounts, 16 << 20), 0);
+    assert_null(strstr(buf_str(&mounts), t.dir));
+    assert_null(strstr(buf_str(&mounts), "holm-jail"));
+    static const char *const groups[] = {"memory", "cpu", "pids", "unified", "."};
+    for (int i = 0; i < t.n; i++) {
+        char path[256];
+        for (size_t k = 0; k < ARRAY_SIZE(groups); k++) {
+            snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/holm-%s", groups[k], t.all[i].id);
+            assert_int_not_equal(access(path, F_OK), 0);
+        }
+        assert_int_equal(proc_ref_open(&t.all[i].proc), -ESRCH);
+    }
+}
+
+int main(void)
+{
+    if (geteuid() != 0) {
+        printf("needs root\n");
+        return 77;
+    }
+    auto_test_dir char *dir = test_dir_make();
+    t.dir = dir;
+    if (!test_guest_make(dir, &t.guest))
+        return 77;
+    if (getenv("HOLM_TEST_DEBUG"))
+        log_set_level(LOG_DEBUG);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_generations),       cmocka_unit_test(test_capture_again_and_again),
+        cmocka_unit_test(test_pause_resume),      cmocka_unit_test(test_adoption),
+        cmocka_unit_test(test_damaged_templates), cmocka_unit_test(test_monitor_that_dies),
+        cmocka_unit_test(test_failed_capture),    cmocka_unit_test(test_power_button),
+        cmocka_unit_test(test_nothing_left),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
