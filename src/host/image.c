@@ -19,7 +19,6 @@
 
 #define IMAGES_MAX 64
 #define PREPARE_THREADS_MAX 4
-#define HELLO_TIMEOUT_MS 120000
 #define SYNC_TIMEOUT_MS 60000
 
 /* Version of how a template is made; part of the fingerprint. */
@@ -134,16 +133,21 @@ static int publish(struct image_set *s, struct image *im, const char *id, const 
 
 /* --- Boot, warm, capture --- */
 
+static bool is_stopping(void *arg)
+{
+    struct image_set *s = arg;
+    return s->stopping;
+}
+
 static int warm_languages(struct image_set *s, struct image *im, struct vm *vm, struct err *e)
 {
     const struct language *lang;
     for (size_t i = 0; (lang = host_language(i)); i++) {
         if (strcmp(lang->image, im->name) != 0)
             continue;
-        if (s->stopping)
-            return err_set(e, ERR_UNAVAILABLE, "holmd is stopping");
+        struct program_wait wait = {.cancelled = is_stopping, .arg = s};
         set_state(s, im, LANGUAGE_PREPARING, "running its hello program for the first time");
-        int r = program_hello(vm, lang, HELLO_TIMEOUT_MS, e);
+        int r = program_hello(vm, lang, &wait, e);
         if (r < 0)
             return r;
     }

@@ -12,7 +12,6 @@
 #include "host/program.h"
 
 #define SHELVES_MAX 64
-#define WARM_TIMEOUT_MS 60000
 
 /* After a failed fill the language rests, twice as long each time, up to this. */
 #define BACKOFF_FIRST_MS 500
@@ -31,11 +30,11 @@ struct shelf {
 
 struct pool {
     struct host *host;
-    pthread_mutex_t lock; /* guards the shelves and stopping */
+    pthread_mutex_t lock; /* guards the shelves */
     pthread_cond_t changed;
     struct shelf shelves[SHELVES_MAX];
     int n_shelves;
-    bool stopping;
+    atomic_bool stopping;
     int cpus;
     pthread_t *fillers;
     int n_fillers;
@@ -108,6 +107,12 @@ static struct timespec next_try(struct pool *p)
     return (struct timespec){.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
 }
 
+static bool is_stopping(void *arg)
+{
+    struct pool *p = arg;
+    return p->stopping;
+}
+
 static int make_warm(struct host *h, const struct language *lang, struct vm **ret, struct err *e)
 {
     struct vm *vm = NULL;
@@ -115,7 +120,8 @@ static int make_warm(struct host *h, const struct language *lang, struct vm **re
     if (r < 0)
         return r;
     if (h->config->pool_warm && !host_is_busy(h->pool)) {
-        r = program_hello(vm, lang, WARM_TIMEOUT_MS, e);
+        struct program_wait wait = {.cancelled = is_stopping, .arg = h->pool};
+        r = program_hello(vm, lang, &wait, e);
         if (r < 0) {
             vm_end(h, vm);
             return err_wrap(e, r, "warm up %s", lang->name);
@@ -150,7 +156,8 @@ static void fill(struct pool *p, struct shelf *s)
     pthread_mutex_lock(&p->lock);
     s->filling--;
     if (r < 0) {
-        fill_failed(s, &e);
+        if (!p->stopping)
+            fill_failed(s, &e);
         return;
     }
     s->backoff_ms = 0;

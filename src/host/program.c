@@ -19,6 +19,9 @@
  * taken as timed out just the same. */
 #define AGENT_GRACE_MS 5000
 
+/* An emulated, busy CPU may take seconds for the slowest of them. */
+#define HELLO_TIMEOUT_MS 120000
+
 #define EXIT_TIMED_OUT 124 /* as timeout(1) has it */
 
 static const char *const base_env[] = {
@@ -371,17 +374,16 @@ int program_run(struct vm *vm, const struct run_request *rq, struct program_wait
     return run(vm, vm->lang, &c, e);
 }
 
-int program_hello(struct vm *vm, const struct language *lang, int timeout_ms, struct err *e)
+int program_hello(struct vm *vm, const struct language *lang, struct program_wait *w, struct err *e)
 {
     struct run_request rq = {
         .language = lang->name,
         .code = lang->hello,
         .code_len = strlen(lang->hello),
-        .timeout_ms = timeout_ms,
+        .timeout_ms = HELLO_TIMEOUT_MS,
     };
-    struct program_wait w = {0};
     struct run_result res = {0};
-    struct collector c = {.dir = WARM_DIR, .rq = &rq, .wait = &w, .result = &res};
+    struct collector c = {.dir = WARM_DIR, .rq = &rq, .wait = w, .result = &res};
     int r = run(vm, lang, &c, e);
     if (r == 0 && (res.exit_code != 0 || strcmp(buf_str(&res.out), "Hello, World!\n") != 0))
         r = err_set(e, ERR_INTERNAL,

@@ -25,5 +25,6 @@ struct program_wait {
 int program_run(struct vm *vm, const struct run_request *rq, struct program_wait *w,
                 struct run_result *ret, struct err *e);
 
-/* Runs the language's hello program and checks what it prints. */
-int program_hello(struct vm *vm, const struct language *lang, int timeout_ms, struct err *e);
+/* Runs the language's hello program and checks what it prints. `w` as for program_run. */
+int program_hello(struct vm *vm, const struct language *lang, struct program_wait *w,
+                  struct err *e);
