@@ -16,8 +16,13 @@
 #include "base/limits.h"
 #include "cli/json.h"
 
+/* As holmd's `listen` writes it; the slash is the path's first. */
+#define UNIX_PREFIX "unix:/"
+
 struct api_client {
-    char *url; /* without a slash at the end */
+    char *url;          /* as shown: without a slash at the end */
+    const char *base;   /* what paths are appended to: url, or a name for the socket's other end */
+    const char *socket; /* in url, the path of "unix:/PATH"; NULL: TCP */
     CURLM *multi;
     CURL *easy;
     struct curl_slist *headers;
@@ -45,6 +50,9 @@ static bool is_loopback(const char *host)
 
 static int check_url(const char *url, bool *ret_loopback, struct err *e)
 {
+    *ret_loopback = true;
+    if (!strncmp(url, UNIX_PREFIX, strlen(UNIX_PREFIX)))
+        return 0;
     CURLU *u = curl_url();
     char *scheme = NULL, *host = NULL;
     if (!u)
@@ -60,7 +68,8 @@ static int check_url(const char *url, bool *ret_loopback, struct err *e)
     if (ok)
         return 0;
     return err_set(e, ERR_INVALID,
-                   "'%.200s' is not the address of a daemon; it looks like http://127.0.0.1:8080",
+                   "'%.200s' is not the address of a daemon; it looks like http://127.0.0.1:8080 "
+                   "or unix:/PATH",
                    url);
 }
 
@@ -93,6 +102,9 @@ int api_client_new(const char *url, const char *key, struct interrupt *interrupt
         len--;
     c->url = strndup(url, len);
     c->loopback = loopback;
+    if (c->url && !strncmp(url, UNIX_PREFIX, strlen(UNIX_PREFIX)))
+        c->socket = c->url + strlen(UNIX_PREFIX) - 1;
+    c->base = c->socket ? "http://localhost" : c->url;
     c->interrupt = interrupt;
     c->easy = curl_easy_init();
     c->multi = curl_multi_init();
@@ -195,6 +207,8 @@ static int set_up(struct transfer *t, const char *url)
     curl_easy_setopt(h, CURLOPT_USERAGENT, "holm/" HOLM_VERSION);
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(h, CURLOPT_WRITEDATA, t);
+    if (c->socket)
+        curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->socket);
     /* A proxy of the environment cannot reach this machine's own loopback. */
     if (c->loopback)
         curl_easy_setopt(h, CURLOPT_PROXY, "");
@@ -266,7 +280,7 @@ int api_client_send(struct api_client *c, const struct api_request *rq, struct a
     auto_free char *url = NULL;
     auto_api_answer struct api_answer answer = {.body.max_bytes = CLI_ANSWER_MAX_BYTES};
     struct transfer t = {.client = c, .rq = rq, .answer = &answer, .e = e};
-    if (asprintf(&url, "%s%s", c->url, rq->path) < 0 || set_up(&t, url) < 0)
+    if (asprintf(&url, "%s%s", c->base, rq->path) < 0 || set_up(&t, url) < 0)
         return err_errno(e, -ENOMEM, "make a request");
     CURLcode code = CURLE_OK;
     curl_multi_add_handle(c->multi, c->easy);

@@ -36,8 +36,8 @@ struct api_answer {
     struct buf body;
 };
 
-/* `url` is checked (ERR_INVALID), `key` may be NULL; `interrupt` and `progress` are borrowed for
- * the client's life. */
+/* `url` is http://, https:// or unix:/PATH, and checked (ERR_INVALID); `key` may be NULL;
+ * `interrupt` and `progress` are borrowed for the client's life. */
 int api_client_new(const char *url, const char *key, struct interrupt *interrupt,
                    struct api_client **ret, struct err *e);
 void api_client_free(struct api_client *c);

@@ -131,6 +131,23 @@ static void test_status(void **state)
     assert_non_null(strstr(buf_str(&none.err), "no daemon answers at http://127.0.0.1:1"));
 }
 
+static void test_unix_socket(void **state)
+{
+    auto_test_dir char *dir = test_dir_make();
+    char path[128], want[160];
+    snprintf(path, sizeof(path), "%s/api", dir);
+    auto_test_server struct test_server *s = test_server_new_unix(REPLIES(LANGUAGES, HEALTH), path);
+    snprintf(want, sizeof(want), "address      unix:%s\n", path);
+    auto_test_ran struct test_ran r;
+    test_holm(s, &(struct test_run){.argv = ARGV("status")}, &r);
+    assert_int_equal(r.code, 0);
+    assert_non_null(strstr(buf_str(&r.out), want));
+    auto_test_ran struct test_ran none;
+    test_holm(s, &(struct test_run){.argv = ARGV("status", "--url", "unix:/no/such")}, &none);
+    assert_int_equal(none.code, 125);
+    assert_non_null(strstr(buf_str(&none.err), "no daemon answers at unix:/no/such"));
+}
+
 static char *fake_holmd(const char *dir, const char *script)
 {
     char *path;
@@ -354,6 +371,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_languages_of_the_specification),
         cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_status),
+        cmocka_unit_test(test_unix_socket),
         cmocka_unit_test(test_doctor),
         cmocka_unit_test(test_doctor_finds_holmd),
         cmocka_unit_test(test_doctor_cannot),

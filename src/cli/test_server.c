@@ -145,19 +145,37 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **state,
     free(x);
 }
 
-struct test_server *test_server_new(const struct test_reply *replies)
+static struct test_server *start(const struct test_reply *replies, int listen_fd)
 {
     struct test_server *s = calloc(1, sizeof(*s));
     s->replies = replies;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     s->mhd = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, 0,
-                              NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR, &addr,
+                              NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, listen_fd,
                               MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
     assert_non_null(s->mhd);
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_BIND_PORT);
-    snprintf(s->url, sizeof(s->url), "http://127.0.0.1:%d", info->port);
+    return s;
+}
+
+struct test_server *test_server_new(const struct test_reply *replies)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(addr);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&addr, len) == 0 && listen(fd, 64) == 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    struct test_server *s = start(replies, fd);
+    snprintf(s->url, sizeof(s->url), "http://127.0.0.1:%d", ntohs(addr.sin_port));
+    return s;
+}
+
+struct test_server *test_server_new_unix(const struct test_reply *replies, const char *path)
+{
+    int fd = unix_listen(path, 0600, 64);
+    assert_true(fd >= 0);
+    struct test_server *s = start(replies, fd);
+    snprintf(s->url, sizeof(s->url), "unix:%s", path);
     return s;
 }
 

@@ -29,6 +29,9 @@ struct test_server;
 /* Replies to a path are used in their order, the last of them again and again; other paths get 404.
  * `replies` is borrowed. */
 struct test_server *test_server_new(const struct test_reply *replies);
+
+/* The same on a socket in the file system. */
+struct test_server *test_server_new_unix(const struct test_reply *replies, const char *path);
 void test_server_free(struct test_server *s);
 static inline void test_server_drop(struct test_server **s)
 {
