@@ -40,14 +40,14 @@ suite_interrupt() {
     exit "$2"
 }
 
-# suite_monitors: pids of monitors of this run: a test's uid, and files below SUITE.
+# suite_monitors: pids of monitors of this run: a test's uid, and open files below SUITE.
 suite_monitors() {
     local status uid dir
     for status in /proc/[0-9]*/status; do
         uid=$(awk '/^Uid:/ { print $2 }' "$status" 2>/dev/null) || continue
         dir=${status%/status}
         if [[ -n $uid ]] && ((uid >= SUITE_UID_FIRST && uid < SUITE_UID_FIRST + SUITE_UID_COUNT)) &&
-            grep -qsF "$SUITE/" "$dir/mountinfo" "$dir/cmdline"; then
+            [[ -n $(find "$dir/fd" -lname "$SUITE/*" -print -quit 2>/dev/null) ]]; then
             printf '%s\n' "${dir#/proc/}"
         fi
     done
