@@ -91,6 +91,11 @@ void agent_done(struct agent *a)
 {
     while (a->links)
         link_free(a->links);
+    while (a->tasks) {
+        struct agent_task *t = a->tasks;
+        a->tasks = t->next;
+        t->ended(t, -1);
+    }
     cgroup_done(&a->cgroups);
     loop_unwatch(&a->loop, &a->signals);
     cleanup_close(&a->signals.fd);
@@ -131,13 +136,4 @@ int agent_task_start(struct agent *a, struct agent_task *t, int (*fn)(void))
     t->next = a->tasks;
     a->tasks = t;
     return 0;
-}
-
-void agent_task_forget(struct agent *a, struct agent_task *t)
-{
-    struct agent_task **at = &a->tasks;
-    while (*at && *at != t)
-        at = &(*at)->next;
-    if (*at)
-        *at = t->next;
 }

@@ -35,6 +35,8 @@ struct agent_options {
     const char *files_root;
     /* Starts programs; NULL: spawn_start. */
     int (*spawn)(const struct spawn_request *q, struct spawn_result *ret, struct err *e);
+    /* Runs in a child of its own; NULL: sync(2). */
+    int (*sync)(void);
 };
 
 /* A child that is not a program of a client: it runs one function of ours. */
@@ -73,6 +75,6 @@ int agent_run(struct agent *a);
 void agent_settle(struct agent *a);
 
 /* Runs `fn` in a child, for calls that may block for long and that a short-lived copy of this
- * single-threaded process can make. `t` is the caller's until `ended` was called. */
+ * single-threaded process can make. `t` is borrowed until `ended` is called,
+ * with the status of wait(2), or -1 when the agent ends before the child. */
 int agent_task_start(struct agent *a, struct agent_task *t, int (*fn)(void));
-void agent_task_forget(struct agent *a, struct agent_task *t);

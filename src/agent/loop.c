@@ -90,23 +90,30 @@ static void fire_due(struct loop *l)
     }
 }
 
+int loop_once(struct loop *l, int timeout_ms)
+{
+    int n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, timeout_ms);
+    if (n < 0 && errno != EINTR)
+        return -errno;
+    l->batch_len = n < 0 ? 0 : n;
+    for (int i = 0; i < l->batch_len; i++) {
+        struct loop_watch *w = l->batch[i].data.ptr;
+        if (w)
+            w->ready(w, l->batch[i].events);
+    }
+    l->batch_len = 0;
+    fire_due(l);
+    return 0;
+}
+
 int loop_run(struct loop *l, void (*after)(void *arg), void *arg)
 {
+    int r = 0;
     after(arg);
-    while (!l->stop) {
+    while (!l->stop && r >= 0) {
         struct loop_timer *t = first_due(l);
-        int n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, t ? clock_left_ms(t->due_ms) : -1);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        l->batch_len = n < 0 ? 0 : n;
-        for (int i = 0; i < l->batch_len; i++) {
-            struct loop_watch *w = l->batch[i].data.ptr;
-            if (w)
-                w->ready(w, l->batch[i].events);
-        }
-        l->batch_len = 0;
-        fire_due(l);
+        r = loop_once(l, t ? clock_left_ms(t->due_ms) : -1);
         after(arg);
     }
-    return 0;
+    return r;
 }

@@ -49,5 +49,8 @@ void loop_unwatch(struct loop *l, struct loop_watch *w);
 void loop_timer_start(struct loop *l, struct loop_timer *t, int64_t in_ms);
 void loop_timer_stop(struct loop *l, struct loop_timer *t);
 
+/* Waits at most timeout_ms (-1: for ever) and handles what has happened. 0 or a negative errno. */
+int loop_once(struct loop *l, int timeout_ms);
+
 /* Runs until l->stop; `after` is called after each batch, and once before the first. */
 int loop_run(struct loop *l, void (*after)(void *arg), void *arg);

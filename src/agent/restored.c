@@ -58,12 +58,12 @@ void restored_ready(struct call *c)
  * step it would go on with the key that all copies share until its next timed reseed. */
 static int reseed(const struct restored_request *q)
 {
+    /* struct rand_pool_info, which ends in an array of no length, with room. */
     struct {
-        struct rand_pool_info info;
+        int entropy_bits;
+        int size_bytes;
         uint8_t bytes[REPORT_ENTROPY_MAX_BYTES];
-    } pool = {
-        .info = {.entropy_count = (int)q->entropy_len * 8, .buf_size = (int)q->entropy_len},
-    };
+    } pool = {.entropy_bits = (int)q->entropy_len * 8, .size_bytes = (int)q->entropy_len};
     auto_close int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return -errno;

@@ -37,7 +37,8 @@ void sync_begin(struct call *c)
     }
     t->task.ended = on_ended;
     t->call = c;
-    int r = agent_task_start(c->agent, &t->task, sync_all);
+    int (*fn)(void) = c->agent->options.sync;
+    int r = agent_task_start(c->agent, &t->task, fn ? fn : sync_all);
     if (r < 0) {
         err_errno(&e, r, "fork");
         call_fail(c, 0, &e);
