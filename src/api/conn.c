@@ -19,36 +19,12 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "api/server_impl.h"
+#include "api/conn.h"
 #include "api/text.h"
 #include "base/clock.h"
-#include "base/id.h"
 #include "base/log.h"
 
-struct conn {
-    struct conn *next, **prev_next; /* server.lock */
-    struct server_listener *listener;
-    int fd;
-    unsigned shard;
-    bool is_spare;               /* beyond connections_max: only told so */
-    _Atomic int64_t deadline_ms; /* of the phase; 0: none. Read by the reaper. */
-
-    /* The request. Reset by begin(); big members are left as they are. */
-    struct request rq;
-    struct route_match match;
-    size_t row;
-    const char *method;
-    bool is_options;
-    bool expects_continue;
-    struct err err; /* why it was refused; ERR_NONE: not yet */
-    struct buf body;
-    uint64_t body_bytes; /* came, whether kept or dropped */
-    int64_t start_us;
-    int status; /* of the queued answer; 0: none */
-    char id[ID_SIZE];
-};
-
-static void set_phase(struct conn *cn, enum conn_phase phase, int64_t now_ms)
+void conn_set_phase(struct conn *cn, enum conn_phase phase, int64_t now_ms)
 {
     const struct server_config *c = &cn->listener->server->config;
     const unsigned seconds[] = {[CONN_IDLE] = c->idle_timeout_s,
@@ -58,170 +34,26 @@ static void set_phase(struct conn *cn, enum conn_phase phase, int64_t now_ms)
     atomic_store_explicit(&cn->deadline_ms, deadline, memory_order_relaxed);
 }
 
-/* ---- answering ---- */
-
-static const struct dialect *dialect_of(const struct conn *cn)
-{
-    return cn->rq.route ? cn->rq.route->dialect : route_at(0)->dialect;
-}
-
-static enum MHD_Result queue(struct conn *cn, int status, struct MHD_Response *r)
-{
-    set_phase(cn, CONN_SEND, clock_mono_ms());
-    cn->status = status;
-    return MHD_queue_response(cn->rq.connection, (unsigned)status, r);
-}
-
-static int add_header(struct MHD_Response *r, const char *name, const char *value)
-{
-    return MHD_add_response_header(r, name, value) == MHD_YES ? 0 : -ENOMEM;
-}
-
-static int add_allow(const struct conn *cn, struct MHD_Response *r, const char *name)
-{
-    char all[64] = "";
-    for (int m = 0; m < ROUTE_METHOD_COUNT; m++) {
-        if (!cn->match.by_method[m])
-            continue;
-        strcat(all, route_method_name((enum route_method)m));
-        strcat(all, m == ROUTE_GET ? ", HEAD, " : ", ");
-    }
-    strcat(all, "OPTIONS");
-    return add_header(r, name, all);
-}
-
-static int add_cors(const struct conn *cn, struct MHD_Response *r)
-{
-    const char *origin = guard_cors_origin(cn->listener, &cn->rq);
-    if (!origin)
-        return 0;
-    int bad =
-        add_header(r, "Access-Control-Allow-Origin", origin) | add_header(r, "Vary", "Origin");
-    if (cn->is_options)
-        bad |= add_allow(cn, r, "Access-Control-Allow-Methods") |
-               add_header(r, "Access-Control-Allow-Headers",
-                          "Content-Type, Accept, Authorization, X-API-Key") |
-               add_header(r, "Access-Control-Max-Age", "600");
-    return bad;
-}
-
-static int add_headers(const struct conn *cn, const struct answer *a, struct MHD_Response *r)
-{
-    int bad = server_common_headers(r) | add_header(r, "X-Request-Id", cn->id) | add_cors(cn, r);
-    if (a->content_type)
-        bad |= add_header(r, "Content-Type", a->content_type);
-    if (a->status == MHD_HTTP_METHOD_NOT_ALLOWED || cn->is_options)
-        bad |= add_allow(cn, r, "Allow");
-    if (a->status == MHD_HTTP_UNAUTHORIZED)
-        bad |= add_header(r, "WWW-Authenticate", "Bearer");
-    if (a->retry_after_s) {
-        char seconds[16];
-        snprintf(seconds, sizeof(seconds), "%d", a->retry_after_s);
-        bad |= add_header(r, "Retry-After", seconds);
-    }
-    if (cn->is_spare || atomic_load(&cn->listener->server->quiescing))
-        bad |= add_header(r, "Connection", "close");
-    return bad ? -ENOMEM : 0;
-}
-
-/* A stream in MHD's hands. */
-struct feed {
-    struct answer answer; /* only .stream */
-    struct conn *cn;
-};
-
-/* MHD would count the time in which the handler has nothing to say as silence of the client. */
-static ssize_t feed_read(void *cls, uint64_t pos, char *buf, size_t max)
-{
-    struct feed *f = cls;
-    ssize_t n = f->answer.stream.read(f->answer.stream.arg, buf, max);
-    if (n > 0)
-        return n;
-    struct conn *cn = f->cn;
-    set_phase(cn, CONN_SEND, clock_mono_ms());
-    MHD_set_connection_option(cn->rq.connection, MHD_CONNECTION_OPTION_TIMEOUT,
-                              cn->listener->server->config.idle_timeout_s);
-    return n == ANSWER_STREAM_END ? MHD_CONTENT_READER_END_OF_STREAM
-                                  : MHD_CONTENT_READER_END_WITH_ERROR;
-}
-
-static void feed_free(void *cls)
-{
-    struct feed *f = cls;
-    answer_done(&f->answer);
-    free(f);
-}
-
-static struct MHD_Response *stream_response(struct conn *cn, struct answer *a)
-{
-    struct feed *f = calloc(1, sizeof(*f));
-    if (!f)
-        return NULL;
-    f->cn = cn;
-    f->answer.stream = a->stream;
-    struct MHD_Response *r =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 * KIB, feed_read, f, feed_free);
-    if (!r) {
-        free(f);
-        return NULL;
-    }
-    a->stream.free = NULL;
-    MHD_set_connection_option(cn->rq.connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
-    return r;
-}
-
-static struct MHD_Response *response_of(struct conn *cn, struct answer *a)
-{
-    if (a->stream.read)
-        return stream_response(cn, a);
-    if (answer_render(a) < 0)
-        return NULL;
-    size_t len = a->body.len;
-    char *data = buf_take(&a->body);
-    struct MHD_Response *r =
-        data ? MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE)
-             : MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
-    if (!r)
-        free(data);
-    return r;
-}
-
-/* Takes what `a` holds. MHD_NO cuts the connection: memory was not even enough for an answer. */
-static enum MHD_Result send_answer(struct conn *cn, struct answer *a)
-{
-    id_new(cn->id);
-    struct MHD_Response *r = response_of(cn, a);
-    bool streams = a->stream.read;
-    enum MHD_Result result = MHD_NO;
-    if (r && add_headers(cn, a, r) == 0)
-        result = queue(cn, a->status, r);
-    if (streams)
-        set_phase(cn, CONN_HANDLE, 0);
-    if (r)
-        MHD_destroy_response(r);
-    answer_done(a);
-    return result;
-}
-
-static enum MHD_Result send_error(struct conn *cn, const struct err *e)
-{
-    struct answer a = {0};
-    answer_error(&a, dialect_of(cn), e);
-    if (a.status >= 500) {
-        static struct log_limit limit;
-        if (log_limit_pass(&limit))
-            log_warn("http", "%s %s failed status=%d error=\"%s\"", cn->method,
-                     cn->rq.route ? cn->rq.route->path : "?", a.status, e->text);
-    }
-    return send_answer(cn, &a);
-}
-
 /* ---- begin ---- */
 
-static bool has_body(const struct conn *cn)
+static enum MHD_Result note_framing(void *cls, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
 {
-    const char *length = request_header(&cn->rq, "Content-Length");
-    return request_header(&cn->rq, "Transfer-Encoding") || (length && strcmp(length, "0") != 0);
+    struct framing *f = cls;
+    if (strcasecmp(key, "Content-Length") == 0) {
+        f->n_claims++;
+        f->length = strtoull(value, NULL, 10);
+    } else if (strcasecmp(key, "Transfer-Encoding") == 0) {
+        f->n_claims++;
+        f->is_chunked = strcasecmp(value, "chunked") == 0;
+        f->is_unknown_encoding = !f->is_chunked;
+    }
+    return MHD_YES;
+}
+
+static bool is_ambiguous(const struct framing *f)
+{
+    return f->n_claims > 1 || f->is_unknown_encoding;
 }
 
 static int refuse_path(const char *path, struct err *e)
@@ -287,15 +119,22 @@ static bool is_json_type(const char *type)
     return n == strlen(json) && strncasecmp(type, json, n) == 0;
 }
 
-static int check_body_headers(struct conn *cn, struct err *e)
+static int check_framing(const struct framing *f, struct err *e)
 {
-    const struct request *rq = &cn->rq;
-    const char *length = request_header(rq, "Content-Length");
-    const char *type = request_header(rq, "Content-Type");
-    if (length && strtoull(length, NULL, 10) > HTTP_BODY_MAX_BYTES)
+    if (is_ambiguous(f))
+        return err_set(e, ERR_INVALID,
+                       "the length of the body is not clear: send one Content-Length, or "
+                       "Transfer-Encoding: chunked alone");
+    if (f->length > HTTP_BODY_MAX_BYTES)
         return err_set(e, ERR_TOO_LARGE, "the request body is larger than %llu bytes",
                        (unsigned long long)HTTP_BODY_MAX_BYTES);
-    if (!has_body(cn) || !rq->route || !rq->route->request || (type && is_json_type(type)))
+    return 0;
+}
+
+static int check_content_type(const struct conn *cn, struct err *e)
+{
+    const char *type = request_header(&cn->rq, "Content-Type");
+    if ((!cn->framing.length && !cn->framing.is_chunked) || (type && is_json_type(type)))
         return 0;
     return err_set(e, ERR_UNSUPPORTED,
                    "Content-Type is %.100s, but a JSON body is needed: add the header "
@@ -318,7 +157,11 @@ static int admit(struct conn *cn, const char *url, struct err *e)
     const char *path = path_of(url);
     struct err not_found = ERR_INIT;
     int found = find_route(cn, path, &not_found);
-    int r = guard_check(cn->listener, &cn->rq, e);
+    /* A browser asks with OPTIONS, without the key, whether it may send one. */
+    bool is_preflight = cn->is_options && cn->listener->trust == LISTENER_KEY;
+    int r = check_framing(&cn->framing, e);
+    if (r == 0 && !is_preflight)
+        r = guard_check(cn->listener, &cn->rq, e);
     if (r < 0)
         return r;
     if (found < 0) {
@@ -335,15 +178,14 @@ static int admit(struct conn *cn, const char *url, struct err *e)
         if (r < 0)
             return r;
     }
-    return cn->method[0] == 'G' ? 0 : check_body_headers(cn, e);
+    return cn->rq.route && cn->rq.route->request ? check_content_type(cn, e) : 0;
 }
 
 /* A refused request: whether to answer at once, its body unread, and close the connection. */
 static bool answer_at_once(const struct conn *cn)
 {
-    const char *length = request_header(&cn->rq, "Content-Length");
-    return request_header(&cn->rq, "Expect") ||
-           (length && strtoull(length, NULL, 10) > HTTP_DRAIN_MAX_BYTES);
+    return is_ambiguous(&cn->framing) || cn->framing.length > HTTP_DRAIN_MAX_BYTES ||
+           request_header(&cn->rq, "Expect");
 }
 
 static enum MHD_Result begin(struct conn *cn, struct MHD_Connection *c, const char *url,
@@ -351,23 +193,48 @@ static enum MHD_Result begin(struct conn *cn, struct MHD_Connection *c, const ch
 {
     cn->start_us = clock_mono_us();
     metrics_begin(cn->listener->server->metrics, cn->shard);
-    set_phase(cn, CONN_RECEIVE, cn->start_us / 1000);
+    conn_set_phase(cn, CONN_RECEIVE, cn->start_us / 1000);
     cn->rq.connection = c;
     cn->rq.route = NULL;
     cn->match = (struct route_match){0};
     cn->row = cn->listener->server->n_routes;
     cn->method = method;
     cn->is_options = false;
+    cn->framing = (struct framing){0};
+    MHD_get_connection_values(c, MHD_HEADER_KIND, note_framing, &cn->framing);
     cn->err.class = ERR_NONE;
     cn->body_bytes = 0;
     cn->status = 0;
     cn->id[0] = '\0';
     if (admit(cn, url, &cn->err) < 0 && answer_at_once(cn))
-        return send_error(cn, &cn->err);
+        return conn_send_error(cn, &cn->err);
     return MHD_YES;
 }
 
 /* ---- receive ---- */
+
+/* Bodies of all connections together are bounded: what one may send, all must not. */
+static int charge(struct conn *cn, size_t n, struct err *e)
+{
+    struct server *s = cn->listener->server;
+    cn->charged_bytes += n;
+    if (atomic_fetch_add(&s->bodies_bytes, n) + n <= s->config.bodies_max_bytes)
+        return 0;
+    return err_set(e, ERR_FULL, "too many large requests at this moment");
+}
+
+static int keep(struct conn *cn, const char *data, size_t n, struct err *e)
+{
+    int r = charge(cn, n, e);
+    if (r < 0)
+        return r;
+    cn->body.max_bytes = HTTP_BODY_MAX_BYTES;
+    r = buf_append(&cn->body, data, n);
+    if (r == -E2BIG)
+        return err_set(e, ERR_TOO_LARGE, "the request body is larger than %llu bytes",
+                       (unsigned long long)HTTP_BODY_MAX_BYTES);
+    return r < 0 ? err_errno(e, r, "read the request body") : 0;
+}
 
 static enum MHD_Result receive(struct conn *cn, const char *data, size_t *len)
 {
@@ -378,15 +245,8 @@ static enum MHD_Result receive(struct conn *cn, const char *data, size_t *len)
         return MHD_NO;
     if (cn->err.class != ERR_NONE || !cn->rq.route || !cn->rq.route->request)
         return MHD_YES;
-    cn->body.max_bytes = HTTP_BODY_MAX_BYTES;
-    int r = buf_append(&cn->body, data, n);
-    if (r == -ENOMEM)
-        return MHD_NO;
-    if (r < 0) {
+    if (keep(cn, data, n, &cn->err) < 0)
         buf_done(&cn->body);
-        err_set(&cn->err, ERR_TOO_LARGE, "the request body is larger than %llu bytes",
-                (unsigned long long)HTTP_BODY_MAX_BYTES);
-    }
     return MHD_YES;
 }
 
@@ -424,28 +284,28 @@ static enum MHD_Result handle(struct conn *cn)
         answer_done(&a);
         if (e.class == ERR_NONE)
             err_errno(&e, r, "%s", route->operation);
-        return send_error(cn, &e);
+        return conn_send_error(cn, &e);
     }
     if (!a.status)
         a.status = route->success ? route->success : MHD_HTTP_OK;
     if (!a.content_type)
         a.content_type = route->content_type;
-    return send_answer(cn, &a);
+    return conn_send(cn, &a);
 }
 
 static enum MHD_Result finish(struct conn *cn)
 {
     struct server *s = cn->listener->server;
     if (cn->err.class != ERR_NONE)
-        return send_error(cn, &cn->err);
+        return conn_send_error(cn, &cn->err);
     if (cn->is_options) {
         struct answer a = {.status = MHD_HTTP_NO_CONTENT};
-        return send_answer(cn, &a);
+        return conn_send(cn, &a);
     }
     struct MHD_Response *made = s->static_responses[cn->row];
     if (made && !s->config.origins)
-        return queue(cn, MHD_HTTP_OK, made);
-    set_phase(cn, CONN_HANDLE, 0);
+        return conn_queue(cn, MHD_HTTP_OK, made);
+    conn_set_phase(cn, CONN_HANDLE, 0);
     return handle(cn);
 }
 
@@ -482,9 +342,12 @@ void conn_completed(void *cls, struct MHD_Connection *c, void **req_cls,
         log_debug("http", "%s %s status=%d us=%lld body=%llu request=%s", cn->method,
                   cn->rq.route ? cn->rq.route->path : "?", status, (long long)took_us,
                   (unsigned long long)cn->body_bytes, cn->id);
-    if (cn->body.data)
+    if (cn->charged_bytes) {
+        atomic_fetch_sub(&s->bodies_bytes, cn->charged_bytes);
+        cn->charged_bytes = 0;
         buf_done(&cn->body);
-    set_phase(cn, CONN_IDLE, now_us / 1000);
+    }
+    conn_set_phase(cn, CONN_IDLE, now_us / 1000);
     metrics_end(s->metrics, cn->shard, cn->row, status, took_us);
     if (atomic_load(&s->quiescing))
         eventfd_write(s->idle_fd, 1);
@@ -502,7 +365,7 @@ static void *conn_open(struct server_listener *l, struct MHD_Connection *c)
     cn->listener = l;
     cn->fd = info->connect_fd;
     cn->rq = (struct request){.server = l->server, .host = l->server->config.host, .fd = cn->fd};
-    set_phase(cn, CONN_IDLE, clock_mono_ms());
+    conn_set_phase(cn, CONN_IDLE, clock_mono_ms());
     struct server *s = l->server;
     AUTO_LOCK(&s->lock);
     cn->shard = s->n_accepted++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Shared by server.c, conn.c, guard.c and meta.c only. */
+/* Shared by server.c, conn*.c, guard.c and meta.c only. */
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -39,7 +39,8 @@ struct server {
     struct MHD_Response **static_responses; /* by row; NULL where the row is not ROUTE_STATIC */
     struct metrics *metrics;
     atomic_bool quiescing;
-    int idle_fd; /* eventfd: written when a request ends while quiescing */
+    atomic_ullong bodies_bytes; /* of request bodies held by all connections */
+    int idle_fd;                /* eventfd: written when a request ends while quiescing */
     bool stopped;
 
     /* The reaper walks the connections once a second and shuts down the sockets of those whose

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* A connection's state, shared by conn.c (requests come in) and conn_send.c (answers go out). It
+ * belongs to the connection's thread, but for what says otherwise. */
+
+#include "api/server_impl.h"
+#include "base/id.h"
+
+/* How long a body the headers announce. More than one claim is how requests are smuggled past a
+ * proxy that believes the other one. */
+struct framing {
+    unsigned n_claims; /* Content-Length and Transfer-Encoding headers */
+    bool is_chunked, is_unknown_encoding;
+    uint64_t length;
+};
+
+struct conn {
+    struct conn *next, **prev_next; /* server.lock */
+    struct server_listener *listener;
+    int fd;
+    unsigned shard;
+    bool is_spare;               /* beyond connections_max: only told so */
+    _Atomic int64_t deadline_ms; /* of the phase; 0: none. Read by the reaper. */
+
+    /* The request. Reset by begin(); big members are left as they are. */
+    struct request rq;
+    struct route_match match;
+    size_t row;
+    const char *method;
+    bool is_options;
+    struct framing framing;
+    struct err err; /* why it was refused; ERR_NONE: not yet */
+    struct buf body;
+    uint64_t body_bytes;    /* came, whether kept or dropped */
+    uint64_t charged_bytes; /* of server.bodies_bytes */
+    int64_t start_us;
+    int status; /* of the queued answer; 0: none */
+    char id[ID_SIZE];
+};
+
+/* Starts the clock of the phase. */
+void conn_set_phase(struct conn *cn, enum conn_phase phase, int64_t now_ms);
+
+/* Queues a finished response. */
+enum MHD_Result conn_queue(struct conn *cn, int status, struct MHD_Response *r);
+
+/* Takes what `a` holds. MHD_NO cuts the connection: memory was not even enough for an answer. */
+enum MHD_Result conn_send(struct conn *cn, struct answer *a);
+
+/* In the dialect's shape; 5xx are logged. */
+enum MHD_Result conn_send_error(struct conn *cn, const struct err *e);

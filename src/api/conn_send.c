@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Answers: headers, bodies, streams, errors. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/conn.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+static const struct dialect *dialect_of(const struct conn *cn)
+{
+    return cn->rq.route ? cn->rq.route->dialect : route_at(0)->dialect;
+}
+
+enum MHD_Result conn_queue(struct conn *cn, int status, struct MHD_Response *r)
+{
+    conn_set_phase(cn, CONN_SEND, clock_mono_ms());
+    cn->status = status;
+    return MHD_queue_response(cn->rq.connection, (unsigned)status, r);
+}
+
+static int add_header(struct MHD_Response *r, const char *name, const char *value)
+{
+    return MHD_add_response_header(r, name, value) == MHD_YES ? 0 : -ENOMEM;
+}
+
+static int add_allow(const struct conn *cn, struct MHD_Response *r, const char *name)
+{
+    char all[64] = "";
+    for (int m = 0; m < ROUTE_METHOD_COUNT; m++) {
+        if (!cn->match.by_method[m])
+            continue;
+        strcat(all, route_method_name((enum route_method)m));
+        strcat(all, m == ROUTE_GET ? ", HEAD, " : ", ");
+    }
+    strcat(all, "OPTIONS");
+    return add_header(r, name, all);
+}
+
+static int add_cors(const struct conn *cn, struct MHD_Response *r)
+{
+    const char *origin = guard_cors_origin(cn->listener, &cn->rq);
+    if (!origin)
+        return 0;
+    int bad =
+        add_header(r, "Access-Control-Allow-Origin", origin) | add_header(r, "Vary", "Origin");
+    if (cn->is_options)
+        bad |= add_allow(cn, r, "Access-Control-Allow-Methods") |
+               add_header(r, "Access-Control-Allow-Headers",
+                          "Content-Type, Accept, Authorization, X-API-Key") |
+               add_header(r, "Access-Control-Max-Age", "600");
+    return bad;
+}
+
+static int add_headers(const struct conn *cn, const struct answer *a, struct MHD_Response *r)
+{
+    int bad = server_common_headers(r) | add_header(r, "X-Request-Id", cn->id) | add_cors(cn, r);
+    if (a->content_type)
+        bad |= add_header(r, "Content-Type", a->content_type);
+    if (a->status == MHD_HTTP_METHOD_NOT_ALLOWED || cn->is_options)
+        bad |= add_allow(cn, r, "Allow");
+    if (a->status == MHD_HTTP_UNAUTHORIZED)
+        bad |= add_header(r, "WWW-Authenticate", "Bearer");
+    if (a->retry_after_s) {
+        char seconds[16];
+        snprintf(seconds, sizeof(seconds), "%d", a->retry_after_s);
+        bad |= add_header(r, "Retry-After", seconds);
+    }
+    if (cn->is_spare || atomic_load(&cn->listener->server->quiescing))
+        bad |= add_header(r, "Connection", "close");
+    return bad ? -ENOMEM : 0;
+}
+
+/* A stream in MHD's hands. */
+struct feed {
+    struct answer answer; /* only .stream */
+    struct conn *cn;
+};
+
+/* MHD would count the time in which the handler has nothing to say as silence of the client. */
+static ssize_t feed_read(void *cls, uint64_t pos, char *buf, size_t max)
+{
+    struct feed *f = cls;
+    ssize_t n = f->answer.stream.read(f->answer.stream.arg, buf, max);
+    if (n > 0)
+        return n;
+    struct conn *cn = f->cn;
+    conn_set_phase(cn, CONN_SEND, clock_mono_ms());
+    MHD_set_connection_option(cn->rq.connection, MHD_CONNECTION_OPTION_TIMEOUT,
+                              cn->listener->server->config.idle_timeout_s);
+    return n == ANSWER_STREAM_END ? MHD_CONTENT_READER_END_OF_STREAM
+                                  : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void feed_free(void *cls)
+{
+    struct feed *f = cls;
+    answer_done(&f->answer);
+    free(f);
+}
+
+static struct MHD_Response *stream_response(struct conn *cn, struct answer *a)
+{
+    struct feed *f = calloc(1, sizeof(*f));
+    if (!f)
+        return NULL;
+    f->cn = cn;
+    f->answer.stream = a->stream;
+    struct MHD_Response *r =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 * KIB, feed_read, f, feed_free);
+    if (!r) {
+        free(f);
+        return NULL;
+    }
+    a->stream.free = NULL;
+    MHD_set_connection_option(cn->rq.connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
+    return r;
+}
+
+static struct MHD_Response *response_of(struct conn *cn, struct answer *a)
+{
+    if (a->stream.read)
+        return stream_response(cn, a);
+    if (answer_render(a) < 0)
+        return NULL;
+    size_t len = a->body.len;
+    char *data = buf_take(&a->body);
+    struct MHD_Response *r =
+        data ? MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE)
+             : MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+    if (!r)
+        free(data);
+    return r;
+}
+
+enum MHD_Result conn_send(struct conn *cn, struct answer *a)
+{
+    id_new(cn->id);
+    struct MHD_Response *r = response_of(cn, a);
+    bool streams = a->stream.read;
+    enum MHD_Result result = MHD_NO;
+    if (r && add_headers(cn, a, r) == 0)
+        result = conn_queue(cn, a->status, r);
+    if (streams)
+        conn_set_phase(cn, CONN_HANDLE, 0);
+    if (r)
+        MHD_destroy_response(r);
+    answer_done(a);
+    return result;
+}
+
+enum MHD_Result conn_send_error(struct conn *cn, const struct err *e)
+{
+    struct answer a = {0};
+    answer_error(&a, dialect_of(cn), e);
+    if (a.status >= 500) {
+        static struct log_limit limit;
+        if (log_limit_pass(&limit))
+            log_warn("http", "%s %s failed status=%d error=\"%s\"", cn->method,
+                     cn->rq.route ? cn->rq.route->path : "?", a.status, e->text);
+    }
+    return conn_send(cn, &a);
+}
