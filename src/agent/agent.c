@@ -129,8 +129,11 @@ int agent_run(struct agent *a)
 int agent_task_start(struct agent *a, struct agent_task *t, int (*fn)(void))
 {
     t->pid = fork();
-    if (t->pid == 0)
+    if (t->pid == 0) {
+        /* Nobody shall wait for an end of file because this child has the other end too. */
+        close_range(3, ~0U, 0);
         _exit(fn() < 0);
+    }
     if (t->pid < 0)
         return -errno;
     t->next = a->tasks;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/guest.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
@@ -39,6 +40,9 @@ int guest_serve(enum report_init init)
     if (events < 0)
         return events;
     int fd = port_open_wait(events, clock_mono_ms() + PORT_WAIT_MS);
+    /* Announcements that nobody reads would pile up in the kernel. */
+    cleanup_close(&events);
+    events = -EBADF;
     if (fd < 0) {
         log_error("agent", "no port " PORT_NAME ": %s", strerror(-fd));
         return fd;

@@ -248,6 +248,19 @@ static int serve_as_init(void)
     return guest_serve(REPORT_INIT_AGENT);
 }
 
+/* Up to the root file system; what is only needed for it is released again. */
+static int enter_root(const struct options *o)
+{
+    char device[OPTION_SIZE];
+    auto_close int events = port_events_open();
+    if (events < 0)
+        return events;
+    snprintf(device, sizeof(device), "%s", o->root);
+    load_modules();
+    int r = mount_root(device, events);
+    return r < 0 ? r : switch_root();
+}
+
 int init_main(char *argv0)
 {
     /* What systemd gives to its services; the kernel's own is 1024 and 4096. */
@@ -256,12 +269,7 @@ int init_main(char *argv0)
     mount_all(early_mounts, ARRAY_SIZE(early_mounts));
     open_console();
     read_options(&options);
-    auto_close int events = port_events_open();
-    if (events < 0)
-        return events;
-    load_modules();
-    int r = mount_root(options.root, events);
-    r = r < 0 ? r : switch_root();
+    int r = enter_root(&options);
     if (r < 0)
         return r;
     if (mount_one(&cgroup_mounts[0]) < 0)
