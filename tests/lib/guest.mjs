@@ -35,15 +35,15 @@ function frames(bytes) {
 
 export class Guest {
   // dir: an empty directory for the socket and the console's log. The image is not written.
-  static async boot({ dir, kernel, rootfs, memoryMib = 256, append = '' }) {
+  static async boot({ dir, kernel, rootfs, memoryMib = 256, machine = 'pc', cpu = 'max' }) {
     const guest = new Guest();
     guest.socketPath = join(dir, 'agent.sock');
     guest.consolePath = join(dir, 'console.log');
     guest.process = spawn('qemu-system-x86_64', [
-      '-M', 'pc,usb=off,vmport=off,graphics=off', '-accel', 'tcg,thread=multi', '-cpu', 'max',
+      '-M', `${machine},usb=off,vmport=off,graphics=off`, '-accel', 'tcg,thread=multi', '-cpu', cpu,
       '-m', String(memoryMib), '-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none',
       '-kernel', join(kernel, 'vmlinuz'), '-initrd', join(kernel, 'initrd.img'),
-      '-append', `console=ttyS0 quiet loglevel=4 reboot=t panic=-1 random.trust_cpu=on no_timer_check mitigations=off tsc=reliable ${append}`,
+      '-append', 'console=ttyS0 quiet loglevel=4 reboot=t panic=-1 random.trust_cpu=on no_timer_check mitigations=off tsc=reliable',
       '-drive', `file=${rootfs},format=raw,if=virtio,snapshot=on`,
       '-device', 'virtio-serial-pci', '-chardev', `socket,id=agent,path=${guest.socketPath},server=on,wait=off`,
       '-device', 'virtserialport,chardev=agent,name=org.holm.agent', '-device', 'virtio-rng-pci',
