@@ -64,16 +64,20 @@ left_directories() {
     find "$1/vms" -mindepth 1 -maxdepth 1 2>/dev/null || true
 }
 
-# left_cgroups: of VMs. Other holmds of this machine have theirs; these belong to none that runs.
+# left_cgroups ID...: of these VMs. (Other daemons of this machine have theirs.)
 left_cgroups() {
-    find /sys/fs/cgroup -type d -path '*holm*' 2>/dev/null | grep -E '/[0-9a-z]{20}$' || true
+    local id
+    for id in "$@"; do
+        find /sys/fs/cgroup -depth -type d -name "holm-$id" 2>/dev/null || true
+    done
 }
 
-# left_behind DATA: everything that a stopped daemon must not leave, one line each.
+# left_behind DATA ID...: everything that a stopped daemon must not leave, one line each; the IDs
+# are those of its VMs.
 left_behind() {
     left_processes | sed 's/^/process of a monitor: /'
     left_mounts "$1" | sed 's/^/mount: /'
     left_sockets "$1" | sort -u | sed 's/^/socket: /'
     left_directories "$1" | sed 's/^/directory of a VM: /'
-    left_cgroups | sed 's/^/cgroup of a VM: /'
+    left_cgroups "${@:2}" | sed 's/^/cgroup of a VM: /'
 }
