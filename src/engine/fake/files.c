@@ -80,7 +80,8 @@ int files_resolve(const char *cwd, const char *name, char *ret, size_t size)
     if (!name[0])
         return -EINVAL;
     int r = name[0] == '/' || !cwd ? 0 : append(ret, size, &len, cwd);
-    return r < 0 ? r : append(ret, size, &len, name);
+    r = r < 0 ? r : append(ret, size, &len, name);
+    return r == 0 && len == 0 ? -EINVAL : r;
 }
 
 /* Returns where the path is, or where it would be put. */

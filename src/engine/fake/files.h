@@ -40,7 +40,7 @@ struct files {
 void files_done(struct files *f);
 
 /* Writes the path that `name` means in `cwd` (absolute; NULL: "/"), without ".", ".." and repeated
- * slashes. -ENAMETOOLONG; -EINVAL for an empty name. */
+ * slashes. -ENAMETOOLONG; -EINVAL for an empty name and for the root itself. */
 int files_resolve(const char *cwd, const char *name, char *ret, size_t size);
 
 /* Finds by a path that files_resolve made. Borrowed; NULL: none. */

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/fake/starter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/limits.h"
+#include "engine/fake/control.h"
+
+extern char **environ;
+
+#define LOG_NAME "monitor.log"
+/* Above the numbers that the sockets get in the child, so that neither dup2 hits the other. */
+#define SPARE_FD 16
+
+static int listen_in(const char *vm_dir, const char *name, struct err *e)
+{
+    char path[PATH_MAX];
+    int r = path_printf(path, sizeof(path), "%s/%s", vm_dir, name);
+    auto_close int fd = r < 0 ? r : unix_listen(path, 0600, SOMAXCONN);
+    if (fd < 0)
+        return err_errno(e, fd, "listen on %s/%s", vm_dir, name);
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, SPARE_FD);
+    return high < 0 ? err_errno(e, -errno, "descriptor of %s", path) : high;
+}
+
+struct sockets {
+    int agent, control;
+};
+
+static int spawn_with(const struct starter_request *q, posix_spawn_file_actions_t *fa, pid_t *ret)
+{
+    const char *argv[STARTER_WORDS_MAX + 3] = {q->program, q->id};
+    posix_spawnattr_t attr;
+    sigset_t none, all;
+    for (int i = 0; i < STARTER_WORDS_MAX && q->words[i]; i++)
+        argv[i + 2] = q->words[i];
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &all);
+    posix_spawnattr_setflags(&attr,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    int r = posix_spawn(ret, q->program, fa, &attr, (char *const *)argv, environ);
+    posix_spawnattr_destroy(&attr);
+    return -r;
+}
+
+static int spawn(const struct starter_request *q, const struct sockets *s, const char *log,
+                 pid_t *ret)
+{
+    posix_spawn_file_actions_t fa;
+    posix_spawn_file_actions_init(&fa);
+    posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&fa, 1, log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
+    posix_spawn_file_actions_adddup2(&fa, 1, 2);
+    posix_spawn_file_actions_adddup2(&fa, s->agent, STARTER_AGENT_FD);
+    posix_spawn_file_actions_adddup2(&fa, s->control, STARTER_CONTROL_FD);
+    int r = spawn_with(q, &fa, ret);
+    posix_spawn_file_actions_destroy(&fa);
+    return r;
+}
+
+/* The monitor's last words, into the error that its end has caused. */
+static int explain(int r, const char *log, struct err *e)
+{
+    auto_buf struct buf text = {0};
+    if (file_read(log, &text, ENGINE_LOG_TAIL_BYTES) == 0 && text.len) {
+        text.data[strcspn(text.data, "\n")] = '\0';
+        return err_set(e, ERR_INTERNAL, "the fake monitor ended: %.400s", text.data);
+    }
+    return err_wrap(e, r, "start the fake monitor");
+}
+
+static int start(const struct starter_request *q, struct proc_ref *ret, struct err *e)
+{
+    char log[PATH_MAX];
+    auto_buf struct buf answer = {0};
+    pid_t pid;
+    if (path_printf(log, sizeof(log), "%s/" LOG_NAME, q->vm_dir) < 0)
+        return err_errno(e, -ENAMETOOLONG, "%s", q->vm_dir);
+    auto_close int agent = listen_in(q->vm_dir, STARTER_AGENT_SOCKET, e);
+    if (agent < 0)
+        return agent;
+    auto_close int control = listen_in(q->vm_dir, STARTER_CONTROL_SOCKET, e);
+    if (control < 0)
+        return control;
+    int r = spawn(q, &(struct sockets){agent, control}, log, &pid);
+    if (r < 0)
+        return err_errno(e, r, "start %s", q->program);
+    /* From here on only the monitor holds them: its end ends the connections. */
+    close(TAKE_FD(agent));
+    close(TAKE_FD(control));
+    struct proc_ref ref;
+    r = proc_ref_of(pid, &ref);
+    if (r < 0)
+        return err_errno(e, r, "look at the fake monitor");
+    r = control_call(q->vm_dir, "state", &answer, e);
+    if (r == 0) {
+        *ret = ref;
+        return 0;
+    }
+    auto_close int pidfd = proc_ref_open(&ref);
+    if (pidfd >= 0)
+        proc_kill_wait(pidfd, ENGINE_KILL_TIMEOUT_MS);
+    return explain(r, log, e);
+}
+
+int starter_start(const struct starter_request *q, struct proc_ref *ret, struct err *e)
+{
+    int r = start(q, ret, e);
+    if (r < 0)
+        starter_clean(q->vm_dir);
+    return r;
+}
+
+void starter_clean(const char *vm_dir)
+{
+    char path[PATH_MAX];
+    if (path_printf(path, sizeof(path), "%s/" STARTER_AGENT_SOCKET, vm_dir) == 0)
+        unlink(path);
+    if (path_printf(path, sizeof(path), "%s/" STARTER_CONTROL_SOCKET, vm_dir) == 0)
+        unlink(path);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Starting holm-fake-monitor: a process in a session of its own that outlives the daemon. Its two
+ * sockets are bound and listening before it exists, so that connecting never comes too early. Any
+ * thread. */
+
+#include "base/err.h"
+#include "base/proc.h"
+
+/* Where the monitor finds its inherited sockets. */
+#define STARTER_AGENT_FD 3
+#define STARTER_CONTROL_FD 4
+
+#define STARTER_AGENT_SOCKET "agent.sock"
+#define STARTER_CONTROL_SOCKET "monitor.sock"
+#define STARTER_WORDS_MAX 4
+
+struct starter_request {
+    const char *program; /* absolute path of holm-fake-monitor */
+    const char *id;
+    const char *vm_dir;
+    const char *words[STARTER_WORDS_MAX]; /* name=value, until the first NULL */
+};
+
+/* Returns when the monitor answers on its control socket. After a failure nothing of it is left but
+ * its log in vm_dir. */
+int starter_start(const struct starter_request *q, struct proc_ref *ret, struct err *e);
+
+/* Removes the sockets. */
+void starter_clean(const char *vm_dir);
