@@ -68,7 +68,7 @@ static int connect_to(const struct fixture *f)
 static void test_curl(void **state)
 {
     struct fixture *f = *state;
-    auto_close int up = connect_to(f);
+    close(connect_to(f)); /* it listens now */
     auto_buf struct buf out = {0};
     struct err e = ERR_INIT;
     const char *const argv[] = {
@@ -88,7 +88,7 @@ static void test_two_connections(void **state)
     struct test_client a, b;
     test_client_connect(&a, connect_to(f));
     test_client_connect(&b, connect_to(f));
-    auto_test_request struct test_request qa = {0}, qb = {.keep_out = true}, one = {0};
+    auto_test_request struct test_request qa = {0}, qb = {.keep_out = true};
     char *cat[] = {(char *)(uintptr_t) "cat", NULL};
     struct exec_spec spec = {.argv = cat, .has_stdin = true};
     test_exec(&b, &qb, &spec, false);

@@ -17,11 +17,11 @@
 static ssize_t on_pull(void *arg, void *out, size_t max, bool *ret_end)
 {
     struct test_request *q = arg;
-    size_t n = q->send.len < max ? q->send.len : max;
+    size_t left = q->send.len - q->sent_bytes, n = left < max ? left : max;
     if (n)
-        memcpy(out, q->send.data, n);
-    buf_consume(&q->send, n);
-    *ret_end = q->send_ended && q->send.len == 0;
+        memcpy(out, q->send.data + q->sent_bytes, n);
+    q->sent_bytes += n;
+    *ret_end = q->send_ended && q->sent_bytes == q->send.len;
     return (ssize_t)n;
 }
 

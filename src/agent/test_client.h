@@ -33,7 +33,8 @@ struct test_request {
     bool keep_out; /* keep standard output, else only count it */
 
     int32_t stream;
-    struct buf send; /* of the body, not yet sent */
+    struct buf send; /* of the body */
+    size_t sent_bytes;
     bool send_ended;
     int status;
     bool closed, complete;
