@@ -11,7 +11,7 @@ test('beyond vms_max: 503 with Retry-After, and every other request is answered'
   const daemon = await Daemon.start({ set: { 'limits.vms_max': 2 } });
   t.after(() => daemon.stop());
   // Preparing images takes VMs too.
-  await daemon.ready(['bash']);
+  await daemon.ready();
   await until(async () => (await daemon.metric('holm_vms')) === 0, 'no VM at work');
   const answers = await Promise.all(Array.from({ length: 12 }, () => daemon.request('POST', '/api/v1/execute',
     { language: 'bash', code: 'sleep 1; echo done', timeout: 60 })));
@@ -25,7 +25,7 @@ test('beyond vms_max: 503 with Retry-After, and every other request is answered'
     assert.match(answer.headers['retry-after'], /^[1-9]\d*$/);
     assert.ok(answer.json.error);
   });
-  await until(() => daemon.vms().length === 0, 'the end of all VMs');
+  await daemon.idle();
   assert.equal((await daemon.execute('bash', 'echo again')).stdout, 'again\n');
   assert.equal(await daemon.stop(), 0);
   assert.deepEqual(daemon.leftovers(), []);
@@ -34,7 +34,7 @@ test('beyond vms_max: 503 with Retry-After, and every other request is answered'
 test('beyond memory_max_mib likewise', async (t) => {
   const daemon = await Daemon.start({ set: { 'limits.memory_max_mib': 600 } });
   t.after(() => daemon.stop());
-  await daemon.ready(['bash']);
+  await daemon.ready();
   await until(async () => (await daemon.metric('holm_vms')) === 0, 'no VM at work');
   const answers = await Promise.all(Array.from({ length: 6 }, () => daemon.request('POST', '/api/v1/execute',
     { language: 'bash', code: 'sleep 1', timeout: 60 })));
@@ -46,7 +46,7 @@ test('beyond memory_max_mib likewise', async (t) => {
 test('holm run waits for its turn', async (t) => {
   const daemon = await Daemon.start({ set: { 'limits.vms_max': 1 } });
   t.after(() => daemon.stop());
-  await daemon.ready(['bash']);
+  await daemon.ready();
   await until(async () => (await daemon.metric('holm_vms')) === 0, 'no VM at work');
   const runs = await Promise.all(Array.from({ length: 3 }, (_, i) => daemon.holm(['run', 'bash', '-c', `echo ${i}`])));
   assert.deepEqual(runs.map((run) => [run.code, run.stdout]), [[0, '0\n'], [0, '1\n'], [0, '2\n']]);
@@ -102,7 +102,7 @@ test('a disk that fills up later: clear errors, and it works again when there is
   if (answer.status !== 200) assert.ok(answer.json.error.length > 10, answer.text);
   assert.equal((await daemon.get('/health')).status, 200);
   rmSync(filler);
-  await until(() => daemon.vms().length === 0, 'the end of that VM');
+  await daemon.idle();
   assert.equal((await daemon.execute('bash', 'echo works >/work/f; cat /work/f')).stdout, 'works\n');
   assert.equal(await daemon.stop(), 0);
   assert.deepEqual(daemon.leftovers(), []);

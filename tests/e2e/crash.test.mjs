@@ -17,14 +17,14 @@ async function occupy(daemon, count) {
 }
 
 async function checkService(daemon) {
-  await daemon.ready(['bash']);
+  await daemon.ready();
   assert.equal((await daemon.execute('bash', 'echo alive', { timeout: 60 })).stdout, 'alive\n');
 }
 
 test('kill -9 in the middle of executions: the next start reaps them and works', async (t) => {
   const first = await Daemon.start();
   t.after(() => first.kill9());
-  await first.ready(['bash']);
+  await first.ready();
   await occupy(first, 3);
   const monitors = first.monitors();
   assert.ok(monitors.length >= 3);
@@ -35,7 +35,7 @@ test('kill -9 in the middle of executions: the next start reaps them and works',
   await checkService(second);
   await until(() => monitors.every((p) => startOf(p.pid) !== p.start), 'the end of the old monitors');
   assert.equal(await second.metric('holm_vms_reaped_total'), 3);
-  await until(() => second.vms().length === 0, 'no VM left');
+  await second.idle();
   first.seen.forEach((id) => second.seen.add(id));
   assert.deepEqual(second.leftovers(), []);
   assert.equal(await second.stop(), 0);
@@ -46,7 +46,7 @@ test('kill -9 with idle VMs: the next start adopts them, and they work', async (
   const set = { 'pool.bash': 2 };
   const first = await Daemon.start({ set });
   t.after(() => first.kill9());
-  await first.ready(['bash']);
+  await first.ready();
   await first.pooled('bash', 2);
   const monitors = first.monitors();
   assert.equal(await first.kill9(), 'SIGKILL');
@@ -67,7 +67,7 @@ test('kill -9 again and again at any moment leaks nothing', async (t) => {
   for (let round = 0; round < 4; round++) {
     const daemon = await Daemon.start({ set });
     t.after(() => daemon.kill9());
-    await daemon.ready(['bash']);
+    await daemon.ready();
     const requests = Array.from({ length: 3 }, () => daemon.request('POST', '/api/v1/execute', SLEEPER).catch((e) => e));
     // Each round a little later: while starting, while running, while being replaced.
     await until(() => daemon.vms().length > round, 'some VMs');
@@ -77,15 +77,15 @@ test('kill -9 again and again at any moment leaks nothing', async (t) => {
   const last = await Daemon.start({ set: { 'pool.bash': 0 } });
   t.after(() => last.stop());
   await checkService(last);
-  await until(() => last.vms().length === 0 && last.monitors().length === 0, 'the end of all old VMs');
+  await last.idle();
   assert.equal(await last.stop(), 0);
   assert.deepEqual(last.leftovers(), []);
 });
 
 test('SIGTERM lets running requests end, and leaves nothing', async (t) => {
-  const daemon = await Daemon.start({ set: { 'pool.bash': 1, 'server.shutdown_grace_s': 60 } });
+  const daemon = await Daemon.start({ set: { 'server.shutdown_grace_s': 60 } });
   t.after(() => daemon.stop());
-  await daemon.ready(['bash']);
+  await daemon.ready();
   const request = daemon.execute('bash', 'echo one; sleep 2; echo two', { timeout: 60 });
   await until(async () => daemon.vms().length > 0, 'its VM');
   daemon.process.kill('SIGTERM');
@@ -99,7 +99,7 @@ test('SIGTERM lets running requests end, and leaves nothing', async (t) => {
 test('SIGTERM at the end of the grace answers requests that do not end', async (t) => {
   const daemon = await Daemon.start({ set: { 'server.shutdown_grace_s': 1 } });
   t.after(() => daemon.stop());
-  await daemon.ready(['bash']);
+  await daemon.ready();
   const [request] = await occupy(daemon, 1);
   daemon.process.kill('SIGTERM');
   const answer = await request;
@@ -120,13 +120,13 @@ test('a second daemon on the same data directory is refused, the first goes on',
 test('a monitor that is killed is one failed request, no more', async (t) => {
   const daemon = await Daemon.start();
   t.after(() => daemon.stop());
-  await daemon.ready(['bash']);
+  await daemon.ready();
   const [request] = await occupy(daemon, 1);
   await until(() => daemon.monitors().some((p) => /qemu/.test(p.command)), 'its monitor');
   daemon.monitors().forEach((p) => process.kill(p.pid, 'SIGKILL'));
   const answer = await request;
   assert.ok([502, 503].includes(answer.status), String(answer.text ?? answer));
-  await until(() => daemon.vms().length === 0, 'the end of that VM');
+  await daemon.idle();
   await checkService(daemon);
   assert.equal(await daemon.stop(), 0);
   assert.deepEqual(daemon.leftovers(), []);

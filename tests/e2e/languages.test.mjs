@@ -45,7 +45,7 @@ test('an alias stands for its language', async () => {
 test('a compile error is an exit code and a message, not a failure of ours', async () => {
   const answer = await daemon.execute('c', 'int main(void) { return nonsense; }');
   assert.equal(answer.exit_code, 1);
-  assert.match(answer.stderr, /main\.c:1:.*'nonsense' undeclared/s);
+  assert.match(answer.stderr, /main\.c:1:.*nonsense. undeclared/s);
   assert.equal(answer.stdout, '');
 });
 

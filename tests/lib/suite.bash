@@ -55,8 +55,11 @@ suite_monitors() {
 
 # suite_end: what a failed test left is ended here; the tests themselves check that nothing is.
 suite_end() {
-    local pid mount
+    local pid mount dir
     for pid in $(suite_monitors); do kill -KILL "$pid" 2>/dev/null || true; done
+    for dir in "$SUITE"/data/vms/*/; do
+        find /sys/fs/cgroup -depth -type d -name "holm-$(basename "$dir")" -exec rmdir {} \; 2>/dev/null || true
+    done
     while read -r mount; do
         umount -l "$mount" 2>/dev/null || true
     done < <(awk -v d="$SUITE/" 'index($5 "/", d) == 1 { print $5 }' /proc/self/mountinfo | sort -r)

@@ -17,7 +17,7 @@ export const UID_COUNT = 512;
 export const LANGUAGES = ['bash', 'c', 'nodejs', 'perl', 'python', 'typescript'];
 
 // Nothing here may take longer; a hang becomes a failure that says where.
-export const PATIENCE_MS = 240_000;
+export const PATIENCE_MS = 120_000;
 
 if (!ROOT || !DATA) throw new Error('run tests/e2e/run, which prepares what these tests need');
 
@@ -37,7 +37,7 @@ export async function until(claim, what, patienceMs = PATIENCE_MS) {
   for (;;) {
     const value = await claim();
     if (value) return value;
-    if (Date.now() > end) throw new Error(`waited ${patienceMs} ms in vain for: ${what}`);
+    if (Date.now() > end) throw new Error(`waited ${patienceMs} ms in vain for: ${typeof what === 'function' ? what() : what}`);
     await new Promise((resolve) => { setTimeout(resolve, 50); });
   }
 }
@@ -150,6 +150,12 @@ export class Daemon {
     const ids = host.vmDirs(this.data);
     ids.forEach((id) => this.seen.add(id));
     return ids;
+  }
+
+  // Waits until no VM is left while the daemon goes on; says what is there if that never happens.
+  async idle() {
+    await until(() => this.vms().length === 0 && this.monitors().length === 0,
+      () => `no VM left, but there are ${this.leftovers().join(', ')}; log:\n${this.log.slice(-3000)}`);
   }
 
   monitors() {
