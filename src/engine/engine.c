@@ -6,11 +6,14 @@
 
 #include "engine/engine.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
 
@@ -79,11 +82,19 @@ static int check_spec(const struct vm_spec *spec, struct err *e)
     return check_shape(&spec->shape, e);
 }
 
-static int check_monitor(const struct monitor *m, struct err *e)
+static int check_names(const struct monitor *m, struct err *e)
 {
     if (!id_valid(m->id) || !path_ok(m->vm_dir))
         return err_set(e, ERR_INVALID, "the monitor's id or directory is not valid");
-    return m->proc.pid > 1 ? 0 : err_set(e, ERR_INVALID, "the monitor has no process");
+    return 0;
+}
+
+static int check_monitor(const struct monitor *m, struct err *e)
+{
+    int r = check_names(m, e);
+    if (r < 0)
+        return r;
+    return m->proc.pid > 1 ? r : err_set(e, ERR_INVALID, "the monitor has no process");
 }
 
 int engine_boot(struct engine *en, const struct vm_spec *spec, struct monitor *ret, struct err *e)
@@ -155,12 +166,11 @@ int engine_power_button(struct engine *en, const struct monitor *m, struct err *
 int engine_kill(struct engine *en, const struct monitor *m, struct err *e)
 {
     int64_t start_us = clock_mono_us();
-    int r = check_monitor(m, e);
+    int r = check_names(m, e);
     return traced(en, "kill", m->id, start_us, r < 0 ? r : en->ops->kill(en, m, e));
 }
 
-int engine_state(struct engine *en, const struct monitor *m, enum monitor_state *ret,
-                 struct err *e)
+int engine_state(struct engine *en, const struct monitor *m, enum monitor_state *ret, struct err *e)
 {
     int64_t start_us = clock_mono_us();
     int r = check_monitor(m, e);

@@ -14,7 +14,9 @@
  *
  * A *template* is a directory that `engine_capture` filled: memory image, device state, frozen
  * disk, and whatever the engine wants to know again. Restoring copies none of its memory: clones
- * map it privately.
+ * map it privately. Templates and VMs hold hard links to what they stand on, so any of them, and
+ * the image, may be removed or replaced (by rename, never written in place) at any time; they
+ * should be on one file system.
  *
  * Threads: any thread; calls for one VM must not run at the same time (the host's VM lock sees to
  * it). Calls block. Errors: 0 or negative errno with `e` set; after a failed boot or restore no
@@ -148,7 +150,7 @@ int engine_capture(struct engine *en, const struct monitor *m, const char *out_d
 int engine_power_button(struct engine *en, const struct monitor *m, struct err *e);
 
 /* Ends the monitor and removes everything of this VM outside vm_dir. Idempotent: gone already is 0.
- */
+ * With pid 0 (it is not known whether one was started) it removes what has the VM's name. */
 int engine_kill(struct engine *en, const struct monitor *m, struct err *e);
 
 int engine_state(struct engine *en, const struct monitor *m, enum monitor_state *ret,
@@ -157,7 +159,8 @@ int engine_stats(struct engine *en, const struct monitor *m, struct monitor_stat
                  struct err *e);
 
 /* Returns a connected stream socket to the guest's agent (the caller closes), or a negative errno.
- * One at a time: a new connection hangs up the one before. */
+ * One at a time: a second connection waits, connected but unheard, until the first is closed. When
+ * the monitor has ended this is ERR_UNAVAILABLE and tells its last words. */
 int engine_connect_agent(struct engine *en, const struct monitor *m, struct err *e);
 
 /* A line that changes whenever templates captured before can no longer be restored: engine, its

@@ -29,8 +29,8 @@ static void measure(const char *helper_dir, struct accel *a)
     long us = r == 0 ? atol(buf_str(&out)) : -1;
     a->kvm = us >= 0 && us < GOOD_LOOP_US;
     if (us >= 0)
-        snprintf(a->reason, sizeof(a->reason), "a loop of 1,000,000 in guest kernel mode took %ld us",
-                 us);
+        snprintf(a->reason, sizeof(a->reason),
+                 "a loop of 1,000,000 in guest kernel mode took %ld us", us);
     else if (why.class == ERR_TIMEOUT)
         snprintf(a->reason, sizeof(a->reason),
                  "KVM emulates guest kernel code: a loop of 1,000,000 took longer than %d ms",

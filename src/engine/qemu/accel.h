@@ -16,6 +16,6 @@ struct accel {
     char reason[192]; /* why this one, a sentence without full stop */
 };
 
-/* Decides once. `wish` is "auto", "kvm" or "tcg"; ERR_INVALID for another word, ERR_UNAVAILABLE when
- * "kvm" is forced and there is none at all. Takes up to ENGINE_KVM_PROBE_MS. */
+/* Decides once. `wish` is "auto", "kvm" or "tcg"; ERR_INVALID for another word, ERR_UNAVAILABLE
+ * when "kvm" is forced and there is none at all. Takes up to ENGINE_KVM_PROBE_MS. */
 int accel_choose(const char *wish, const char *helper_dir, struct accel *ret, struct err *e);

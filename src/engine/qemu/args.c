@@ -8,7 +8,8 @@
  *   jail needs nothing but programs and libraries.
  * - the serial console goes to a ring in the monitor's memory, which an endlessly writing guest
  *   cannot fill up; a log beside it is kept at boot only, to tell why a boot failed.
- * - format and file nodes are named by depth, "l2" and "f2", so that a capture knows which is which.
+ * - format and file nodes are named by depth, "l2" and "f2", so that a capture knows which is
+ * which.
  */
 
 #include "engine/qemu/args.h"
@@ -18,8 +19,8 @@
 /* tsc=unstable would cost; lpj is left to the kernel. random.trust_cpu: the first random bytes need
  * no waiting. panic=-1 with reboot=t turns a panic into a reset, and -no-reboot that into the
  * monitor's end, which the host notices. */
-#define KERNEL_COMMAND_LINE                                                                     \
-    "console=ttyS0 quiet loglevel=4 reboot=t panic=-1 random.trust_cpu=on no_timer_check "      \
+#define KERNEL_COMMAND_LINE                                                                \
+    "console=ttyS0 quiet loglevel=4 reboot=t panic=-1 random.trust_cpu=on no_timer_check " \
     "mitigations=off nomodule_sig cryptomgr.notests tsc=reliable"
 
 static const char *on_off(bool on)

@@ -21,8 +21,8 @@
 struct args_spec {
     struct machine_shape shape;
     bool kvm;
-    bool ephemeral;      /* flushes by the guest are not passed on to the host's disk */
-    int agent_fd;        /* listening sockets */
+    bool ephemeral; /* flushes by the guest are not passed on to the host's disk */
+    int agent_fd;   /* listening sockets */
     int qmp_fd;
     const int *layer_fds; /* read-only, one for each of layers 0 to top; at top: read-write */
     int top;
@@ -36,7 +36,7 @@ void args_build(struct argv *a, const struct args_spec *spec);
 /* The machine type, accelerator and CPU model as one word for the fingerprint. */
 const char *args_machine_word(bool kvm);
 
-/* Arguments (a JSON text each) for a layer's two block nodes, used at the start and, through QMP, at
- * a capture: "file" on /dev/fdset/`set`, and the format node "l<depth>" over it. */
+/* Arguments (a JSON text each) for a layer's two block nodes, used at the start and, through QMP,
+ * at a capture: "file" on /dev/fdset/`set`, and the format node "l<depth>" over it. */
 void args_file_node(struct argv *a, int depth, int set, bool writable, bool no_flush);
 void args_layer_node(struct argv *a, int depth, bool writable, bool no_flush, bool stacked);

@@ -2,11 +2,10 @@
 
 /* Saving a VM as a template, while it runs.
  *
- *     before   new directory; copy of the memory file the VM was started from (a reflink, or sparse);
- *              an empty disk layer, opened by the monitor, not yet used
- *     stopped  device state by QMP; dirty pages over the copy; the disk goes on in the new layer
- *     after    the frozen layers are linked into the directory, all is synced, the directory gets
- *              its name
+ *     before   new directory; copy of the memory file the VM was started from (a reflink, or
+ * sparse); an empty disk layer, opened by the monitor, not yet used stopped  device state by QMP;
+ * dirty pages over the copy; the disk goes on in the new layer after    the frozen layers are
+ * linked into the directory, all is synced, the directory gets its name
  *
  * The guest does not take part, and its agent's stream goes on. When a step before the disk's fails
  * nothing has happened. After it, the VM simply has one layer more than before, which the next
@@ -63,8 +62,8 @@ static int ask_running(struct capture *c, struct err *e)
     }
 }
 
-/* Asks the monitor which layer it writes: the directory might hold one that a killed daemon made but
- * never put to use. */
+/* Asks the monitor which layer it writes: the directory might hold one that a killed daemon made
+ * but never put to use. */
 static int ask_disk(struct capture *c, struct err *e)
 {
     auto_json json_t *blocks = NULL;
@@ -92,8 +91,8 @@ static int open_at(const char *dir, const char *name, int flags, struct err *e)
 static int prepare_memory(struct capture *c, struct err *e)
 {
     char copy[PATH_MAX];
-    int r = path_printf(c->base_memory, sizeof(c->base_memory), "%s/" MANIFEST_MEMORY,
-                        c->m->vm_dir);
+    int r =
+        path_printf(c->base_memory, sizeof(c->base_memory), "%s/" MANIFEST_MEMORY, c->m->vm_dir);
     if (r == 0)
         r = path_printf(copy, sizeof(copy), "%s/" MANIFEST_MEMORY, c->dir);
     if (r == 0)

@@ -40,8 +40,8 @@ static bool list_has(const char *list, const char *word)
 static bool find_mount(const char *mountinfo, const char *type, const char *option,
                        char ret[PATH_MAX])
 {
-    for (const char *line = mountinfo; line && *line; line = strchr(line, '\n'),
-                    line = line ? line + 1 : NULL) {
+    for (const char *line = mountinfo; line && *line;
+         line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
         char mount_point[PATH_MAX], fs[64], options[1024];
         const char *dash = strstr(line, " - ");
         const char *end = strchrnul(line, '\n');
@@ -54,11 +54,12 @@ static bool find_mount(const char *mountinfo, const char *type, const char *opti
     return false;
 }
 
-/* Finds our group of a controller ("" is version 2) in /proc/self/cgroup. Borrowed start, length. */
+/* Finds our group of a controller ("" is version 2) in /proc/self/cgroup. Borrowed start, length.
+ */
 static const char *own_group(const char *self_cgroup, const char *controller, int *ret_len)
 {
-    for (const char *line = self_cgroup; line && *line; line = strchr(line, '\n'),
-                    line = line ? line + 1 : NULL) {
+    for (const char *line = self_cgroup; line && *line;
+         line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
         const char *list = strchr(line, ':');
         const char *path = list ? strchr(list + 1, ':') : NULL;
         bool same = path && (*controller ? list_has(list + 1, controller) : path == list + 1);
@@ -199,7 +200,8 @@ void cgroup_make(const struct cgroup_host *host, const char *id, const struct ma
             continue;
         /* Two v1 controllers may be mounted together, and in v2 there is one directory for all. */
         bool made = mkdir(dir, 0755) == 0;
-        int r = made || errno == EEXIST ? bound(host->version, c, dir, shape, overhead_mib) : -errno;
+        int r =
+            made || errno == EEXIST ? bound(host->version, c, dir, shape, overhead_mib) : -errno;
         if (r < 0 && log_limit_pass(&limit))
             log_warn("engine", "cgroup not bounded vm=%s controller=%s error=%s", id,
                      cgroup_name(c), strerror(-r));

@@ -64,7 +64,8 @@ static void add_cgroups(struct list *l, const struct cgroup_host *h)
                 h->base[c]);
         else
             add(l, names[c], FACT_DEGRADED,
-                "No cgroup may be made for it, so a VM's %s is bounded by its shape only: run under "
+                "No cgroup may be made for it, so a VM's %s is bounded by its shape only: run "
+                "under "
                 "systemd with Delegate=yes, or set cgroup_root.",
                 cgroup_name(c));
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* holm-jail: becomes a monitor, locked up. A program of its own because a daemon with threads must
- * not run code between fork and exec; static and without any library but libc, since it runs at each
- * start of a VM.
+ * not run code between fork and exec; static and without any library but libc, since it runs at
+ * each start of a VM.
  *
  *     holm-jail --fds N [--cgroup FILE]... [--root DIR --uid N] [--bind FILE]... -- PROGRAM ARG...
  *
@@ -13,19 +13,19 @@
  * and only the first N descriptors. Without --root none of that happens; the process only gets a
  * session of its own.
  *
- * The order matters: mounts need CAP_SYS_ADMIN, the bounding set CAP_SETPCAP, the groups CAP_SETGID;
- * what takes each away comes after.
+ * The order matters: mounts need CAP_SYS_ADMIN, the bounding set CAP_SETPCAP, the groups
+ * CAP_SETGID; what takes each away comes after.
  *
  * Descriptor 3 is the report: "pid N" and, when a step fails, "error STEP: REASON". It closes with
  * the exec. The exit status means nothing. */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/securebits.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -202,9 +202,9 @@ static void set_bounds(void)
 static void become_nobody(uid_t uid)
 {
     /* Root's magic off for good: no exec and no change of uid brings a capability. */
-    const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED |
-                               SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-                               SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+    const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED |
+                               SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+                               SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
     check(prctl(PR_SET_SECUREBITS, bits), "lock", "secure bits");
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
         check(prctl(PR_CAPBSET_DROP, cap), "drop", "bounding set");

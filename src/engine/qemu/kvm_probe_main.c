@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* holm-kvm-probe: prints how many microseconds KVM takes for a loop of 1,000,000 turns in 64-bit
- * kernel mode, and exits 0; or says what failed and exits 1. A program of its own so that a KVM that
- * hangs can be killed. See accel.h for the reason. */
+ * kernel mode, and exits 0; or says what failed and exits 1. A program of its own so that a KVM
+ * that hangs can be killed. See accel.h for the reason. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,10 +34,10 @@ static int fail(const char *what)
 static void fill_memory(unsigned char *memory)
 {
     unsigned char code[] = {
-        0xb9, 0, 0, 0, 0, /* mov ecx, TURNS */
-        0x48, 0xff, 0xc9, /* dec rcx */
-        0x75, 0xfb,       /* jnz to the dec */
-        0xf4,             /* hlt: back to us */
+        0xb9, 0,    0,    0, 0, /* mov ecx, TURNS */
+        0x48, 0xff, 0xc9,       /* dec rcx */
+        0x75, 0xfb,             /* jnz to the dec */
+        0xf4,                   /* hlt: back to us */
     };
     uint32_t turns = TURNS;
     uint64_t pml4 = PDPT_AT | PRESENT_WRITABLE, pdpt = PD_AT | PRESENT_WRITABLE;
@@ -91,9 +91,9 @@ static int64_t now_us(void)
 static int run(int kvm, int vcpu)
 {
     int size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-    struct kvm_run *state = size > 0 ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                                            vcpu, 0)
-                                     : MAP_FAILED;
+    struct kvm_run *state =
+        size > 0 ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0)
+                 : MAP_FAILED;
     if (state == MAP_FAILED)
         return fail("map vCPU");
     int64_t start_us = now_us();
@@ -117,8 +117,8 @@ int main(void)
         return fail("make VM");
     /* Intel without unrestricted guests wants a place for three pages of its own. */
     (void)ioctl(vm, KVM_SET_TSS_ADDR, 0xfffbd000ul);
-    unsigned char *memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
-                                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *memory =
+        mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return fail("map memory");
     fill_memory(memory);

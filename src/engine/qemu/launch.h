@@ -22,14 +22,14 @@
 struct launch {
     int fds[LAUNCH_FDS_MAX]; /* ours; the monitor sees fds[i] as LAUNCH_FIRST_FD + i */
     int n_fds;
-    struct argv program;   /* what to become, program[0] an absolute path */
-    struct buf files;      /* HOLM_FILES for the preload library */
+    struct argv program;    /* what to become, program[0] an absolute path */
+    struct buf files;       /* HOLM_FILES for the preload library */
     const char *helper_dir; /* holm-jail and holm-rofile.so */
-    const char *vm_dir;    /* monitor.log goes here; mount point of the jail's root */
-    bool jail;             /* false: only a session of its own */
-    uid_t uid;             /* jail: uid and gid */
-    struct argv cgroups;   /* cgroup.procs files to join */
-    struct argv binds;     /* jail: files to show under /, by their last component; for tests */
+    const char *vm_dir;     /* monitor.log goes here; mount point of the jail's root */
+    bool jail;              /* false: only a session of its own */
+    uid_t uid;              /* jail: uid and gid */
+    struct argv cgroups;    /* cgroup.procs files to join */
+    struct argv binds;      /* jail: files to show under /, by their last component; for tests */
 };
 
 /* Gives a descriptor; it stays the caller's. Returns its future number or a negative errno. */

@@ -7,8 +7,8 @@
  *     layer-1.qcow2    what the first VM on it wrote, backed by layer-0.raw
  *     layer-2.qcow2    what a clone wrote after the capture, backed by layer-1.qcow2 ...
  *
- * All but the last of a VM, and all of a template, are frozen. Frozen files are hard links shared by
- * every directory that stands on them. So each directory is complete in itself: an image can be
+ * All but the last of a VM, and all of a template, are frozen. Frozen files are hard links shared
+ * by every directory that stands on them. So each directory is complete in itself: an image can be
  * rebuilt, a template or a VM removed in any order, and nobody loses a layer. And since a layer has
  * the same name everywhere, the relative backing names inside are right everywhere. (Where a link
  * cannot be made - another file system, too many links - it is a symbolic link; then the order of

@@ -99,12 +99,12 @@ int manifest_parse(const char *text, size_t len, struct manifest *ret, struct er
     int format;
     const char *engine, *fingerprint;
     json_int_t memory, state, crc, disk, top;
-    int r = root ? json_unpack(root, UNPACK_FIELDS, "format", &format, "engine", &engine,
-                               "fingerprint", &fingerprint, "vcpus", &m.shape.vcpus, "memory_mib",
-                               &m.shape.memory_mib, "top_layer", &m.top_layer, "memory_bytes",
-                               &memory, "state_bytes", &state, "state_crc32", &crc, "disk_bytes",
-                               &disk, "top_bytes", &top)
-                 : -1;
+    int r =
+        root ? json_unpack(root, UNPACK_FIELDS, "format", &format, "engine", &engine, "fingerprint",
+                           &fingerprint, "vcpus", &m.shape.vcpus, "memory_mib", &m.shape.memory_mib,
+                           "top_layer", &m.top_layer, "memory_bytes", &memory, "state_bytes",
+                           &state, "state_crc32", &crc, "disk_bytes", &disk, "top_bytes", &top)
+             : -1;
     if (r < 0 || memory < 0 || state < 0 || crc < 0 || crc > UINT32_MAX || disk < 0 || top < 0) {
         json_decref(root);
         return damaged(e, MANIFEST_FILE " cannot be read");
@@ -191,10 +191,9 @@ int manifest_store(const char *dir, struct manifest *m, struct err *e)
     json_t *root = json_pack(FIELDS, "format", MANIFEST_FORMAT, "engine", "qemu", "fingerprint",
                              m->fingerprint, "vcpus", m->shape.vcpus, "memory_mib",
                              m->shape.memory_mib, "top_layer", m->top_layer, "memory_bytes",
-                             (json_int_t)m->memory_bytes, "state_bytes",
-                             (json_int_t)m->state_bytes, "state_crc32", (json_int_t)m->state_crc32,
-                             "disk_bytes", (json_int_t)m->disk_bytes, "top_bytes",
-                             (json_int_t)m->top_bytes);
+                             (json_int_t)m->memory_bytes, "state_bytes", (json_int_t)m->state_bytes,
+                             "state_crc32", (json_int_t)m->state_crc32, "disk_bytes",
+                             (json_int_t)m->disk_bytes, "top_bytes", (json_int_t)m->top_bytes);
     auto_free char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     char path[PATH_MAX];

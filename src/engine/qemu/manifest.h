@@ -32,9 +32,10 @@ int manifest_parse(const char *text, size_t len, struct manifest *ret, struct er
 
 /* Reads a template's manifest and proves that the files beside it are the ones it tells of: sizes
  * of all, content of the device state. `fingerprint` is the engine's own; a template of another is
- * refused. ERR_NOT_FOUND: no template there; ERR_CONFLICT: damaged or foreign, the text says why. */
+ * refused. ERR_NOT_FOUND: no template there; ERR_CONFLICT: damaged or foreign, the text says why.
+ */
 int manifest_load(const char *dir, const char *fingerprint, struct manifest *ret, struct err *e);
 
-/* Measures the files in `dir` and writes the manifest: `shape`, `fingerprint` and `top_layer` are the
- * caller's, the rest is filled in. Synced. */
+/* Measures the files in `dir` and writes the manifest: `shape`, `fingerprint` and `top_layer` are
+ * the caller's, the rest is filled in. Synced. */
 int manifest_store(const char *dir, struct manifest *m, struct err *e);

@@ -37,7 +37,8 @@ struct range {
 
 static bool is_zero(const char *page)
 {
-    /* The first word decides nearly always; comparing the page with itself, shifted, does the rest. */
+    /* The first word decides nearly always; comparing the page with itself, shifted, does the rest.
+     */
     return *(const uint64_t *)page == 0 && memcmp(page, page + 8, PAGE_BYTES - 8) == 0;
 }
 

@@ -2,11 +2,10 @@
 
 /* The qemu engine: one qemu-system-x86_64 process a VM. What is in a VM's directory:
  *
- *     memory               what its RAM is a private mapping of: a hard link to the template's file,
- *                          or, at boot, an empty sparse file
- *     layer-*              its disk, see layers.h
- *     agent.sock qmp.sock  listening sockets that the monitor inherited
- *     monitor.log          the monitor's stderr; console.log: serial output of a cold boot
+ *     memory               what its RAM is a private mapping of: a hard link to the template's
+ * file, or, at boot, an empty sparse file layer-*              its disk, see layers.h agent.sock
+ * qmp.sock  listening sockets that the monitor inherited monitor.log          the monitor's stderr;
+ * console.log: serial output of a cold boot
  *
  * The monitor opens none of these by name; all are inherited descriptors. */
 
@@ -61,7 +60,8 @@ static int ask_version(struct qemu *qemu, struct err *e)
     return 0;
 }
 
-/* Under KVM a guest sees the host's CPU, and a template taken on one model may not run on another. */
+/* Under KVM a guest sees the host's CPU, and a template taken on one model may not run on another.
+ */
 static void host_cpu(char *ret, size_t size)
 {
     auto_buf struct buf info = {0};
@@ -220,8 +220,7 @@ static int prepare_boot(struct start *s, const struct vm_spec *spec, struct err 
     if (r < 0)
         return r;
     s->args.state_fd = -1;
-    s->args.console_fd =
-        launch_give_file(&s->launch, path, O_WRONLY | O_CREAT | O_APPEND, e);
+    s->args.console_fd = launch_give_file(&s->launch, path, O_WRONLY | O_CREAT | O_APPEND, e);
     return s->args.console_fd < 0 ? s->args.console_fd : 0;
 }
 

@@ -17,7 +17,7 @@
 #include "engine/qemu/test_guest.h"
 
 #define FIRST_UID 1700000000u
-#define VMS_MAX 16
+#define VMS_MAX 32
 
 /* One machine that all tests share: a parent that was booted once, and its template. */
 static struct {
@@ -26,17 +26,17 @@ static struct {
     struct test_guest guest;
     struct monitor parent;
     int parent_fd;
-    char first[256]; /* the template taken from the parent right after boot */
+    char first[256];             /* the template taken from the parent right after boot */
     struct monitor all[VMS_MAX]; /* every VM ever started, for the end */
     int n;
 } t;
 
-#define OK(call)                                             \
-    do {                                                     \
-        struct err e = ERR_INIT;                             \
-        int r_ = (call);                                     \
-        if (r_ < 0)                                          \
-            fail_msg("%s: %d %s", #call, r_, e.text);        \
+#define OK(call)                                      \
+    do {                                              \
+        struct err e = ERR_INIT;                      \
+        int r_ = (call);                              \
+        if (r_ < 0)                                   \
+            fail_msg("%s: %d %s", #call, r_, e.text); \
     } while (0)
 
 /* A directory, id and uid for one more VM. */
@@ -411,6 +411,33 @@ static void test_power_button(void **state)
     kill_vm(&m);
 }
 
+/* The daemon died between a monitor's start and writing down its process. */
+static void test_kill_without_a_process(void **state)
+{
+    struct monitor m = restore(t.first);
+    struct monitor unknown = m;
+    unknown.proc = (struct proc_ref){0};
+    OK(engine_kill(t.en, &unknown, &e));
+    assert_int_equal(state_of(&m), MONITOR_GONE);
+    OK(engine_kill(t.en, &unknown, &e));
+    kill_vm(&m);
+}
+
+static void test_facts(void **state)
+{
+    struct engine_fact facts[32];
+    int n = engine_facts(t.en, facts, 32);
+    bool jail = false;
+    for (int i = 0; i < n; i++) {
+        static const char *const words[] = {"yes", "no", "degraded"};
+        printf("%s: %s. %s\n", facts[i].name, words[facts[i].state], facts[i].detail);
+        assert_true(facts[i].detail[0] != '\0');
+        jail |= strcmp(facts[i].name, "jail") == 0 && facts[i].state == FACT_YES;
+    }
+    assert_true(jail);
+    assert_int_equal(engine_facts(t.en, facts, 1), 1);
+}
+
 /* Last: nothing of all those VMs is left on the host. */
 static void test_nothing_left(void **state)
 {
@@ -445,10 +472,16 @@ int main(void)
     if (getenv("HOLM_TEST_DEBUG"))
         log_set_level(LOG_DEBUG);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_generations),       cmocka_unit_test(test_capture_again_and_again),
-        cmocka_unit_test(test_pause_resume),      cmocka_unit_test(test_adoption),
-        cmocka_unit_test(test_damaged_templates), cmocka_unit_test(test_monitor_that_dies),
-        cmocka_unit_test(test_failed_capture),    cmocka_unit_test(test_power_button),
+        cmocka_unit_test(test_generations),
+        cmocka_unit_test(test_capture_again_and_again),
+        cmocka_unit_test(test_pause_resume),
+        cmocka_unit_test(test_adoption),
+        cmocka_unit_test(test_damaged_templates),
+        cmocka_unit_test(test_monitor_that_dies),
+        cmocka_unit_test(test_failed_capture),
+        cmocka_unit_test(test_power_button),
+        cmocka_unit_test(test_kill_without_a_process),
+        cmocka_unit_test(test_facts),
         cmocka_unit_test(test_nothing_left),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -110,8 +110,8 @@ static int answer(struct qmp *q, const char *command, json_t **ret, struct err *
     }
 }
 
-static int run_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd,
-                       json_t **ret, struct err *e)
+static int run_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd, json_t **ret,
+                       struct err *e)
 {
     auto_json json_t *args = arguments;
     auto_json json_t *m = json_pack("{s:s}", "execute", command);

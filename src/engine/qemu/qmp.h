@@ -19,8 +19,8 @@ struct qmp {
     int64_t deadline_ms; /* clock_mono_ms of the conversation's end */
 };
 
-#define QMP_INIT    \
-    {               \
+#define QMP_INIT     \
+    {                \
         .fd = -EBADF \
     }
 

@@ -40,8 +40,7 @@ static uint64_t cpu_us(const char *stat_text)
     return (user + system) * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
-int stats_read(struct engine *en, const struct monitor *m, struct monitor_stats *ret,
-               struct err *e)
+int stats_read(struct engine *en, const struct monitor *m, struct monitor_stats *ret, struct err *e)
 {
     auto_buf struct buf stat_text = {0};
     auto_buf struct buf rollup = {0};

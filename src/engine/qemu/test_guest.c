@@ -12,8 +12,8 @@
 #define SILENCE_MS 60000
 
 /* Commands come as "TOKEN COMMAND"; the token in the answer's last line tells that it is the answer
- * to this very command, whatever a former session left in the port. After a hang-up read fails until
- * someone connects again. */
+ * to this very command, whatever a former session left in the port. After a hang-up read fails
+ * until someone connects again. */
 static const char init_script[] =
     "#!/bin/busybox sh\n"
     "B=/bin/busybox\n"

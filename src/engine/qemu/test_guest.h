@@ -23,5 +23,6 @@ struct test_guest {
 bool test_guest_make(const char *dir, struct test_guest *ret);
 
 /* Runs a shell command over a connection to the guest and returns its output, borrowed until the
- * next call on the same buffer. Fails the test when the guest hangs up or is silent for a minute. */
+ * next call on the same buffer. Fails the test when the guest hangs up or is silent for a minute.
+ */
 const char *test_guest_run(int fd, const char *command, struct buf *out);
