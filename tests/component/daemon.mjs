@@ -90,6 +90,29 @@ export class Daemon {
     return this.post('/api/v1/execute', body, headers);
   }
 
+  // Starts a program that prints something first and resolves when that has come; `rest()` resolves with all
+  // events, or with those that came before the connection was cut.
+  async begin(body, signal) {
+    const res = await this.fetch('/api/v1/execute', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/x-ndjson' },
+      body: JSON.stringify(body),
+      signal,
+    });
+    const reader = res.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = '';
+    while (!text.includes('\n')) text += (await reader.read()).value;
+    const rest = async () => {
+      try {
+        for (let r; !(r = await reader.read()).done; ) text += r.value;
+      } catch {
+        text += '';
+      }
+      return text.split('\n').filter(Boolean).map((l) => JSON.parse(l));
+    };
+    return { rest };
+  }
+
   async language(name) {
     return (await this.fetch(`/api/v1/languages/${name}`)).json();
   }

@@ -242,12 +242,12 @@ test('SIGTERM lets a running program end, then leaves nothing', async () => {
   const dir = makeData();
   try {
     const d = await new Daemon(dir, quick).ready();
-    await d.until('bash', (l) => l.pooled === 1);
-    const running = d.execute({ language: 'bash', code: 'print begun\nsleep 300\nprint done' });
-    await d.until('bash', (l) => l.pooled === 0);
+    await d.until('bash', (l) => l.status === 'ready');
+    const running = await d.begin({ language: 'bash', code: 'print begun\nsleep 300\nprint done' });
     d.child.kill('SIGTERM');
-    const body = await (await running).json();
-    assert.equal(body.stdout, 'begun\ndone\n');
+    const events = await running.rest();
+    assert.equal(events.at(-1).t, 'x');
+    assert.equal(Buffer.from(events.at(-2).d, 'base64').toString(), 'done\n');
     const [code] = await d.exited;
     assert.equal(code, 0);
     assert.deepEqual(leftovers(dir), []);
@@ -259,12 +259,11 @@ test('SIGTERM lets a running program end, then leaves nothing', async () => {
 test('SIGTERM with a short grace cancels what still runs', async () => {
   const dir = makeData();
   try {
-    const d = await new Daemon(dir, { set: { 'server.shutdown_grace_s': 0, 'pool.default': 1 } }).ready();
-    await d.until('bash', (l) => l.pooled === 1);
-    const running = d.execute({ language: 'bash', code: 'hang', timeout: 300 }).catch(() => 'cut');
-    await d.until('bash', (l) => l.pooled === 0);
+    const d = await new Daemon(dir, { set: { 'server.shutdown_grace_s': 0 } }).ready();
+    await d.until('bash', (l) => l.status === 'ready');
+    const running = await d.begin({ language: 'bash', code: 'print begun\nhang', timeout: 300 });
     d.child.kill('SIGTERM');
-    await running;
+    await running.rest();
     const [code] = await d.exited;
     assert.equal(code, 0);
     assert.deepEqual(leftovers(dir), []);
@@ -279,13 +278,14 @@ test('after kill -9 idle VMs are adopted, used ones are ended', async () => {
     const first = await new Daemon(dir, quick).ready();
     await first.until('bash', (l) => l.pooled === 1);
     await first.until('perl', (l) => l.pooled === 1);
-    const lost = first.execute({ language: 'bash', code: 'hang', timeout: 300 }).catch(() => 'cut');
-    await first.until('bash', (l) => l.pooled === 0 || l.pooled === 1);
+    const lost = await first.begin({ language: 'bash', code: 'print begun\nhang', timeout: 300 });
+    const before = leftovers(dir).length;
     await first.kill('SIGKILL');
-    await lost;
-    assert.ok(leftovers(dir).length > 0);
+    await lost.rest();
+    assert.ok(before > 0);
     const second = await new Daemon(dir, quick).ready();
     await second.logged(/vm=\w+ language=perl adopted/);
+    await second.logged(/vm=\w+ of a former daemon ended/);
     await second.until('bash', (l) => l.status === 'ready');
     const body = await (await second.execute({ language: 'perl', code: 'print still here' })).json();
     assert.equal(body.stdout, 'still here\n');
@@ -329,17 +329,11 @@ test('two daemons cannot share a data directory', async () => {
 
 test('a client that goes away ends its program', async () => {
   await withDaemon(quick, async (d) => {
-    await d.until('bash', (l) => l.pooled === 1);
+    await d.until('bash', (l) => l.status === 'ready');
     const gone = new AbortController();
-    const running = d.fetch('/api/v1/execute', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ language: 'bash', code: 'hang', timeout: 300 }),
-      signal: gone.signal,
-    });
-    await d.until('bash', (l) => l.pooled === 0);
+    const running = await d.begin({ language: 'bash', code: 'print x\nhang', timeout: 300 }, gone.signal);
     gone.abort();
-    await assert.rejects(running);
+    await running.rest();
     for (;;) {
       const m = await (await d.fetch('/metrics')).text();
       if (/^holm_runs_total\{result="cancelled"\} 1$/m.test(m)) break;
