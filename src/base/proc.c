@@ -131,6 +131,8 @@ int proc_ref_of(pid_t pid, struct proc_ref *ret)
 
 int proc_ref_open(const struct proc_ref *ref)
 {
+    if (ref->pid <= 0)
+        return -ESRCH;
     auto_close int fd = pidfd_open(ref->pid);
     if (fd < 0)
         return fd;

@@ -40,7 +40,8 @@ static void test_ref(void **state)
     assert_int_equal(proc_ref_of(pid, &ref), 0);
     auto_close int fd = proc_ref_open(&ref);
     assert_true(fd >= 0);
-    struct proc_ref other = ref;
+    struct proc_ref none = {0}, other = ref;
+    assert_int_equal(proc_ref_open(&none), -ESRCH);
     other.start_ticks++;
     assert_int_equal(proc_ref_open(&other), -ESRCH);
     assert_int_equal(proc_wait(fd, 0, NULL), -ETIMEDOUT);

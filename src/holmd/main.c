@@ -219,7 +219,6 @@ static int serve(struct command *cmd, struct err *e)
             ;
         log_info("holmd", "stopping signal=%s", strsignal((int)si.ssi_signo));
         notify_systemd("STOPPING=1\n");
-        host_drain(h);
         server_quiesce(server);
         server_stop(server, cmd->config.shutdown_grace_s * 1000);
     }

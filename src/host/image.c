@@ -21,6 +21,10 @@
 #define PREPARE_THREADS_MAX 4
 #define SYNC_TIMEOUT_MS 60000
 
+#define MISSING_AGAIN_MS 5000
+#define FAILED_AGAIN_MS 5000 /* doubled each time */
+#define FAILED_AGAIN_MAX_MS 300000
+
 /* Version of how a template is made; part of the fingerprint. */
 #define PREPARE_VERSION "1"
 
@@ -29,7 +33,7 @@ struct image_set {
     pthread_mutex_t lock; /* guards the state of the images and what follows */
     struct image images[IMAGES_MAX];
     int n_images;
-    int next; /* the next image that a preparing thread takes */
+    pthread_cond_t stop_asked;
     atomic_bool stopping;
     pthread_t threads[PREPARE_THREADS_MAX];
     int n_threads;
@@ -182,7 +186,10 @@ static int make_template(struct image_set *s, struct image *im, const char *prin
     set_state(s, im, LANGUAGE_PREPARING, "booting for the first time");
     struct vm *vm = NULL;
     char id[ID_SIZE];
-    int r = vm_boot(s->host, im, &im->shape, &vm, e);
+    int r;
+    do
+        r = vm_boot(s->host, im, &im->shape, &vm, e);
+    while (r < 0 && e->class == ERR_FULL && pool_give_way(s->host->pool, NULL));
     if (r < 0)
         return r;
     r = warm_languages(s, im, vm, e);
@@ -194,14 +201,41 @@ static int make_template(struct image_set *s, struct image *im, const char *prin
     return r;
 }
 
+/* To be looked at again after a while; the lock is not held. */
+static void put_off(struct image_set *s, struct image *im, int ms)
+{
+    AUTO_LOCK(&s->lock);
+    im->due_ms = clock_mono_ms() + ms;
+}
+
+static void prepare_failed(struct image_set *s, struct image *im, const struct err *e)
+{
+    im->backoff_ms = im->backoff_ms ? 2 * im->backoff_ms : FAILED_AGAIN_MS;
+    if (im->backoff_ms > FAILED_AGAIN_MAX_MS)
+        im->backoff_ms = FAILED_AGAIN_MAX_MS;
+    if (e->class == ERR_FULL) {
+        /* No fault of the image: it stays in line. */
+        set_state(s, im, LANGUAGE_PREPARING, "waiting for room for its first boot");
+        put_off(s, im, FAILED_AGAIN_MS / 5);
+        return;
+    }
+    set_state(s, im, LANGUAGE_FAILED, e->text);
+    put_off(s, im, im->backoff_ms);
+    if (!s->stopping)
+        log_error("image", "image=%s cannot be prepared, next try in %d s: %s", im->name,
+                  im->backoff_ms / 1000, e->text);
+}
+
 static void prepare(struct image_set *s, struct image *im)
 {
     struct err e = ERR_INIT;
     auto_buf struct buf print = {0};
     int64_t t0 = clock_mono_ms();
     if (access(im->rootfs, R_OK) < 0) {
+        if (image_state(s, im->name, NULL) != LANGUAGE_MISSING)
+            log_warn("image", "image=%s missing: run images/build %s", im->name, im->name);
         set_state(s, im, LANGUAGE_MISSING, "its image was not built yet: run images/build");
-        log_warn("image", "image=%s missing: run images/build", im->name);
+        put_off(s, im, MISSING_AGAIN_MS);
         return;
     }
     int r = fingerprint(s, im, &print, &e);
@@ -212,9 +246,7 @@ static void prepare(struct image_set *s, struct image *im)
     if (r == 0)
         r = make_template(s, im, buf_str(&print), &e);
     if (r < 0) {
-        set_state(s, im, LANGUAGE_FAILED, e.text);
-        if (!s->stopping)
-            log_error("image", "image=%s cannot be prepared: %s", im->name, e.text);
+        prepare_failed(s, im, &e);
         return;
     }
     set_state(s, im, LANGUAGE_READY, "");
@@ -222,20 +254,56 @@ static void prepare(struct image_set *s, struct image *im)
     pool_wake(s->host->pool);
 }
 
+/* The image that has been due for longest; *ret_next_ms: when the next one will be, 0 for never.
+ * Lock held. */
+static struct image *next_due(struct image_set *s, int64_t *ret_next_ms)
+{
+    struct image *first = NULL;
+    *ret_next_ms = 0;
+    for (int i = 0; i < s->n_images; i++) {
+        struct image *im = &s->images[i];
+        if (im->taken || im->state == LANGUAGE_READY)
+            continue;
+        if (!first || im->due_ms < first->due_ms)
+            first = im;
+    }
+    if (!first || first->due_ms <= clock_mono_ms())
+        return first;
+    *ret_next_ms = first->due_ms;
+    return NULL;
+}
+
+static void wait_until(struct image_set *s, int64_t due_ms)
+{
+    if (!due_ms) {
+        pthread_cond_wait(&s->stop_asked, &s->lock);
+        return;
+    }
+    int64_t at = clock_real_ns() + (due_ms - clock_mono_ms() + 1) * 1000000;
+    struct timespec until = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
+    pthread_cond_timedwait(&s->stop_asked, &s->lock, &until);
+}
+
 static void *prepare_thread(void *arg)
 {
     struct image_set *s = arg;
-    for (;;) {
-        struct image *im = NULL;
-        {
-            AUTO_LOCK(&s->lock);
-            if (!s->stopping && s->next < s->n_images)
-                im = &s->images[s->next++];
+    AUTO_LOCK(&s->lock);
+    while (!s->stopping) {
+        int64_t next_ms;
+        struct image *im = next_due(s, &next_ms);
+        if (!im) {
+            wait_until(s, next_ms);
+            continue;
         }
-        if (!im)
-            return NULL;
+        im->taken = true;
+        pthread_mutex_unlock(&s->lock);
         prepare(s, im);
+        pthread_mutex_lock(&s->lock);
+        im->taken = false;
+        /* Another thread may have gone to sleep for ever while this image was out of its sight. */
+        pthread_cond_broadcast(&s->stop_asked);
     }
+    return NULL;
 }
 
 /* --- The set --- */
@@ -313,6 +381,7 @@ int image_set_new(struct host *h, struct image_set **ret, struct err *e)
         return err_errno(e, -ENOMEM, "images");
     s->host = h;
     pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->stop_asked, NULL);
     int r = add_images(s, e);
     if (r < 0) {
         image_set_free(s);
@@ -339,9 +408,14 @@ void image_set_free(struct image_set *s)
 {
     if (!s)
         return;
-    s->stopping = true;
+    {
+        AUTO_LOCK(&s->lock);
+        s->stopping = true;
+        pthread_cond_broadcast(&s->stop_asked);
+    }
     for (int i = 0; i < s->n_threads; i++)
         pthread_join(s->threads[i], NULL);
+    pthread_cond_destroy(&s->stop_asked);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -368,11 +442,11 @@ int image_ready(struct image_set *s, const char *name, const struct image **ret,
     if (im->state == LANGUAGE_FAILED)
         return err_set(e, ERR_UNAVAILABLE, "image %s could not be prepared: %s", name, im->detail);
     if (im->state == LANGUAGE_PREPARING) {
-        int r = err_set(e, ERR_FULL, "image %s is being prepared (%s); try again in 5 s", name,
+        err_set(e, ERR_FULL, "image %s is being prepared (%s); try again in 5 s", name,
                         im->detail);
         if (e)
             e->retry_after_s = 5;
-        return r;
+        return -EINPROGRESS;
     }
     *ret = im;
     memcpy(ret_template_dir, im->template_dir, sizeof(im->template_dir));

@@ -32,6 +32,9 @@ struct image {
     enum language_state state;
     char detail[256];
     char template_dir[PATH_MAX / 4]; /* "" until it is ready; constant while ready */
+    bool taken;                      /* a thread is preparing it */
+    int64_t due_ms;                  /* when it is to be looked at (again) */
+    int backoff_ms;
 };
 
 struct image_set;

@@ -283,19 +283,23 @@ static struct vm *evict(struct pool *p, const struct language *lang)
     return fullest ? pop(fullest) : NULL;
 }
 
+bool pool_give_way(struct pool *p, const struct language *lang)
+{
+    struct vm *idle = evict(p, lang);
+    if (!idle)
+        return false;
+    log_debug("pool", "vm=%s language=%s gives way", idle->record.id, idle->lang->name);
+    vm_end(p->host, idle);
+    return true;
+}
+
 static int restore_now(struct pool *p, const struct language *lang, struct vm **ret, struct err *e)
 {
-    for (;;) {
-        int r = vm_restore(p->host, lang, ret, e);
-        if (r == 0 || e->class != ERR_FULL)
-            return r;
-        struct vm *idle = evict(p, lang);
-        if (!idle)
-            return r;
-        log_debug("pool", "vm=%s language=%s gives way to %s", idle->record.id, idle->lang->name,
-                  lang->name);
-        vm_end(p->host, idle);
-    }
+    int r;
+    do
+        r = vm_restore(p->host, lang, ret, e);
+    while (r == -EAGAIN && pool_give_way(p, lang));
+    return r;
 }
 
 int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool *ret_from_pool,

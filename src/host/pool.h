@@ -33,6 +33,10 @@ void pool_free(struct pool *p); /* after pool_stop; NULL is fine */
 int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool *ret_from_pool,
               struct err *e);
 
+/* Ends the idle VM that is missed least, but none of `lang` (may be NULL); false when there is
+ * none. */
+bool pool_give_way(struct pool *p, const struct language *lang);
+
 /* Gives an adopted VM to the pool, which owns it from then on. */
 void pool_adopt(struct pool *p, struct vm *vm);
 

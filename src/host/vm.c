@@ -62,7 +62,8 @@ static int connect_agent(struct host *h, struct vm *vm, int timeout_ms, struct e
 static int await_agent(struct host *h, struct vm *vm, int timeout_s, struct err *e)
 {
     int64_t deadline_ms = clock_mono_ms() + timeout_s * 1000;
-    int r = connect_agent(h, vm, timeout_s * 1000, e);
+    /* The deadline of the request comes first, so that a silent agent is always a timeout. */
+    int r = connect_agent(h, vm, 2 * timeout_s * 1000, e);
     if (r == 0)
         r = guest_restored(vm->link, deadline_ms, NULL, e);
     return r;

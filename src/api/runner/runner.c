@@ -110,10 +110,10 @@ static json_t *language_json(struct host *h, const struct language *lang, bool d
                           words_json(lang->aliases), "status", states[status.state]);
     if (status.detail[0])
         json_object_set_new(o, "detail", text_json(status.detail, strlen(status.detail)));
+    json_object_set_new(o, "pooled", json_integer(status.pooled));
     if (!detailed)
         return o;
     json_object_set_new(o, "image", json_string(lang->image));
-    json_object_set_new(o, "pooled", json_integer(status.pooled));
     json_object_set_new(o, "file", json_string(lang->file));
     if (lang->compile)
         json_object_set_new(o, "compile", json_string(lang->compile));
@@ -134,15 +134,16 @@ static int get_languages(struct request *rq, struct answer *ret, struct err *e)
     return ret->json ? 0 : -ENOMEM;
 }
 
-#define LANGUAGE_FIELDS                                                                    \
-    {"name", FIELD_TEXT, FIELD_REQUIRED, .doc = "What `language` of execute is"},          \
-        {"extension", FIELD_TEXT, FIELD_REQUIRED, .doc = "Of source files, like \".py\""}, \
-        {"title", FIELD_TEXT, FIELD_REQUIRED, .doc = "For people"},                        \
-        {"aliases", FIELD_TEXTS, FIELD_REQUIRED, .doc = "Other names of it"},              \
-        {"status", FIELD_CHOICE, FIELD_REQUIRED, .choices = states_schema,                 \
-         .doc = "Whether it can be run now"},                                              \
-    {                                                                                      \
-        "detail", FIELD_TEXT, 0, .doc = "Why it cannot be run, or how far preparing it is" \
+#define LANGUAGE_FIELDS                                                                     \
+    {"name", FIELD_TEXT, FIELD_REQUIRED, .doc = "What `language` of execute is"},           \
+        {"extension", FIELD_TEXT, FIELD_REQUIRED, .doc = "Of source files, like \".py\""},  \
+        {"title", FIELD_TEXT, FIELD_REQUIRED, .doc = "For people"},                         \
+        {"aliases", FIELD_TEXTS, FIELD_REQUIRED, .doc = "Other names of it"},               \
+        {"status", FIELD_CHOICE, FIELD_REQUIRED, .choices = states_schema,                  \
+         .doc = "Whether it can be run now"},                                               \
+        {"pooled", FIELD_INTEGER, FIELD_REQUIRED, .doc = "Warm machines that wait for it"}, \
+    {                                                                                       \
+        "detail", FIELD_TEXT, 0, .doc = "Why it cannot be run, or how far preparing it is"  \
     }
 
 static const char *const states_schema[] = {"missing", "preparing", "ready", "failed", NULL};
@@ -171,7 +172,6 @@ static int get_language(struct request *rq, struct answer *ret, struct err *e)
 static const struct field language_detail_fields[] = {
     LANGUAGE_FIELDS,
     {"image", FIELD_TEXT, FIELD_REQUIRED, .doc = "The image it runs in"},
-    {"pooled", FIELD_INTEGER, FIELD_REQUIRED, .doc = "Warm machines that wait for it"},
     {"file", FIELD_TEXT, FIELD_REQUIRED, .doc = "What the program's file is called"},
     {"compile", FIELD_TEXT, 0, .doc = "The command that compiles it, if it is compiled"},
     {"run", FIELD_TEXT, FIELD_REQUIRED, .doc = "The command that runs it"},
