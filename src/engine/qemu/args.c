@@ -8,9 +8,7 @@
  *   jail needs nothing but programs and libraries.
  * - the serial console goes to a ring in the monitor's memory, which an endlessly writing guest
  *   cannot fill up; a log beside it is kept at boot only, to tell why a boot failed.
- * - format and file nodes are named by depth, "l2" and "f2", so that a capture knows which is
- * which.
- */
+ * - format and file nodes are named by depth, "l2" and "f2", so a capture can tell them apart. */
 
 #include "engine/qemu/args.h"
 

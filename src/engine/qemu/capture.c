@@ -2,10 +2,10 @@
 
 /* Saving a VM as a template, while it runs.
  *
- *     before   new directory; copy of the memory file the VM was started from (a reflink, or
- * sparse); an empty disk layer, opened by the monitor, not yet used stopped  device state by QMP;
- * dirty pages over the copy; the disk goes on in the new layer after    the frozen layers are
- * linked into the directory, all is synced, the directory gets its name
+ *     before   a new directory; in it a copy of the memory file that the VM was started from;
+ *              an empty disk layer, opened by the monitor but not yet used
+ *     stopped  device state by QMP; dirty pages over the copy; the disk goes on in the new layer
+ *     after    the frozen layers are linked into the directory, all is synced, it gets its name
  *
  * The guest does not take part, and its agent's stream goes on. When a step before the disk's fails
  * nothing has happened. After it, the VM simply has one layer more than before, which the next

@@ -16,9 +16,8 @@
 enum cgroup_controller { CGROUP_MEMORY, CGROUP_CPU, CGROUP_PIDS, CGROUP_COUNT };
 
 struct cgroup_host {
-    int version; /* 2, 1, or 0: none usable */
-    char base[CGROUP_COUNT]
-             [PATH_MAX]; /* where VMs' groups are made; "" when not usable; v2: all the same */
+    int version;                       /* 2, 1, or 0: none usable */
+    char base[CGROUP_COUNT][PATH_MAX]; /* where to make groups; "" not usable; v2: all the same */
 };
 
 /* Looks where groups can be made. `root` (NULL: find out) is a directory that is a delegated v2

@@ -9,6 +9,7 @@
 #include <linux/kvm.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 
 #define MEMORY_BYTES (2u << 20)
 #define TURNS 1000000u
+#define CPUID_MAX 256u
 #define PML4_AT 0x1000u
 #define PDPT_AT 0x2000u
 #define PD_AT 0x3000u
@@ -72,13 +74,15 @@ static int set_registers(int vcpu)
 /* Long mode must be in the CPU's description before EFER may be set. */
 static int set_cpuid(int kvm, int vcpu)
 {
-    struct {
-        struct kvm_cpuid2 head;
-        struct kvm_cpuid_entry2 entries[256];
-    } cpuid = {.head.nent = 256};
-    if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid) < 0)
+    struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + CPUID_MAX * sizeof(cpuid->entries[0]));
+    if (!cpuid)
         return -1;
-    return ioctl(vcpu, KVM_SET_CPUID2, &cpuid);
+    cpuid->nent = CPUID_MAX;
+    int r = ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid);
+    if (r >= 0)
+        r = ioctl(vcpu, KVM_SET_CPUID2, cpuid);
+    free(cpuid);
+    return r;
 }
 
 static int64_t now_us(void)

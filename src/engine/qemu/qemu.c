@@ -2,10 +2,12 @@
 
 /* The qemu engine: one qemu-system-x86_64 process a VM. What is in a VM's directory:
  *
- *     memory               what its RAM is a private mapping of: a hard link to the template's
- * file, or, at boot, an empty sparse file layer-*              its disk, see layers.h agent.sock
- * qmp.sock  listening sockets that the monitor inherited monitor.log          the monitor's stderr;
- * console.log: serial output of a cold boot
+ *     memory                what its RAM is a private mapping of: a hard link to the template's
+ *                           file or, at boot, an empty sparse file
+ *     layer-*               its disk, see layers.h
+ *     agent.sock, qmp.sock  listening sockets that the monitor inherited
+ *     monitor.log           the monitor's stderr
+ *     console.log           serial output of a cold boot
  *
  * The monitor opens none of these by name; all are inherited descriptors. */
 
@@ -89,6 +91,7 @@ static int qemu_init(struct engine *en, struct err *e)
         r = accel_choose(en->config.accel, en->config.helper_dir, &qemu->accel, e);
     if (r < 0)
         return r;
+    en->accel = qemu->accel.kvm ? "kvm" : "tcg";
     char cpu[80] = "";
     if (qemu->accel.kvm)
         host_cpu(cpu, sizeof(cpu));

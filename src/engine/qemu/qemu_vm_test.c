@@ -411,12 +411,14 @@ static void test_power_button(void **state)
     kill_vm(&m);
 }
 
-/* The daemon died between a monitor's start and writing down its process. */
+/* The daemon died before it wrote the process down, and that process has been ended by uid. */
 static void test_kill_without_a_process(void **state)
 {
     struct monitor m = restore(t.first);
     struct monitor unknown = m;
     unknown.proc = (struct proc_ref){0};
+    auto_close int pidfd = proc_ref_open(&m.proc);
+    assert_int_equal(proc_kill_wait(pidfd, 60000), 0);
     OK(engine_kill(t.en, &unknown, &e));
     assert_int_equal(state_of(&m), MONITOR_GONE);
     OK(engine_kill(t.en, &unknown, &e));
