@@ -62,8 +62,8 @@ async function cold() {
     const dir = mkdtempSync(join(process.env.HOLM_E2E_TMP, 'cold-'));
     const at = now();
     const guest = await Guest.boot({ dir, kernel: join(DATA, 'kernel'), rootfs: join(DATA, 'images/python/rootfs.ext4') });
-    await guest.put('/work/main.py', HELLO.code);
-    const { stdout } = await guest.exec(['/usr/bin/python3', '/work/main.py'], { uid: 1000 });
+    await guest.put('/work/hello.py', HELLO.code);
+    const { stdout } = await guest.exec(['/usr/bin/python3', '/work/hello.py'], { uid: 1000 });
     samples.push(now() - at);
     await guest.kill();
     rmSync(dir, { recursive: true });
