@@ -118,13 +118,16 @@ static int start_listener(struct server *s, size_t i, struct err *e)
     int r = listener_open(config->address, config->unix_mode, &l->listener, e);
     if (r < 0)
         return r;
+    if (l->trust == LISTENER_OPEN && !l->listener.is_loopback)
+        return err_set(
+            e, ERR_INVALID,
+            "%s can be reached from other machines: set server.key_file so that requests "
+            "need a key, or listen on 127.0.0.1",
+            l->listener.address);
     l->daemon = start_daemon(l, &s->config);
     if (!l->daemon)
         return err_set(e, ERR_INTERNAL, "the HTTP library could not start for %s", config->address);
     l->listener.fd = -1; /* MHD's from here on */
-    if (l->trust == LISTENER_OPEN && !l->listener.is_loopback)
-        log_warn("http", "%s is open without a key to every machine that can reach it",
-                 l->listener.address);
     log_info("http", "listening at %s", l->listener.address);
     return 0;
 }

@@ -33,6 +33,7 @@ int engine_new(const char *name, const struct engine_config *config, struct engi
         return err_errno(e, -ENOMEM, "engine");
     en->ops = ops;
     en->config = *config;
+    en->accel = "none";
     int r = ops->init(en, e);
     if (r < 0)
         return err_wrap(e, r, "engine %s", name);

@@ -118,7 +118,8 @@ struct engine_ops {
 struct engine {
     const struct engine_ops *ops;
     struct engine_config config;
-    void *data; /* the engine's own */
+    const char *accel; /* "kvm", "tcg", or "none"; set by init */
+    void *data;        /* the engine's own */
 };
 
 extern const struct engine_ops engine_qemu_ops, engine_fake_ops;

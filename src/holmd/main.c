@@ -21,6 +21,9 @@
 #define LISTENERS_MAX 16
 #define NAMES_MAX 16
 
+/* When every run has ended, its answer still has to be written. */
+#define LAST_ANSWERS_MS 2000
+
 static const char usage[] =
     "Usage: holmd [OPTION]...\n"
     "\n"
@@ -220,10 +223,11 @@ static int serve(struct command *cmd, struct err *e)
         log_info("holmd", "stopping signal=%s", strsignal((int)si.ssi_signo));
         notify_systemd("STOPPING=1\n");
         server_quiesce(server);
-        server_stop(server, cmd->config.shutdown_grace_s * 1000);
+        host_end_runs(h, cmd->config.shutdown_grace_s * 1000);
+        server_stop(server, LAST_ANSWERS_MS);
     }
     server_free(server);
-    host_free(h, 0);
+    host_free(h);
     return r;
 }
 

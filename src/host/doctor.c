@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What this host can and cannot do, without starting anything: the engine's facts and those of the
- * data directory. */
+/* What this host can and cannot do, without starting anything: the engine's facts, and whether the
+ * kernel and the images are there. */
 
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -20,7 +19,6 @@
 #include "host/host_priv.h"
 
 #define FACTS_MAX 64
-#define DISK_LOW_BYTES (4 * GIB)
 
 DEFINE_AUTO(struct engine *, engine_free)
 
@@ -73,25 +71,6 @@ static void add_kernel(const struct config *c, struct engine_fact *facts, int *n
     add(facts, n, &f);
 }
 
-static void add_disk(const struct config *c, struct engine_fact *facts, int *n)
-{
-    struct engine_fact f = {.name = "disk space"};
-    struct statvfs v;
-    if (statvfs(c->data_dir, &v) < 0) {
-        f.state = FACT_DEGRADED;
-        snprintf(f.detail, sizeof(f.detail), "%.120s: %s; it is made at the first start",
-                 c->data_dir, strerror(errno));
-    } else {
-        unsigned long long free_bytes = (unsigned long long)v.f_bavail * v.f_frsize;
-        f.state = free_bytes < DISK_LOW_BYTES ? FACT_DEGRADED : FACT_YES;
-        snprintf(f.detail, sizeof(f.detail), "%.1f GiB free in %.120s%s",
-                 (double)free_bytes / (double)GIB, c->data_dir,
-                 f.state == FACT_YES ? ""
-                                     : "; images, templates and VM disks want more: free some");
-    }
-    add(facts, n, &f);
-}
-
 static int open_engine(const struct config *c, const char *helper_dir, struct engine **ret,
                        struct err *e)
 {
@@ -134,10 +113,9 @@ int host_doctor(const struct config *config, struct buf *ret, struct err *e)
     }
     add_kernel(config, facts, &n);
     add_images(config, facts, &n);
-    add_disk(config, facts, &n);
-    json_t *doc =
-        json_pack("{s:s, s:s, s:s, s:o}", "version", HOLM_VERSION, "engine", config->engine,
-                  "data_dir", config->data_dir, "facts", facts_to_json(facts, n));
+    json_t *doc = json_pack("{s:s, s:s, s:s, s:s, s:o}", "version", HOLM_VERSION, "engine",
+                            config->engine, "accelerator", en ? en->accel : "none", "data_dir",
+                            config->data_dir, "facts", facts_to_json(facts, n));
     char *text = doc ? json_dumps(doc, JSON_INDENT(2)) : NULL;
     json_decref(doc);
     if (!text)

@@ -171,16 +171,11 @@ int host_new(const struct config *config, struct host **ret, struct err *e)
     if (r == 0)
         r = pool_start(h->pool, e);
     if (r < 0) {
-        host_free(h, 0);
+        host_free(h);
         return r;
     }
     *ret = h;
     return 0;
-}
-
-void host_drain(struct host *h)
-{
-    h->draining = true;
 }
 
 static void await_runs(struct host *h, int grace_ms)
@@ -192,11 +187,9 @@ static void await_runs(struct host *h, int grace_ms)
         ;
 }
 
-/* Waits for the running requests, at the end of the grace without mercy: their programs are
- * cancelled. */
-static void end_runs(struct host *h, int grace_ms)
+void host_end_runs(struct host *h, int grace_ms)
 {
-    host_drain(h);
+    h->draining = true;
     await_runs(h, grace_ms);
     h->aborting = true;
     AUTO_LOCK(&h->lock);
@@ -204,11 +197,11 @@ static void end_runs(struct host *h, int grace_ms)
         pthread_cond_wait(&h->run_ended, &h->lock);
 }
 
-void host_free(struct host *h, int grace_ms)
+void host_free(struct host *h)
 {
     if (!h)
         return;
-    end_runs(h, grace_ms);
+    host_end_runs(h, 0);
     image_set_free(h->images);
     if (h->pool)
         pool_stop(h->pool);

@@ -78,12 +78,12 @@ struct run_result {
  * images and filling the pool in the background. `config` is borrowed for the host's life. */
 int host_new(const struct config *config, struct host **ret, struct err *e);
 
-/* Refuses new work, lets running requests end for at most `grace_ms`, then ends every VM and
- * removes every runtime file. */
-void host_free(struct host *h, int grace_ms);
+/* Ends the runs without grace, every VM, and removes every runtime file. NULL is fine. */
+void host_free(struct host *h);
 
-/* After this, host_run answers ERR_UNAVAILABLE; for the time between SIGTERM and host_free. */
-void host_drain(struct host *h);
+/* Refuses new runs (ERR_FULL), waits at most `grace_ms` for those under way, then cancels what is
+ * left (their callers get ERR_FULL too). Returns when none runs any more. */
+void host_end_runs(struct host *h, int grace_ms);
 
 /* Runs a program in a VM of its own, which is thrown away. Fails only when no program was run:
  * ERR_NOT_FOUND (no such language), ERR_INVALID, ERR_TOO_LARGE, ERR_FULL (with retry_after_s),

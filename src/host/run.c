@@ -20,20 +20,27 @@ void run_result_done(struct run_result *r)
     buf_done(&r->err);
 }
 
-static int run_begin(struct host *h, struct err *e)
-{
-    h->runs++;
-    if (!h->draining)
-        return 0;
-    h->runs--;
-    return err_set(e, ERR_UNAVAILABLE, "holmd is shutting down");
-}
-
 static void run_end(struct host *h)
 {
     AUTO_LOCK(&h->lock);
     h->runs--;
     pthread_cond_broadcast(&h->run_ended);
+}
+
+static int stopping(struct err *e)
+{
+    int r = err_set(e, ERR_FULL, "holmd is shutting down; try again when it is back");
+    e->retry_after_s = 5;
+    return r;
+}
+
+static int run_begin(struct host *h, struct err *e)
+{
+    h->runs++;
+    if (!h->draining)
+        return 0;
+    run_end(h);
+    return stopping(e);
 }
 
 /* The caller's wish to cancel, and the daemon's. */
@@ -68,7 +75,7 @@ static int attempt(struct host *h, const struct language *lang, const struct run
                  wait.started, e->text);
     }
     reaper_add(h->reaper, vm);
-    return r;
+    return r == -ECANCELED && h->aborting ? stopping(e) : r;
 }
 
 static void count(struct host *h, const struct run_result *ret, int r, const struct err *e)

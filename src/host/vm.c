@@ -3,15 +3,21 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "host/guest.h"
 #include "host/host_priv.h"
+
+/* With less than this a guest cannot even boot. */
+#define DISK_FULL_BYTES (16 * MIB)
 
 static int vm_path(const struct host *h, const char *id, char *ret, size_t size, struct err *e)
 {
@@ -75,6 +81,18 @@ static int start_monitor(struct host *h, struct vm *vm, const struct vm_spec *sp
                               : engine_boot(h->engine, spec, &vm->monitor, e);
 }
 
+/* A monitor that cannot write its memory or disk is killed by the kernel, which leaves no better
+ * word than a broken connection: say what is the likely cause. */
+static void explain(const struct host *h, struct err *e)
+{
+    struct statvfs v;
+    if (statvfs(h->config->data_dir, &v) < 0 || v.f_bavail * v.f_frsize >= DISK_FULL_BYTES)
+        return;
+    char text[256];
+    snprintf(text, sizeof(text), "%s", e->text);
+    err_set(e, ERR_INTERNAL, "no space left in %s: free some (%s)", h->config->data_dir, text);
+}
+
 /* What vm_boot and vm_restore share: monitor, agent, state. Ends the VM when it fails. */
 static int vm_start(struct host *h, struct vm *vm, struct vm_spec *spec, int timeout_s,
                     struct err *e)
@@ -99,6 +117,7 @@ static int vm_start(struct host *h, struct vm *vm, struct vm_spec *spec, int tim
         r = store_vm_put(h->store, &vm->record, e);
     if (r < 0) {
         h->metrics.vms_failed++;
+        explain(h, e);
         err_wrap(e, r, "%s vm %s", spec->template_dir ? "restore" : "boot", vm->record.id);
         vm_end(h, vm);
         return r;

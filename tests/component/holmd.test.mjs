@@ -200,10 +200,10 @@ test('a guest that dies under a program is a 502, and the next run is fine', asy
 });
 
 for (const [name, faults, status] of [
-  ['restore fails', 'restore=fail', 500],
-  ['the agent never answers', 'restore.agent=never', 504],
-  ['the agent answers garbage', 'restore.agent=garbage', 504],
-  ['exec is reset', 'restore.exec=reset', 502],
+  ['restore fails', 'restore=fail', [500]],
+  ['the agent never answers', 'restore.agent=never', [504]],
+  ['the agent answers garbage', 'restore.agent=garbage', [502, 504]], // seen as such, or waited out
+  ['exec is reset', 'restore.exec=reset', [502]],
 ]) {
   test(`when ${name}: an error, and nothing is left`, async () => {
     const dir = makeData();
@@ -212,7 +212,7 @@ for (const [name, faults, status] of [
       await withDaemon({ dir, set, faults }, async (d) => {
         await d.until('bash', (l) => l.status === 'ready');
         const res = await d.execute({ language: 'bash', code: 'print x' });
-        assert.equal(res.status, status, await res.text());
+        assert.ok(status.includes(res.status), `${res.status} ${await res.text()}`);
         assert.equal((await d.fetch('/health')).status, 200);
       });
       assert.deepEqual(leftovers(dir), []);
