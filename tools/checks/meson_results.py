@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prints "PASSED FAILED" of a meson test log (testlog.json).
 
-A cmocka program counts with each of its tests, any other program as one. A program that failed
+A cmocka program counts with each of its tests, one that speaks TAP likewise, any other program as one. A program that failed
 without a failed test (a crash, a timeout, a sanitizer) counts one failure more.
 """
 import json
@@ -14,12 +14,13 @@ GOOD = ("OK", "EXPECTEDFAIL", "SKIP")
 
 def count(test):
     output = test.get("stdout", "") + test.get("stderr", "")
-    passed = len(re.findall(r"^\[       OK \] ", output, re.M))
+    passed = len(re.findall(r"^(?:\[       OK \] |ok \d)", output, re.M))
     failed = len(re.findall(r"^\[  FAILED  \] \w+$", output, re.M))
     good = test["result"] in GOOD
     if not good:
         # cmocka names each failed test twice: when it failed and in the summary.
-        return passed, max(failed // 2, 1)
+        failed = failed // 2 + len(re.findall(r"^not ok \d", output, re.M))
+        return passed, max(failed, 1)
     return max(passed, 1), 0
 
 
