@@ -87,9 +87,9 @@ static json_t *type_schema(const struct field *f)
 /* What the field has when it is not given; NULL: nothing to speak of. */
 static json_t *default_value(const struct field *f, const void *defaults)
 {
-    const void *at = (const char *)defaults + f->offset;
     if (!defaults || f->flags & FIELD_REQUIRED)
         return NULL;
+    const void *at = (const char *)defaults + f->offset;
     if (f->type == FIELD_INTEGER)
         return json_integer(*(const int64_t *)at);
     if (f->type == FIELD_BOOL)

@@ -126,6 +126,11 @@ export class Daemon {
     }
   }
 
+  // Until no image is being prepared any more: then nobody else takes VMs.
+  async settled() {
+    for (const name of images) await this.until(name, (l) => l.status === 'ready');
+  }
+
   kill(signal) {
     this.child.kill(signal);
     return this.exited;

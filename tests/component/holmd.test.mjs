@@ -150,7 +150,7 @@ test('bad requests name what is wrong', async () => {
 
 test('admission: 503 with Retry-After, never a half-made VM', async () => {
   await withDaemon({ set: { 'limits.vms_max': 2, 'pool.default': 0 } }, async (d) => {
-    await d.until('bash', (l) => l.status === 'ready');
+    await d.settled();
     const code = 'sleep 400';
     const results = await Promise.all(Array.from({ length: 8 }, () => d.execute({ language: 'bash', code })));
     const statuses = results.map((r) => r.status);
