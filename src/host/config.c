@@ -57,9 +57,8 @@ static const struct option options[] = {
         "Whether each monitor runs under a uid of its own in its own namespaces. Only tests turn "
         "this off."),
     OPT("engine", "uid_first", INTEGER, uid_first, "1990000000", 65536, 2147000000,
-        "Monitors run under uids from here on. Nothing else on the host may use them: what runs "
-        "under\n"
-        "them and belongs to no VM is killed at start."),
+        "Monitors run under uids from here on, one each. Nothing else on the host should use "
+        "them."),
     OPT("engine", "uid_count", INTEGER, uid_count, "4096", 1, 65536,
         "How many such uids there are."),
     OPT("engine", "boot_timeout_s", INTEGER, boot_timeout_s, "180", 1, 3600,

@@ -2,11 +2,9 @@
 #include "host/vm.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
@@ -18,6 +16,8 @@
 
 /* With less than this a guest cannot even boot. */
 #define DISK_FULL_BYTES (16 * MIB)
+
+#define KILL_TIMEOUT_MS 5000
 
 static int vm_path(const struct host *h, const char *id, char *ret, size_t size, struct err *e)
 {
@@ -179,25 +179,26 @@ void vm_hang_up(struct vm *vm)
     link_close(TAKE_PTR(vm->link));
 }
 
-/* A process under the VM's uid that the record does not name: the daemon died between starting it
- * and writing it down. */
-static void kill_by_uid(uid_t uid)
+/* Ends a monitor that the record does not name: the daemon died between starting it and writing it
+ * down. Every monitor has, from its first instant and with any engine, a log in the VM's directory
+ * as its standard error. */
+static void kill_unknown(const char *dir)
 {
+    size_t dir_len = strlen(dir);
     auto_closedir DIR *proc = opendir("/proc");
     for (struct dirent *de; proc && (de = readdir(proc));) {
-        char path[64];
-        struct stat st;
-        int pid = atoi(de->d_name);
-        if (pid <= 0 || path_printf(path, sizeof(path), "/proc/%d", pid) < 0)
-            continue;
-        if (stat(path, &st) < 0 || st.st_uid != uid)
-            continue;
+        char link[64], target[PATH_MAX];
         struct proc_ref ref;
-        if (proc_ref_of(pid, &ref) < 0)
+        int pid = atoi(de->d_name);
+        if (pid <= 1 || proc_ref_of(pid, &ref) < 0)
+            continue;
+        path_printf(link, sizeof(link), "/proc/%d/fd/2", pid);
+        ssize_t n = readlink(link, target, sizeof(target) - 1);
+        if (n <= (ssize_t)dir_len || memcmp(target, dir, dir_len) != 0 || target[dir_len] != '/')
             continue;
         auto_close int fd = proc_ref_open(&ref);
-        if (fd >= 0 && proc_kill_wait(fd, 5000) < 0)
-            log_error("vm", "pid=%d uid=%u cannot be killed", pid, uid);
+        if (fd >= 0 && proc_kill_wait(fd, KILL_TIMEOUT_MS) < 0)
+            log_error("vm", "pid=%d of %s cannot be killed", pid, dir);
     }
 }
 
@@ -249,8 +250,8 @@ void vm_reap(struct host *h, const struct vm_record *record)
     int r = vm_path(h, record->id, dir, sizeof(dir), &e);
     if (r == 0) {
         complete_monitor(&m, record, dir);
-        if (!record->proc.pid && record->uid && h->config->jail)
-            kill_by_uid(record->uid);
+        if (!record->proc.pid)
+            kill_unknown(dir);
         r = remove_traces(h, &m, dir, &e);
     }
     if (r < 0) {
