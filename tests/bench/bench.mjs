@@ -180,14 +180,16 @@ async function health() {
   });
 }
 
-// Nothing is run: what remains is HTTP, JSON, the store, the pool and the agent's protocol.
+// One at a time, each when the pool is full again. Nothing is run: what remains is HTTP, JSON, the store, the pool and the agent's protocol.
 async function fake() {
-  await withDaemon({ 'engine.engine': 'fake', 'pool.bash': 16 }, ['bash'], async (daemon) => {
+  // Its monitor is a test's helper, which is not installed.
+  const set = { 'engine.engine': 'fake', 'engine.jail': 'no', 'paths.helper_dir': process.env.HOLM_BENCH_HELPERS, 'pool.bash': 16 };
+  await withDaemon(set, ['bash'], async (daemon) => {
     const client = await Client.connect(daemon.address);
     const request = post('/api/v1/execute', { language: 'bash', code: 'true\n' });
     const samples = [];
-    for (let i = 0; i < 500; i++) {
-      if (i % 4 === 0) await daemon.pooled('bash', 12);
+    for (let i = 0; i < 4 * SAMPLES; i++) {
+      await daemon.pooled('bash', 16);
       const at = now();
       const answer = await client.send(request);
       samples.push(now() - at);
@@ -207,7 +209,7 @@ function printTable() {
   const width = Object.fromEntries(columns.map((c) => [c, Math.max(...[heads, ...table].map((r) => r[c].length))]));
   console.log(`\n${facts.cpu}, ${facts.cpus} CPUs, ${facts.kernel}, ${facts.qemu}\n${(facts.accelerator ?? []).join('\n')}\n`);
   for (const r of [heads, ...table]) console.log(columns.map((c) => r[c].padEnd(width[c])).join('  ').trimEnd());
-  console.log('\nBefore each sample of python and bash the pool is full again (polled: "pooled" of');
+  console.log('\nBefore each sample of python, bash and fake the pool is full again (polled: "pooled" of');
   console.log(`/api/v1/languages/LANGUAGE). Samples and facts: ${process.env.HOLM_BENCH_OUT}`);
 }
 
