@@ -1,69 +1,74 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/fake/faults.h"
 
-#include <stdio.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "base/fd.h"
+#define COUNT_MAX 1000000
 
-#define SEPARATORS ", \t\r\n"
+static const char *const names[FAULT_COUNT] = {
+    [FAULT_BOOT_FAIL] = "boot=fail",
+    [FAULT_BOOT_AGENT_NEVER] = "boot.agent=never",
+    [FAULT_BOOT_AGENT_GARBAGE] = "boot.agent=garbage",
+    [FAULT_BOOT_EXEC_RESET] = "boot.exec=reset",
+    [FAULT_BOOT_EXEC_DIE] = "boot.exec=die",
+    [FAULT_RESTORE_FAIL] = "restore=fail",
+    [FAULT_RESTORE_AGENT_NEVER] = "restore.agent=never",
+    [FAULT_RESTORE_AGENT_GARBAGE] = "restore.agent=garbage",
+    [FAULT_RESTORE_EXEC_RESET] = "restore.exec=reset",
+    [FAULT_RESTORE_EXEC_DIE] = "restore.exec=die",
+    [FAULT_CAPTURE_FAIL] = "capture=fail",
+    [FAULT_CAPTURE_ENOSPC] = "capture=enospc",
+    [FAULT_KILL_FAIL] = "kill=fail",
+};
 
-void faults_init(struct faults *f)
+const char *faults_name(enum fault which)
 {
-    *f = (struct faults){0};
-    pthread_mutex_init(&f->lock, NULL);
+    return names[which];
 }
 
-void faults_done(struct faults *f)
+/* One entry of `len` bytes. */
+static int parse_one(const char *text, size_t len, struct faults *f, struct err *e)
 {
-    pthread_mutex_destroy(&f->lock);
-}
-
-/* Takes over a list that differs from the one before. */
-static void reload(struct faults *f, const char *list)
-{
-    auto_buf struct buf file = {0};
-    if (list && list[0] == '/') {
-        (void)file_read(list, &file, FAULTS_TEXT_MAX_BYTES);
-        list = buf_str(&file);
+    const char *colon = memchr(text, ':', len);
+    size_t name_len = colon ? (size_t)(colon - text) : len;
+    long count = FAULT_ALWAYS;
+    if (colon) {
+        char *end;
+        count = strtol(colon + 1, &end, 10);
+        if (end != text + len || colon[1] < '0' || colon[1] > '9' || count > COUNT_MAX)
+            return err_set(e, ERR_INVALID, "HOLM_FAKE_FAULTS: \"%.*s\" does not end in a count",
+                           (int)len, text);
     }
-    if (!list || strlen(list) >= sizeof(f->text))
-        list = "";
-    if (strcmp(list, f->text) == 0)
-        return;
-    snprintf(f->text, sizeof(f->text), "%s", list);
-    memset(f->used, 0, sizeof(f->used));
-}
-
-/* Parses "WHAT=HOW[:COUNT]" of the given length. */
-static bool parse(const char *entry, size_t len, char what[FAULTS_WORD_SIZE],
-                  char how[FAULTS_WORD_SIZE], int *count)
-{
-    char text[128];
-    snprintf(text, sizeof(text), "%.*s", (int)len, entry);
-    *count = 0;
-    return sscanf(text, "%31[^=]=%31[^:]:%d", what, how, count) >= 2;
-}
-
-bool faults_strike(struct faults *f, const char *list, const char *what,
-                   char ret_how[FAULTS_WORD_SIZE])
-{
-    AUTO_LOCK(&f->lock);
-    reload(f, list);
-    const char *p = f->text + strspn(f->text, SEPARATORS);
-    for (int i = 0; *p && i < FAULTS_MAX; i++) {
-        char name[FAULTS_WORD_SIZE], how[FAULTS_WORD_SIZE];
-        int count;
-        size_t len = strcspn(p, SEPARATORS);
-        bool same = parse(p, len, name, how, &count) && strcmp(name, what) == 0;
-        if (same && (count == 0 || f->used[i] < count)) {
-            f->used[i]++;
-            memcpy(ret_how, how, sizeof(how));
-            return true;
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        if (strlen(names[i]) == name_len && strncmp(names[i], text, name_len) == 0) {
+            f->left[i] = (int)count;
+            return 0;
         }
-        p += len;
-        p += strspn(p, SEPARATORS);
     }
-    return false;
+    return err_set(e, ERR_INVALID, "HOLM_FAKE_FAULTS: there is no fault \"%.*s\"", (int)name_len,
+                   text);
+}
+
+int faults_parse(const char *text, struct faults *ret, struct err *e)
+{
+    for (int i = 0; i < FAULT_COUNT; i++)
+        ret->left[i] = 0;
+    while (text && *text) {
+        size_t len = strcspn(text, ",");
+        int r = parse_one(text, len, ret, e);
+        if (r < 0)
+            return r;
+        text += len + (text[len] == ',');
+    }
+    return 0;
+}
+
+bool faults_take(struct faults *f, enum fault which)
+{
+    int left = f->left[which];
+    while (left > 0 && !atomic_compare_exchange_weak(&f->left[which], &left, left - 1))
+        ;
+    return left != 0;
 }

@@ -1,25 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Faults on order for the fake engine; the grammar is in README.md. Any thread. */
+/* Faults on order: what HOLM_FAKE_FAULTS asks for (README.md lists the names). Any thread. */
 
-#include <pthread.h>
 #include <stdbool.h>
-#include <stddef.h>
 
-#define FAULTS_MAX 32
-#define FAULTS_TEXT_MAX_BYTES 2048
-#define FAULTS_WORD_SIZE 32
+#include "base/err.h"
 
-struct faults {
-    pthread_mutex_t lock;
-    char text[FAULTS_TEXT_MAX_BYTES]; /* what `used` counts for */
-    int used[FAULTS_MAX];             /* how often each entry of the list has struck */
+enum fault {
+    FAULT_BOOT_FAIL,
+    FAULT_BOOT_AGENT_NEVER,
+    FAULT_BOOT_AGENT_GARBAGE,
+    FAULT_BOOT_EXEC_RESET,
+    FAULT_BOOT_EXEC_DIE,
+    FAULT_RESTORE_FAIL,
+    FAULT_RESTORE_AGENT_NEVER,
+    FAULT_RESTORE_AGENT_GARBAGE,
+    FAULT_RESTORE_EXEC_RESET,
+    FAULT_RESTORE_EXEC_DIE,
+    FAULT_CAPTURE_FAIL,
+    FAULT_CAPTURE_ENOSPC,
+    FAULT_KILL_FAIL,
+    FAULT_COUNT,
 };
 
-void faults_init(struct faults *f);
-void faults_done(struct faults *f);
+/* How often each is still to happen; FAULT_ALWAYS: without end. */
+#define FAULT_ALWAYS -1
 
-/* Whether `what` shall fail this time, and how; counts it. `list` is the order, NULL or "": none. */
-bool faults_strike(struct faults *f, const char *list, const char *what,
-                   char ret_how[FAULTS_WORD_SIZE]);
+struct faults {
+    _Atomic int left[FAULT_COUNT];
+};
+
+/* Parses "name=value[:count],..."; NULL and "" are none. */
+int faults_parse(const char *text, struct faults *ret, struct err *e);
+
+/* True when the fault is to happen now; counts it. */
+bool faults_take(struct faults *f, enum fault which);
+
+/* The name as in the environment, without a count. */
+const char *faults_name(enum fault which);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Four descriptors are watched, each in a slot of its own: the two listening sockets, the port's
- * connection and one control connection (others wait in the backlog). A paused machine watches the
+ * connection and one control connection (others wait in the backlogs). A paused machine watches the
  * control sockets only, and its guest's time stands still. */
 
 #include "engine/fake/machine.h"
@@ -160,7 +160,8 @@ static int watch_all(struct machine *m)
 {
     bool runs = !m->is_paused;
     uint32_t port_events = m->port.is_full ? EPOLLIN | EPOLLOUT : EPOLLIN;
-    int r = watch(m, SLOT_AGENT, runs ? m->agent_fd : -EBADF, EPOLLIN);
+    /* Like a real port, one connection at a time: the next one waits in the backlog. */
+    int r = watch(m, SLOT_AGENT, runs && m->port.fd < 0 ? m->agent_fd : -EBADF, EPOLLIN);
     r = r < 0 ? r : watch(m, SLOT_PORT, runs ? m->port.fd : -EBADF, port_events);
     r = r < 0 ? r : watch(m, SLOT_CONTROL, m->caller_fd < 0 ? m->control_fd : -EBADF, EPOLLIN);
     return r < 0 ? r : watch(m, SLOT_CALLER, m->caller_fd, EPOLLIN);

@@ -1,76 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* holm-fake-monitor LISTEN_FD GUEST_FILE FAULT: a fake guest, see README.md. One connection at a
- * time, as with a real monitor; the next waits in the backlog. */
+/* holm-fake-monitor: what the fake engine starts instead of a real monitor. It inherits the two
+ * listening sockets (starter.h) and takes words like name=value; the VM's id stands first so that
+ * it can be seen in a list of processes. */
 
-#include <errno.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/fd.h"
-#include "base/limits.h"
-#include "engine/fake/session.h"
+#include "base/id.h"
+#include "engine/fake/machine.h"
+#include "engine/fake/starter.h"
 
-#define READ_BYTES (64 * KIB)
-
-/* Reads and answers until the client hangs up, this side does, or the guest dies. */
-static bool serve(int fd, struct session *s)
+static int usage(void)
 {
-    static char in[READ_BYTES];
-    auto_buf struct buf out = {0};
-    for (;;) {
-        int wait_ms = session_advance(s);
-        if (session_output(s, &out) < 0)
-            return true;
-        struct pollfd p = {.fd = fd, .events = (short)(POLLIN | (out.len ? POLLOUT : 0))};
-        if (out.len == 0 && session_wants_death(s))
-            return false;
-        int n = poll(&p, 1, wait_ms);
-        if (n < 0 && errno != EINTR)
-            return true;
-        if (n <= 0)
-            continue;
-        if (p.revents & POLLOUT) {
-            ssize_t sent = send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-            if (sent < 0 && errno != EAGAIN)
-                return true;
-            buf_consume(&out, sent > 0 ? (size_t)sent : 0);
-        }
-        if (!(p.revents & (POLLIN | POLLHUP | POLLERR)))
-            continue;
-        ssize_t got = recv(fd, in, sizeof(in), MSG_DONTWAIT);
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-            return true;
-        if (got > 0 && session_input(s, in, (size_t)got) < 0)
-            return true;
-    }
+    fputs("holm-fake-monitor is started by holmd's fake engine, not by hand\n", stderr);
+    return 2;
+}
+
+static bool take_word(struct machine_options *o, const char *word)
+{
+    if (strncmp(word, "template=", 9) == 0)
+        o->template_dir = word + 9;
+    else if (strcmp(word, "agent=never") == 0)
+        o->port_fault = PORT_SILENT;
+    else if (strcmp(word, "agent=garbage") == 0)
+        o->port_fault = PORT_GARBAGE;
+    else if (strcmp(word, "exec=reset") == 0)
+        o->exec_fault = GUEST_EXEC_RESET;
+    else if (strcmp(word, "exec=die") == 0)
+        o->exec_fault = GUEST_EXEC_DIE;
+    else
+        return false;
+    return true;
 }
 
 int main(int argc, char **argv)
 {
+    struct machine_options o = {.agent_fd = STARTER_AGENT_FD, .control_fd = STARTER_CONTROL_FD};
     struct err e = ERR_INIT;
-    struct files *files = NULL;
-    if (argc != 4)
-        return 2;
-    int listen_fd = atoi(argv[1]);
-    if (files_open(argv[2], &files, &e) < 0) {
+    if (argc < 2 || !id_valid(argv[1]))
+        return usage();
+    for (int i = 2; i < argc; i++)
+        if (!take_word(&o, argv[i]))
+            return usage();
+    if (fd_set_nonblock(o.agent_fd, true) < 0 || fd_set_nonblock(o.control_fd, true) < 0)
+        return usage();
+    signal(SIGPIPE, SIG_IGN);
+    int r = machine_run(&o, &e);
+    if (r < 0)
         fprintf(stderr, "%s\n", e.text);
-        return 1;
-    }
-    for (bool alive = true; alive;) {
-        struct session *s;
-        int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
-            continue;
-        if (fd < 0 || session_new(files, session_fault_parse(argv[3]), &s) < 0)
-            break;
-        alive = serve(fd, s);
-        session_free(s);
-        close(fd);
-    }
-    files_free(files);
-    return 0;
+    return r < 0;
 }

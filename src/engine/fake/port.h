@@ -27,7 +27,7 @@ struct port {
 
 void port_init(struct port *p, struct guest *g, enum port_fault fault);
 
-/* Takes `fd`, non-blocking; hangs up whoever was connected before. */
+/* Takes `fd`, non-blocking; nobody else may be connected. */
 void port_connect(struct port *p, int fd);
 void port_hang_up(struct port *p);
 

@@ -2,336 +2,293 @@
 #include "engine/fake/script.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <signal.h>
 #include <string.h>
 
-#include "base/buf.h"
-#include "base/fd.h"
 #include "base/limits.h"
-#include "wire/frame.h"
 
+#define CODE_NOT_FOUND 127
 #define HELLO "Hello, World!"
-#define SIGKILL_NUMBER 9
-#define FLOOD_STEP_BYTES ((int64_t)AGENT_FRAME_MAX_BYTES)
+#define NUMBER_MAX INT64_C(1000000000000)
 
-struct script {
-    struct exec_spec spec;
-    struct files *files;
-    char *text;        /* the program, a copy: the file may be replaced while it runs */
-    const char *next;  /* the line to run */
-    char *const *args; /* those behind the program's name */
-    struct buf out;    /* frames not pulled yet */
-    struct buf in;     /* standard input not read yet */
-    bool in_ended;
-    bool copying; /* in `cat` */
-    bool ended;   /* the exit frame is in `out` */
-    bool wants_death;
-    int64_t flood_left;
-    int64_t start_us;
-    int64_t sleep_until_us; /* 0: not asleep */
-    int64_t stdout_bytes;
-    int64_t stderr_bytes;
+/* A line, and what stands after its first word and a space. Not NUL-terminated. */
+struct line {
+    const char *text;
+    size_t len;
+    const char *rest;
+    size_t rest_len;
 };
 
-static void emit(struct script *s, enum frame_type type, const void *data, size_t len)
+static const char *base_name(const char *path)
 {
-    const char *p = data;
-    s->stdout_bytes += type == FRAME_STDOUT ? (int64_t)len : 0;
-    s->stderr_bytes += type == FRAME_STDERR ? (int64_t)len : 0;
-    while (len) {
-        uint8_t head[FRAME_HEADER_BYTES];
-        size_t n = len < AGENT_FRAME_MAX_BYTES ? len : AGENT_FRAME_MAX_BYTES;
-        frame_header(head, type, n);
-        (void)buf_append(&s->out, head, sizeof(head));
-        (void)buf_append(&s->out, p, n);
-        p += n;
-        len -= n;
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static int start_without_text(struct script *s, const char *argv0)
+{
+    const char *name = base_name(argv0);
+    if (strcmp(name, "true") == 0 || strcmp(name, "false") == 0) {
+        s->end_code = name[0] == 'f';
+        return 0;
     }
+    s->end_code = CODE_NOT_FOUND;
+    s->has_message = true;
+    return buf_printf(&s->scratch, "%.200s: no argument names a file of the fake guest\n", argv0);
 }
 
-static void print(struct script *s, enum frame_type type, const char *text)
+int script_start(struct script *s, const struct exec_spec *spec, struct files *files)
 {
-    auto_buf struct buf line = {0};
-    if (buf_printf(&line, "%s\n", text) == 0)
-        emit(s, type, line.data, line.len);
-}
-
-static void finish(struct script *s, int code, int signal, bool timed_out, int64_t now_us)
-{
-    struct exec_exit x = {.code = signal ? 128 + signal : code & 255,
-                          .signal = signal,
-                          .timed_out = timed_out,
-                          .wall_us = now_us - s->start_us,
-                          .stdout_bytes = s->stdout_bytes,
-                          .stderr_bytes = s->stderr_bytes};
-    auto_buf struct buf text = {0};
-    if (s->ended)
-        return;
-    if (exec_exit_encode(&x, &text) == 0)
-        emit(s, FRAME_EXIT, text.data, text.len);
-    s->ended = true;
-}
-
-/* The name as seen from the program's directory. */
-static int absolute(const struct script *s, const char *name, char ret[PATH_MAX])
-{
-    const char *cwd = s->spec.cwd ? s->spec.cwd : "/";
-    if (name[0] == '/')
-        return path_printf(ret, PATH_MAX, "%s", name);
-    while (strncmp(name, "./", 2) == 0)
-        name += 2;
-    return path_printf(ret, PATH_MAX, "%s%s%s", cwd, cwd[strlen(cwd) - 1] == '/' ? "" : "/", name);
-}
-
-static const char *find_file(const struct script *s, const char *name, size_t *ret_len)
-{
-    char path[PATH_MAX];
-    return absolute(s, name, path) < 0 ? NULL : files_find(s->files, path, ret_len);
-}
-
-/* Sets `text` and `args`; false when no argument is a file. */
-static bool find_program(struct script *s)
-{
-    for (char **a = s->spec.argv; *a; a++) {
-        size_t len;
-        const char *text = find_file(s, *a, &len);
-        if (!text)
+    char path[AGENT_PATH_MAX_BYTES];
+    *s = (struct script){.spec = spec, .files = files};
+    for (int i = 0; spec->argv[i]; i++) {
+        struct blob *b = NULL;
+        if (files_resolve(spec->cwd, spec->argv[i], path, sizeof(path)) == 0)
+            b = files_find(files, path);
+        if (!b)
             continue;
-        s->text = strdup(text);
-        s->next = s->text;
-        s->args = a + 1;
-        return s->text != NULL;
+        s->text = blob_ref(b);
+        s->program = i;
+        return 0;
     }
-    return false;
+    return start_without_text(s, spec->argv[0]);
 }
 
-int script_new(struct files *files, struct exec_spec *spec, int64_t now_us, struct script **ret)
+void script_done(struct script *s)
 {
-    struct script *s = calloc(1, sizeof(*s));
-    if (!s)
-        return -ENOMEM;
-    *s = (struct script){.spec = *spec, .files = files, .start_us = now_us, .next = ""};
-    *spec = (struct exec_spec){0};
-    s->in_ended = !s->spec.has_stdin;
-    auto_buf struct buf started = {0};
-    if (exec_started_encode(2, &started) == 0)
-        emit(s, FRAME_STARTED, started.data, started.len);
-    if (strcmp(s->spec.argv[0], "true") == 0 || strcmp(s->spec.argv[0], "false") == 0) {
-        finish(s, s->spec.argv[0][0] == 'f', 0, false, now_us);
-    } else if (!find_program(s)) {
-        print(s, FRAME_STDERR, "no such program");
-        finish(s, 127, 0, false, now_us);
+    blob_unref(TAKE_PTR(s->text));
+    blob_unref(TAKE_PTR(s->printing));
+    buf_done(&s->scratch);
+}
+
+static bool next_line(struct script *s, struct line *ret)
+{
+    if (!s->text || s->at >= s->text->len)
+        return false;
+    const char *p = s->text->data + s->at;
+    size_t left = s->text->len - s->at;
+    const char *end = memchr(p, '\n', left);
+    size_t len = end ? (size_t)(end - p) : left;
+    s->at += len + (end != NULL);
+    const char *space = memchr(p, ' ', len);
+    *ret = (struct line){.text = p, .len = len, .rest = p + len};
+    if (space) {
+        ret->rest = space + 1;
+        ret->rest_len = len - (size_t)(space + 1 - p);
     }
-    *ret = s;
-    return 0;
+    return true;
 }
 
-void script_free(struct script *s)
+static bool word_is(const struct line *l, const char *word)
 {
-    if (!s)
-        return;
-    exec_spec_done(&s->spec);
-    free(s->text);
-    buf_done(&s->out);
-    buf_done(&s->in);
-    free(s);
+    size_t len = strlen(word);
+    return l->len >= len && memcmp(l->text, word, len) == 0 &&
+           (l->len == len || l->text[len] == ' ');
 }
 
-int script_stdin(struct script *s, const void *data, size_t len)
+/* The rest as a string; what does not fit is no name of anything. */
+static bool rest_string(const struct line *l, char *ret, size_t size)
 {
-    s->in.max_bytes = FILES_BYTES_MAX;
-    return s->ended ? 0 : buf_append(&s->in, data, len);
+    if (l->rest_len >= size || memchr(l->rest, '\0', l->rest_len))
+        return false;
+    memcpy(ret, l->rest, l->rest_len);
+    ret[l->rest_len] = '\0';
+    return true;
 }
 
-void script_stdin_end(struct script *s)
+/* The rest as a number from `min` to `max`. */
+static bool rest_number(const struct line *l, int64_t min, int64_t max, int64_t *ret)
 {
-    s->in_ended = true;
+    char text[24], *end;
+    if (!rest_string(l, text, sizeof(text)) || text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    if (errno || *end || n < min || n > max)
+        return false;
+    *ret = n;
+    return true;
 }
 
-void script_signal(struct script *s, int signal)
+/* Whatever is in scratch goes out; a program that runs out of memory is killed, as a guest's kernel
+ * would do. */
+static bool write_scratch(struct script *s, bool to_stderr, struct script_event *ret)
 {
-    /* None of these programs catches anything. */
-    if (signal > 0 && signal < 65)
-        finish(s, 0, signal, false, s->start_us);
-}
-
-/* --- The lines --- */
-
-static void do_print(struct script *s, const char *rest)
-{
-    print(s, FRAME_STDOUT, rest);
-}
-
-static void do_eprint(struct script *s, const char *rest)
-{
-    print(s, FRAME_STDERR, rest);
-}
-
-static void do_cat(struct script *s, const char *rest)
-{
-    s->copying = true;
-}
-
-static void do_args(struct script *s, const char *rest)
-{
-    for (char *const *a = s->args; *a; a++)
-        print(s, FRAME_STDOUT, *a);
-}
-
-static void do_env(struct script *s, const char *rest)
-{
-    size_t len = strlen(rest);
-    for (char **v = s->spec.env; v && *v; v++)
-        if (strncmp(*v, rest, len) == 0 && (*v)[len] == '=')
-            print(s, FRAME_STDOUT, *v + len + 1);
-}
-
-static void do_file(struct script *s, const char *rest)
-{
-    size_t len;
-    const char *data = find_file(s, rest, &len);
-    if (data)
-        emit(s, FRAME_STDOUT, data, len);
+    if (s->scratch.failed)
+        *ret = (struct script_event){.op = SCRIPT_SIGNAL, .number = SIGKILL};
     else
-        print(s, FRAME_STDERR, "no such file");
+        *ret = (struct script_event){.op = SCRIPT_WRITE,
+                                     .to_stderr = to_stderr,
+                                     .data = buf_str(&s->scratch),
+                                     .len = s->scratch.len};
+    return true;
 }
 
-static void do_put(struct script *s, const char *rest)
+static bool write_line(struct script *s, const char *text, size_t len, struct script_event *ret)
 {
-    char name[PATH_MAX], path[PATH_MAX];
-    size_t len = strcspn(rest, " ");
-    const char *text = rest[len] ? rest + len + 1 : "";
-    if (path_printf(name, sizeof(name), "%.*s", (int)len, rest) < 0 ||
-        absolute(s, name, path) < 0 || files_put(s->files, path, text, strlen(text), NULL) < 0)
-        print(s, FRAME_STDERR, "cannot put that file");
+    buf_append(&s->scratch, text, len);
+    buf_append(&s->scratch, "\n", 1);
+    return write_scratch(s, false, ret);
 }
 
-static void do_flood(struct script *s, const char *rest)
+/* --- words: each says whether there is an event, -EINVAL for no such line --- */
+
+static int do_print(struct script *s, const struct line *l, struct script_event *ret)
 {
-    s->flood_left = atoll(rest);
+    return write_line(s, l->rest, l->rest_len, ret);
 }
 
-static void do_die(struct script *s, const char *rest)
+static int do_eprint(struct script *s, const struct line *l, struct script_event *ret)
 {
-    s->wants_death = true;
+    write_line(s, l->rest, l->rest_len, ret);
+    ret->to_stderr = true;
+    return 1;
+}
+
+static int do_args(struct script *s, const struct line *l, struct script_event *ret)
+{
+    for (char **arg = s->spec->argv + s->program + 1; *arg; arg++) {
+        buf_append_str(&s->scratch, *arg);
+        buf_append(&s->scratch, "\n", 1);
+    }
+    return write_scratch(s, false, ret);
+}
+
+static int do_env(struct script *s, const struct line *l, struct script_event *ret)
+{
+    for (char **v = s->spec->env; v && *v; v++) {
+        size_t len = strcspn(*v, "=");
+        if ((*v)[len] && len == l->rest_len && memcmp(*v, l->rest, len) == 0)
+            return write_line(s, *v + len + 1, strlen(*v + len + 1), ret);
+    }
+    buf_append_str(&s->scratch, "no env ");
+    return write_line(s, l->rest, l->rest_len, ret);
+}
+
+static int do_file(struct script *s, const struct line *l, struct script_event *ret)
+{
+    char name[AGENT_PATH_MAX_BYTES], path[AGENT_PATH_MAX_BYTES];
+    struct blob *b = NULL;
+    if (rest_string(l, name, sizeof(name)) &&
+        files_resolve(s->spec->cwd, name, path, sizeof(path)) == 0)
+        b = files_find(s->files, path);
+    if (!b) {
+        buf_append_str(&s->scratch, "no file ");
+        return write_line(s, l->rest, l->rest_len, ret);
+    }
+    s->printing = blob_ref(b);
+    *ret = (struct script_event){.op = SCRIPT_WRITE, .data = b->data, .len = b->len};
+    return 1;
+}
+
+static int do_put(struct script *s, const struct line *l, struct script_event *ret)
+{
+    char path[AGENT_PATH_MAX_BYTES];
+    const char *space = memchr(l->rest, ' ', l->rest_len);
+    size_t name_len = space ? (size_t)(space - l->rest) : l->rest_len;
+    auto_free char *name = strndup(l->rest, name_len);
+    if (!name || files_resolve(s->spec->cwd, name, path, sizeof(path)) < 0)
+        return -EINVAL;
+    const char *text = space ? space + 1 : l->text + l->len;
+    buf_append(&s->scratch, text, (size_t)(l->text + l->len - text));
+    buf_append(&s->scratch, "\n", 1);
+    if (s->scratch.failed)
+        return write_scratch(s, true, ret);
+    if (files_put(s->files, path, s->scratch.data, s->scratch.len) == 0)
+        return 0;
+    buf_clear(&s->scratch);
+    buf_append_str(&s->scratch, "put: no space left\n");
+    return write_scratch(s, true, ret);
+}
+
+static int do_flood(struct script *s, const struct line *l, struct script_event *ret)
+{
+    *ret = (struct script_event){.op = SCRIPT_FLOOD};
+    return rest_number(l, 0, NUMBER_MAX, &ret->number) ? 1 : -EINVAL;
+}
+
+static int do_sleep(struct script *s, const struct line *l, struct script_event *ret)
+{
+    *ret = (struct script_event){.op = SCRIPT_SLEEP};
+    return rest_number(l, 0, EXEC_TIMEOUT_MAX_MS, &ret->number) ? 1 : -EINVAL;
+}
+
+static int do_exit(struct script *s, const struct line *l, struct script_event *ret)
+{
+    *ret = (struct script_event){.op = SCRIPT_EXIT};
+    return l->rest_len == 0 || rest_number(l, 0, 255, &ret->number) ? 1 : -EINVAL;
+}
+
+static int do_signal(struct script *s, const struct line *l, struct script_event *ret)
+{
+    *ret = (struct script_event){.op = SCRIPT_SIGNAL};
+    return rest_number(l, 1, SIGRTMAX, &ret->number) ? 1 : -EINVAL;
+}
+
+static int do_cat(struct script *s, const struct line *l, struct script_event *ret)
+{
+    *ret = (struct script_event){.op = SCRIPT_CAT};
+    return l->len == strlen("cat") ? 1 : -EINVAL;
+}
+
+static int do_hang(struct script *s, const struct line *l, struct script_event *ret)
+{
+    *ret = (struct script_event){.op = SCRIPT_HANG};
+    return l->len == strlen("hang") ? 1 : -EINVAL;
+}
+
+static int do_die(struct script *s, const struct line *l, struct script_event *ret)
+{
+    *ret = (struct script_event){.op = SCRIPT_DIE};
+    return l->len == strlen("die") ? 1 : -EINVAL;
 }
 
 static const struct {
     const char *word;
-    void (*run)(struct script *s, const char *rest);
+    int (*run)(struct script *s, const struct line *l, struct script_event *ret);
 } words[] = {
-    {"print", do_print}, {"eprint", do_eprint}, {"cat", do_cat},     {"args", do_args},
-    {"env", do_env},     {"file", do_file},     {"put", do_put},     {"flood", do_flood},
+    {"print", do_print}, {"eprint", do_eprint}, {"args", do_args},   {"env", do_env},
+    {"file", do_file},   {"put", do_put},       {"flood", do_flood}, {"sleep", do_sleep},
+    {"exit", do_exit},   {"signal", do_signal}, {"cat", do_cat},     {"hang", do_hang},
     {"die", do_die},
 };
 
-static void run_line(struct script *s, const char *line, int64_t now_us)
+/* True for a line of a real language that greets. With a quotation mark before it the text is a
+ * string of such a language, also when the line begins with a word of ours (`print "Hello...`). */
+static bool greets(const struct line *l, bool quoted)
 {
-    size_t len = strcspn(line, " ");
-    const char *rest = line[len] ? line + len + 1 : "";
-    /* A line with the greeting is somebody's hello program, even one that begins with `print`. */
-    if (strstr(line, HELLO) && (strpbrk(line, "('\"") || !strstr(line, "print"))) {
-        print(s, FRAME_STDOUT, HELLO);
+    const char *p = memmem(l->text, l->len, HELLO, strlen(HELLO));
+    return p && (!quoted || (p > l->text && (p[-1] == '"' || p[-1] == '\'')));
+}
+
+static int run_line(struct script *s, const struct line *l, struct script_event *ret)
+{
+    if (greets(l, true))
+        return write_line(s, HELLO, strlen(HELLO), ret);
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (!word_is(l, words[i].word))
+            continue;
+        int r = words[i].run(s, l, ret);
+        if (r >= 0)
+            return r;
+    }
+    return greets(l, false) ? write_line(s, HELLO, strlen(HELLO), ret) : 0;
+}
+
+void script_next(struct script *s, struct script_event *ret)
+{
+    struct line l;
+    if (s->has_message) {
+        s->has_message = false;
+        write_scratch(s, true, ret);
         return;
     }
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (strlen(words[i].word) == len && strncmp(words[i].word, line, len) == 0) {
-            words[i].run(s, rest);
+    do {
+        blob_unref(TAKE_PTR(s->printing));
+        buf_clear(&s->scratch);
+        if (!next_line(s, &l)) {
+            *ret = (struct script_event){.op = SCRIPT_EXIT, .number = s->end_code};
             return;
         }
-    }
-    if (strcmp(line, "hang") == 0)
-        s->sleep_until_us = INT64_MAX;
-    else if (strncmp(line, "sleep ", 6) == 0)
-        s->sleep_until_us = now_us + atoll(rest) * 1000;
-    else if (strncmp(line, "exit ", 5) == 0)
-        finish(s, atoi(rest), 0, false, now_us);
-    else if (strncmp(line, "signal ", 7) == 0)
-        finish(s, 0, atoi(rest) & 127, false, now_us);
-}
-
-static void next_line(struct script *s, int64_t now_us)
-{
-    if (!*s->next) {
-        finish(s, 0, 0, false, now_us);
-        return;
-    }
-    size_t len = strcspn(s->next, "\n");
-    auto_free char *line = strndup(s->next, len);
-    s->next += len + (s->next[len] == '\n');
-    if (line)
-        run_line(s, line, now_us);
-}
-
-static void copy_input(struct script *s)
-{
-    if (s->in.len)
-        emit(s, FRAME_STDOUT, s->in.data, s->in.len);
-    buf_clear(&s->in);
-    s->copying = !s->in_ended;
-}
-
-static bool is_late(const struct script *s, int64_t now_us)
-{
-    return s->spec.timeout_ms && now_us - s->start_us >= s->spec.timeout_ms * 1000;
-}
-
-void script_advance(struct script *s, int64_t now_us)
-{
-    while (!s->ended && !s->wants_death) {
-        if (is_late(s, now_us)) {
-            finish(s, 0, SIGKILL_NUMBER, true, now_us);
-        } else if (s->copying) {
-            copy_input(s);
-            if (s->copying)
-                return;
-        } else if (s->flood_left > 0) {
-            return; /* goes on as it is pulled */
-        } else if (s->sleep_until_us > now_us) {
-            return;
-        } else {
-            s->sleep_until_us = 0;
-            next_line(s, now_us);
-        }
-    }
-}
-
-int64_t script_wake_us(const struct script *s)
-{
-    int64_t wake = INT64_MAX;
-    if (s->ended)
-        return wake;
-    if (s->sleep_until_us)
-        wake = s->sleep_until_us;
-    int64_t limit = s->spec.timeout_ms ? s->start_us + s->spec.timeout_ms * 1000 : INT64_MAX;
-    return wake < limit ? wake : limit;
-}
-
-/* Makes the next piece of a flood only when the last one was taken: it costs no memory. */
-static void flood(struct script *s)
-{
-    static char x[AGENT_FRAME_MAX_BYTES];
-    size_t n = (size_t)(s->flood_left < FLOOD_STEP_BYTES ? s->flood_left : FLOOD_STEP_BYTES);
-    memset(x, 'x', n);
-    emit(s, FRAME_STDOUT, x, n);
-    s->flood_left -= (int64_t)n;
-}
-
-ssize_t script_pull(struct script *s, uint8_t *buf, size_t size)
-{
-    if (s->out.len == 0 && s->flood_left > 0 && !s->ended)
-        flood(s);
-    if (s->out.len == 0)
-        return s->ended ? -1 : 0;
-    size_t n = s->out.len < size ? s->out.len : size;
-    memcpy(buf, s->out.data, n);
-    buf_consume(&s->out, n);
-    return (ssize_t)n;
-}
-
-bool script_wants_death(const struct script *s)
-{
-    return s->wants_death;
+    } while (run_line(s, &l, ret) == 0);
 }

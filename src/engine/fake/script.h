@@ -1,36 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Interprets a program of the fake guest (README.md has the language) and yields the frames that an
- * agent would send. No I/O, no clock of its own: time comes in. One thread. */
+/* The tiny language that the fake guest's programs are written in (README.md has its words).
+ *
+ * The interpreter does no I/O and never waits: it yields, one after the other, what the program
+ * wants to happen, and whoever runs it carries that out at the pace of the reader. Text is hostile.
+ * Thread: the monitor's only one. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-#include "base/err.h"
+#include "base/buf.h"
 #include "engine/fake/files.h"
 #include "wire/exec_spec.h"
 
-struct script;
+enum script_op {
+    SCRIPT_WRITE,  /* data, len, to_stderr */
+    SCRIPT_FLOOD,  /* number: bytes for standard output */
+    SCRIPT_CAT,    /* all of standard input to standard output */
+    SCRIPT_SLEEP,  /* number: milliseconds */
+    SCRIPT_HANG,   /* until a signal */
+    SCRIPT_EXIT,   /* number: the code. Always comes in the end; nothing may be asked after it */
+    SCRIPT_SIGNAL, /* number: the signal it ends by. Likewise */
+    SCRIPT_DIE,    /* the guest vanishes. Likewise */
+};
 
-/* Takes the content of `spec` (exec_spec_done is no more the caller's). `files` is borrowed. */
-int script_new(struct files *files, struct exec_spec *spec, int64_t now_us, struct script **ret);
-void script_free(struct script *s); /* NULL is fine */
+struct script_event {
+    enum script_op op;
+    bool to_stderr;
+    const char *data; /* borrowed until the next script_next or script_done */
+    size_t len;
+    int64_t number;
+};
 
-/* Standard input, its end, and a signal. Cheap; script_advance does the work. */
-int script_stdin(struct script *s, const void *data, size_t len);
-void script_stdin_end(struct script *s);
-void script_signal(struct script *s, int signal);
+/* Zero-initialised, script_done is fine. */
+struct script {
+    const struct exec_spec *spec; /* borrowed */
+    struct files *files;          /* borrowed */
+    struct blob *text;            /* NULL: a program without text */
+    size_t at;
+    int program; /* index of the program's file in argv; what follows are its arguments */
+    int end_code;
+    struct blob *printing; /* a file's content on its way out */
+    struct buf scratch;
+    bool has_message; /* scratch is a message for standard error to begin with */
+};
 
-/* Runs until it has to wait. */
-void script_advance(struct script *s, int64_t now_us);
+/* Chooses the program: the first of argv that names a file, else "true" or "false" by argv[0], else
+ * one that ends with 127. 0 or -ENOMEM. */
+int script_start(struct script *s, const struct exec_spec *spec, struct files *files);
 
-/* When it wants to be advanced again; INT64_MAX: not on account of the time. */
-int64_t script_wake_us(const struct script *s);
+void script_next(struct script *s, struct script_event *ret);
 
-/* Takes frames out: a number of bytes, 0: none now, -1: none any more. */
-ssize_t script_pull(struct script *s, uint8_t *buf, size_t size);
-
-/* The program said `die`. */
-bool script_wants_death(const struct script *s);
+void script_done(struct script *s);

@@ -71,15 +71,16 @@ static int spawn(const struct starter_request *q, const struct sockets *s, const
     return r;
 }
 
-/* The monitor's last words, into the error that its end has caused. */
-static int explain(int r, const char *log, struct err *e)
+int starter_explain(const char *vm_dir, struct err *e)
 {
+    char log[PATH_MAX];
     auto_buf struct buf text = {0};
-    if (file_read(log, &text, ENGINE_LOG_TAIL_BYTES) == 0 && text.len) {
+    if (path_printf(log, sizeof(log), "%s/" LOG_NAME, vm_dir) == 0 &&
+        file_read(log, &text, ENGINE_LOG_TAIL_BYTES) == 0 && text.len) {
         text.data[strcspn(text.data, "\n")] = '\0';
-        return err_set(e, ERR_INTERNAL, "the fake monitor ended: %.400s", text.data);
+        return err_set(e, ERR_UNAVAILABLE, "the fake monitor ended: %.400s", text.data);
     }
-    return err_wrap(e, r, "start the fake monitor");
+    return err_set(e, ERR_UNAVAILABLE, "the fake monitor is gone");
 }
 
 static int start(const struct starter_request *q, struct proc_ref *ret, struct err *e)
@@ -111,9 +112,12 @@ static int start(const struct starter_request *q, struct proc_ref *ret, struct e
         return 0;
     }
     auto_close int pidfd = proc_ref_open(&ref);
+    /* One that hung up is about to end by itself and may still have to say why. */
+    if (pidfd >= 0 && r != -ETIMEDOUT)
+        proc_wait(pidfd, ENGINE_KILL_TIMEOUT_MS, NULL);
     if (pidfd >= 0)
         proc_kill_wait(pidfd, ENGINE_KILL_TIMEOUT_MS);
-    return explain(r, log, e);
+    return r == -ETIMEDOUT ? r : starter_explain(q->vm_dir, e);
 }
 
 int starter_start(const struct starter_request *q, struct proc_ref *ret, struct err *e)

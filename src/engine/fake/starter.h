@@ -27,5 +27,8 @@ struct starter_request {
  * its log in vm_dir. */
 int starter_start(const struct starter_request *q, struct proc_ref *ret, struct err *e);
 
+/* Makes the error of a monitor that has ended: ERR_UNAVAILABLE with its last words, if any. */
+int starter_explain(const char *vm_dir, struct err *e);
+
 /* Removes the sockets. */
 void starter_clean(const char *vm_dir);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* For tests: a client of a fake guest's agent over its real socket. Every wait that takes longer
+ * than a minute fails the test. One thread. */
+
+#include "base/buf.h"
+#include "wire/agent_client.h"
+#include "wire/exec_spec.h"
+#include "wire/frame.h"
+
+/* Literals as the argv of a spec, which has them not const. */
+#define STRINGS(...) ((char **)(const char *const[]){__VA_ARGS__, NULL})
+
+struct test_guest {
+    int fd;
+    struct agent_client *http;
+    bool ended; /* the guest hung up */
+};
+
+/* A request: zero-initialise, set `guest`, then one of the calls below. */
+struct test_call {
+    struct test_guest *guest;
+    int32_t stream;
+    struct buf send;
+    bool send_ended;
+    int status;
+    bool is_exec, closed, complete;
+    struct buf answer;
+    struct frame_decoder decoder;
+    struct buf out, err, json;
+    bool exited;
+    struct exec_exit exit;
+};
+
+/* Takes the connected socket; says hello. False: the guest hung up or is no agent. */
+bool test_guest_open(struct test_guest *g, int fd);
+void test_guest_close(struct test_guest *g);
+
+/* Opens a request with this body. */
+void test_call_open(struct test_call *c, const char *method, const char *path, const void *body,
+                    size_t len);
+/* Opens an exec of `argv` in /work; more frames may be added to c->send. */
+void test_call_exec(struct test_call *c, char **argv, int64_t timeout_ms);
+void test_call_frame(struct test_call *c, enum frame_type type, const void *data, size_t len);
+/* Moves bytes until the request is closed, or, for `until_out`, until there is output. */
+void test_call_wait(struct test_call *c, bool until_out);
+void test_call_done(struct test_call *c);
+
+/* A PUT that must succeed. */
+void test_guest_put(struct test_guest *g, const char *path, const char *text);
+/* Puts the text as /work/p and runs it to its end, answers in `ret`. */
+void test_guest_run(struct test_guest *g, const char *text, struct test_call *ret);
