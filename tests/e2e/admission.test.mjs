@@ -76,7 +76,7 @@ test('no room for templates: the language says why, the daemon lives', async (t)
   }, 'bash to fail');
   assert.match(failed.detail, /space/i);
   const answer = await daemon.request('POST', '/api/v1/execute', { language: 'bash', code: 'echo' });
-  assert.equal(answer.status, 503, answer.text);
+  assert.ok([502, 503].includes(answer.status), answer.text);
   assert.match(answer.json.error, /space/i);
   assert.equal((await daemon.get('/health')).status, 200);
   assert.deepEqual(readdirSync(join(data, 'templates')).filter((name) => !name.endsWith('.json')), []);
