@@ -28,7 +28,8 @@
 #define HTTP_PATH_PARAM_MAX_BYTES 1024
 #define HTTP_THREAD_STACK_BYTES (1 * MIB)
 #define HTTP_RETRY_AFTER_DEFAULT_S 1
-#define HTTP_STREAM_STATUS_WAIT_MS 2000 /* a streamed run that fails later fails with status 200 */
+/* A streamed run that fails later than this fails with status 200. */
+#define HTTP_STREAM_STATUS_WAIT_MS 2000
 #define JSON_DEPTH_MAX 32
 
 /* Running code (runner dialect) */
@@ -53,7 +54,8 @@
 #define AGENT_STREAMS_MAX 256             /* concurrent requests on one link */
 #define AGENT_WINDOW_BYTES (1 * MIB)      /* HTTP/2 flow-control window, connection and stream */
 #define AGENT_BODY_WINDOW_BYTES \
-    (256 * KIB) /* of one request body, in the agent: what it may hold of a blocked program's stdin */
+    (256 *                      \
+     KIB) /* of one request body, in the agent: what it may hold of a blocked program's stdin */
 #define AGENT_EXEC_ARGS_MAX 1024
 #define AGENT_PATH_MAX_BYTES 4096
 #define AGENT_HEADERS_MAX 32               /* header fields of one answer */
@@ -89,12 +91,13 @@
 #define ENGINE_LAYERS_MAX 64 /* disk layers under one VM: captures in a row without flattening */
 #define ENGINE_STATE_MAX_BYTES (64 * MIB) /* device state of one VM */
 #define ENGINE_QMP_TIMEOUT_MS 15000
-#define ENGINE_LAUNCH_TIMEOUT_MS 10000 /* from starting the launcher until it has become the monitor */
+#define ENGINE_LAUNCH_TIMEOUT_MS \
+    10000 /* from starting the launcher until it has become the monitor */
 #define ENGINE_KILL_TIMEOUT_MS 10000
 #define ENGINE_CONSOLE_BYTES (64 * KIB) /* what is kept of a guest's serial output */
 #define ENGINE_LOG_TAIL_BYTES (4 * KIB) /* how much of a monitor's stderr is looked at */
 #define ENGINE_TCG_CACHE_MIB 128        /* translated code of one VM */
-#define ENGINE_OVERHEAD_MIB 96          /* a monitor's own memory, besides guest RAM and TCG cache */
+#define ENGINE_OVERHEAD_MIB 96 /* a monitor's own memory, besides guest RAM and TCG cache */
 #define ENGINE_MONITOR_FDS_MAX 1024
 #define ENGINE_MONITOR_TASKS_MAX 128 /* threads of a monitor, besides its vCPUs */
 #define ENGINE_KVM_PROBE_MS 250      /* patience with the KVM probe */

@@ -442,8 +442,7 @@ int image_ready(struct image_set *s, const char *name, const struct image **ret,
     if (im->state == LANGUAGE_FAILED)
         return err_set(e, ERR_UNAVAILABLE, "image %s could not be prepared: %s", name, im->detail);
     if (im->state == LANGUAGE_PREPARING) {
-        err_set(e, ERR_FULL, "image %s is being prepared (%s); try again in 5 s", name,
-                        im->detail);
+        err_set(e, ERR_FULL, "image %s is being prepared (%s); try again in 5 s", name, im->detail);
         if (e)
             e->retry_after_s = 5;
         return -EINPROGRESS;

@@ -38,10 +38,10 @@ static void check(const char *text, const char *expected)
 {
     struct files f = {0};
     auto_buf struct buf did = {0};
-    char **argv = STRINGS("bash", "main.sh", "one", "two words");
+    char **argv = STRINGS("bash", "prog.sh", "one", "two words");
     char **env = STRINGS("A=1", "GREETING=hi there");
     struct exec_spec spec = {.argv = argv, .env = env, .cwd = work_dir};
-    assert_int_equal(0, files_put(&f, "/work/main.sh", text, strlen(text)));
+    assert_int_equal(0, files_put(&f, "/work/prog.sh", text, strlen(text)));
     assert_int_equal(0, files_put(&f, "/work/data/a.txt", "from a file", 11));
     run(&f, &spec, &did);
     assert_string_equal(buf_str(&did), expected);
@@ -93,7 +93,7 @@ static void check_argv(char **argv, const char *expected)
     struct files f = {0};
     auto_buf struct buf did = {0};
     struct exec_spec spec = {.argv = argv, .cwd = work_dir};
-    assert_int_equal(0, files_put(&f, "/work/main.c", "args", 4));
+    assert_int_equal(0, files_put(&f, "/work/prog.c", "args", 4));
     run(&f, &spec, &did);
     assert_string_equal(buf_str(&did), expected);
     files_done(&f);
@@ -101,9 +101,9 @@ static void check_argv(char **argv, const char *expected)
 
 static void test_the_program_is_the_first_argument_that_is_a_file(void **state)
 {
-    check_argv(STRINGS("sh", "-c", "gcc main.c && exec ./main \"$@\"", "main.c", "x"),
+    check_argv(STRINGS("sh", "-c", "gcc prog.c && exec ./prog \"$@\"", "prog.c", "x"),
                "O(x\n)exit 0;");
-    check_argv(STRINGS("./main.c", "main.c"), "O(main.c\n)exit 0;");
+    check_argv(STRINGS("./main.c", "prog.c"), "O(prog.c\n)exit 0;");
     check_argv(STRINGS("true"), "exit 0;");
     check_argv(STRINGS("/bin/false"), "exit 1;");
     check_argv(STRINGS("gcc", "--version"),
