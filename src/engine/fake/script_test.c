@@ -103,7 +103,7 @@ static void test_the_program_is_the_first_argument_that_is_a_file(void **state)
 {
     check_argv(STRINGS("sh", "-c", "gcc prog.c && exec ./prog \"$@\"", "prog.c", "x"),
                "O(x\n)exit 0;");
-    check_argv(STRINGS("./main.c", "prog.c"), "O(prog.c\n)exit 0;");
+    check_argv(STRINGS("./prog.c", "main.c"), "O(main.c\n)exit 0;");
     check_argv(STRINGS("true"), "exit 0;");
     check_argv(STRINGS("/bin/false"), "exit 1;");
     check_argv(STRINGS("gcc", "--version"),
@@ -112,7 +112,7 @@ static void test_the_program_is_the_first_argument_that_is_a_file(void **state)
 
 static void test_replacing_a_file_that_runs(void **state)
 {
-    check("put main.sh exit 9\nprint still me", "O(still me\n)exit 0;");
+    check("put prog.sh exit 9\nprint still me", "O(still me\n)exit 0;");
 }
 
 static void test_paths(void **state)
