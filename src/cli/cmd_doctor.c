@@ -51,11 +51,27 @@ static bool examine_daemon(struct cli *cli, struct api_client *c, json_t *facts)
     return n.ready > 0;
 }
 
+/* Whether one of the facts without which no VM starts is a no. */
+static bool lacks_a_must(const json_t *report)
+{
+    size_t i;
+    const json_t *fact;
+    json_array_foreach(json_object_get(report, "facts"), i, fact)
+    {
+        const char *name = json_text(fact, "name");
+        bool is_must = strcmp(name, "engine") == 0 || strcmp(name, "jail") == 0;
+        if (is_must && strcmp(json_text(fact, "state"), "no") == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Whether holmd has found a way to run VMs here. */
 static bool has_engine(const json_t *report)
 {
     const char *engine = json_text(report, "engine"), *accel = json_text(report, "accelerator");
-    return *engine && strcmp(engine, "none") && *accel && strcmp(accel, "none");
+    return *engine && strcmp(engine, "none") && *accel && strcmp(accel, "none") &&
+           !lacks_a_must(report);
 }
 
 /* Adds what holmd says of the host. Returns whether VMs can be run here. */

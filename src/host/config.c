@@ -46,7 +46,7 @@ static const struct option options[] = {
         "Kernel, images, templates, VMs and the database. Its path must be short: sockets live "
         "below it."),
     OPT("paths", "helper_dir", TEXT, helper_dir, "", 0, 0,
-        "Where Holm's helper programs are. Empty: beside holmd, or ../libexec/holm from there."),
+        "Where Holm's helper programs are. Empty: ../libexec/holm from where holmd is."),
     OPT("engine", "engine", TEXT, engine, "qemu", 0, 0,
         "qemu, or fake (no VMs at all; for tests)."),
     OPT("engine", "accelerator", TEXT, accelerator, "auto", 0, 0,

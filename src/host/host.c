@@ -18,6 +18,8 @@
 
 int host_helper_dir(const struct config *config, char *ret, size_t size)
 {
+    /* Installed; in a build tree. */
+    static const char *const places[] = {"../libexec/holm", "../engine"};
     if (config->helper_dir[0])
         return path_printf(ret, size, "%s", config->helper_dir);
     char exe[PATH_MAX];
@@ -26,10 +28,12 @@ int host_helper_dir(const struct config *config, char *ret, size_t size)
         return -errno;
     exe[n] = '\0';
     *strrchr(exe, '/') = '\0';
-    char installed[PATH_MAX];
-    if (path_printf(installed, sizeof(installed), "%s/../libexec/holm", exe) == 0 &&
-        access(installed, X_OK) == 0)
-        return path_printf(ret, size, "%s", installed);
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        char dir[PATH_MAX], jail[PATH_MAX];
+        if (path_printf(dir, sizeof(dir), "%s/%s", exe, places[i]) == 0 &&
+            path_printf(jail, sizeof(jail), "%s/holm-jail", dir) == 0 && access(jail, X_OK) == 0)
+            return path_printf(ret, size, "%s", dir);
+    }
     return path_printf(ret, size, "%s", exe);
 }
 
