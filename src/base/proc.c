@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,6 +9,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -171,4 +173,21 @@ int proc_kill_wait(int pidfd, int timeout_ms)
     if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
         return -errno;
     return proc_wait(pidfd, timeout_ms, NULL);
+}
+
+void proc_set_nice(pid_t pid, int nice)
+{
+    char path[64];
+    path_printf(path, sizeof(path), "/proc/%d/task", pid);
+    auto_closedir DIR *d = opendir(path);
+    for (struct dirent *de; d && (de = readdir(d));) {
+        int tid = atoi(de->d_name);
+        if (tid > 0)
+            setpriority(PRIO_PROCESS, (id_t)tid, nice);
+    }
+}
+
+void proc_set_own_nice(int nice)
+{
+    setpriority(PRIO_PROCESS, (id_t)gettid(), nice);
 }

@@ -35,3 +35,10 @@ int proc_wait(int pidfd, int timeout_ms, int *ret_status);
 
 /* SIGKILL by pidfd, then proc_wait. Ended already is fine. */
 int proc_kill_wait(int pidfd, int timeout_ms);
+
+/* Sets the nice value of every thread of a process (Linux keeps one for each thread). A process
+ * that has ended is fine. */
+void proc_set_nice(pid_t pid, int nice);
+
+/* The same for the calling thread, and for the processes and threads it will start. */
+void proc_set_own_nice(int nice);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/test.h"
@@ -63,13 +64,31 @@ static void test_status(void **state)
     assert_int_equal(status, 7);
 }
 
+static void test_nice(void **state)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        proc_set_own_nice(7);
+        raise(SIGSTOP);
+        _exit(getpriority(PRIO_PROCESS, 0));
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)pid), 7);
+    proc_set_nice(pid, 9);
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)pid), 9);
+    kill(pid, SIGCONT);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), 9);
+    proc_set_nice(pid, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run),
-        cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_ref),
-        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_run),    cmocka_unit_test(test_timeout), cmocka_unit_test(test_ref),
+        cmocka_unit_test(test_status), cmocka_unit_test(test_nice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,6 +169,7 @@ static void fill(struct pool *p, struct shelf *s)
 static void *filler(void *arg)
 {
     struct pool *p = arg;
+    proc_set_own_nice(VM_BACKGROUND_NICE);
     AUTO_LOCK(&p->lock);
     while (!p->stopping) {
         struct shelf *s = host_is_busy(p) ? NULL : neediest(p);
@@ -313,6 +314,7 @@ int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool
     }
     *ret_from_pool = vm != NULL;
     if (vm) {
+        proc_set_nice(vm->monitor.proc.pid, 0);
         *ret = vm;
         return 0;
     }

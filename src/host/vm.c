@@ -316,6 +316,7 @@ struct reaper {
 static void *reaper_thread(void *arg)
 {
     struct reaper *r = arg;
+    proc_set_own_nice(VM_BACKGROUND_NICE);
     for (;;) {
         struct vm *vm;
         {

@@ -19,6 +19,9 @@ struct image;
 struct link;
 struct language;
 
+/* The nice value of what nobody waits for: filling the pool, ending VMs. */
+#define VM_BACKGROUND_NICE 10
+
 struct vm {
     struct vm_record record; /* what the store knows */
     struct monitor monitor;
