@@ -2,6 +2,7 @@
 
 /* `holm run`, the real program, against a server that speaks what the daemon does. */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -402,6 +403,8 @@ static void test_bounds_and_files(void **state)
 static int open_terminal(int *ret_slave)
 {
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (master < 0 && errno == ENOENT)
+        skip(); /* a chroot without /dev/pts */
     assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
     *ret_slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
     assert_true(*ret_slave >= 0);

@@ -147,18 +147,52 @@ static void show_top_directory(const char *name)
     }
 }
 
+/* Makes "/" a mount of this namespace alone when it is none, that is, inside a chroot: neither
+ * could mounts be kept from the host there nor could the root be pivoted. setns() to the namespace
+ * we are in leads to its real root; from there the old root is cloned onto itself. The rest of the
+ * host's tree stays in the namespace then, out of reach without a capability. */
+static void leave_chroot(void)
+{
+    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    check(root, "open", "the root");
+    check(ns, "open", "/proc/self/ns/mnt");
+    check(setns(ns, CLONE_NEWNS), "find", "the real root");
+    check(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "privatise", "mounts");
+    int tree = (int)syscall(SYS_open_tree, root, "",
+                            OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH | OPEN_TREE_CLOEXEC);
+    check(tree, "clone", "the root");
+    check((int)syscall(SYS_move_mount, tree, "", root, "",
+                       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+          "mount", "the root");
+    check(fchdir(tree), "enter", "the root");
+    check(chroot("."), "change", "the root");
+    close(tree);
+    close(ns);
+    close(root);
+}
+
+/* Nothing that is mounted here may show up on the host. */
+static void privatise_mounts(void)
+{
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+        return;
+    if (errno != EINVAL)
+        fail("privatise", "mounts");
+    leave_chroot();
+}
+
 /* Builds the new root on top of o->root, a directory that it covers in this namespace only. */
 static void enter_root(const struct orders *o)
 {
     static const char *const tops[] = {"usr", "bin", "sbin", "lib", "lib32", "lib64"};
     int binds[LISTS_MAX];
+    privatise_mounts();
     for (int i = 0; i < o->n_binds; i++) {
         /* Held open, since the new root may cover their names. */
         binds[i] = open(o->binds[i], O_PATH | O_CLOEXEC);
         check(binds[i], "open", o->binds[i]);
     }
-    /* Nothing that is mounted here may show up on the host. */
-    check(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "privatise", "mounts");
     check(mount("holm-jail", o->root, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
                 "size=64k,nr_inodes=64,mode=0755"),
           "mount", o->root);
