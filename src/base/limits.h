@@ -49,7 +49,7 @@
 
 /* Agent protocol */
 #define AGENT_FRAME_MAX_BYTES (64 * KIB)  /* payload of one exec frame */
-#define AGENT_SPEC_MAX_BYTES (512 * KIB)  /* JSON of one exec request */
+#define AGENT_SPEC_MAX_BYTES (2 * MIB)    /* JSON of one exec request */
 #define AGENT_REPORT_MAX_BYTES (64 * KIB) /* JSON that an agent may answer with */
 #define AGENT_STREAMS_MAX 256             /* concurrent requests on one link */
 #define AGENT_WINDOW_BYTES (1 * MIB)      /* HTTP/2 flow-control window, connection and stream */

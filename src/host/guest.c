@@ -80,7 +80,7 @@ struct simple {
     const char *method;
     const char *path;
     const struct buf *body; /* NULL: none */
-    int64_t deadline_ms;
+    const struct link_wait *wait;
     int expected;
 };
 
@@ -89,7 +89,6 @@ static int simple(struct link *l, const struct simple *s, struct buf *ret, struc
 {
     struct iovec v = {0};
     struct link_request rq = {.method = s->method, .path = s->path};
-    struct link_wait w = {.deadline_ms = s->deadline_ms};
     if (s->body) {
         v = (struct iovec){.iov_base = s->body->data, .iov_len = s->body->len};
         rq.body = &v;
@@ -97,7 +96,7 @@ static int simple(struct link *l, const struct simple *s, struct buf *ret, struc
     }
     if (ret)
         rq.answer = *ret;
-    int r = link_run(l, &rq, 1, &w, e);
+    int r = link_run(l, &rq, 1, s->wait, e);
     if (r == 0)
         r = check(&rq, s->expected, e);
     if (ret)
@@ -121,7 +120,8 @@ static int get_report(struct link *l, const struct simple *s, struct agent_repor
 int guest_wait_ready(struct link *l, int64_t deadline_ms, struct agent_report *ret, struct err *e)
 {
     struct agent_report report;
-    struct simple s = {"GET", "/v1/ready", NULL, deadline_ms, 200};
+    struct link_wait w = {.deadline_ms = deadline_ms};
+    struct simple s = {"GET", "/v1/ready", NULL, &w, 200};
     int r = get_report(l, &s, &report, e);
     if (r == 0 && ret)
         *ret = report;
@@ -140,10 +140,11 @@ static int check_restored(const struct agent_report *report, int64_t told_ns, st
     return 0;
 }
 
-int guest_restored(struct link *l, int64_t deadline_ms, struct agent_report *ret, struct err *e)
+int guest_restored(struct link *l, const struct link_wait *w, struct agent_report *ret,
+                   struct err *e)
 {
     /* The time is taken when the agent is there to hear it, not before it woke up. */
-    int r = link_wait_open(l, &(struct link_wait){.deadline_ms = deadline_ms}, e);
+    int r = link_wait_open(l, w, e);
     if (r < 0)
         return r;
     struct restored_request rq = {.entropy_len = ENTROPY_BYTES};
@@ -154,7 +155,7 @@ int guest_restored(struct link *l, int64_t deadline_ms, struct agent_report *ret
     if (r < 0)
         return err_errno(e, r, "encode a request to the agent");
     struct agent_report report;
-    struct simple s = {"POST", "/v1/restored", &body, deadline_ms, 200};
+    struct simple s = {"POST", "/v1/restored", &body, w, 200};
     r = get_report(l, &s, &report, e);
     if (r == 0)
         r = check_restored(&report, rq.real_time_ns, e);
@@ -165,7 +166,8 @@ int guest_restored(struct link *l, int64_t deadline_ms, struct agent_report *ret
 
 int guest_sync(struct link *l, int64_t deadline_ms, struct err *e)
 {
-    struct simple s = {"POST", "/v1/sync", NULL, deadline_ms, 200};
+    struct link_wait w = {.deadline_ms = deadline_ms};
+    struct simple s = {"POST", "/v1/sync", NULL, &w, 200};
     return simple(l, &s, NULL, e);
 }
 
@@ -175,7 +177,8 @@ int guest_power(struct link *l, bool reboot, int64_t deadline_ms, struct err *e)
     int r = buf_printf(&body, "{\"action\": \"%s\"}", reboot ? "reboot" : "off");
     if (r < 0)
         return err_errno(e, r, "encode a request to the agent");
-    struct simple s = {"POST", "/v1/power", &body, deadline_ms, 200};
+    struct link_wait w = {.deadline_ms = deadline_ms};
+    struct simple s = {"POST", "/v1/power", &body, &w, 200};
     return simple(l, &s, NULL, e);
 }
 
@@ -242,7 +245,8 @@ int guest_get_file(struct link *l, const char *path, int64_t deadline_ms, struct
     int r = file_url(&url, path, e);
     if (r < 0)
         return r;
-    struct simple s = {"GET", buf_str(&url), NULL, deadline_ms, 200};
+    struct link_wait w = {.deadline_ms = deadline_ms};
+    struct simple s = {"GET", buf_str(&url), NULL, &w, 200};
     return simple(l, &s, ret, e);
 }
 

@@ -24,7 +24,8 @@ int guest_wait_ready(struct link *l, int64_t deadline_ms, struct agent_report *r
 
 /* To be called after every restore, before anything else runs: sets the guest's clock, reseeds its
  * random generator with fresh bytes and checks that both were done. `ret` may be NULL. */
-int guest_restored(struct link *l, int64_t deadline_ms, struct agent_report *ret, struct err *e);
+int guest_restored(struct link *l, const struct link_wait *w, struct agent_report *ret,
+                   struct err *e);
 
 /* A file to write; missing directories are made, with the same owner. Borrowed. */
 struct guest_file {

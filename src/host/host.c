@@ -182,6 +182,11 @@ int host_new(const struct config *config, struct host **ret, struct err *e)
     return 0;
 }
 
+bool host_is_stopping(const struct host *h)
+{
+    return h->aborting;
+}
+
 static void await_runs(struct host *h, int grace_ms)
 {
     int64_t end = clock_real_ns() + (int64_t)grace_ms * 1000000;

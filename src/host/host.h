@@ -85,6 +85,9 @@ void host_free(struct host *h);
  * left (their callers get ERR_FULL too). Returns when none runs any more. */
 void host_end_runs(struct host *h, int grace_ms);
 
+/* Whether running programs are to be cancelled; for those that wait on something else. */
+bool host_is_stopping(const struct host *h);
+
 /* Runs a program in a VM of its own, which is thrown away. Fails only when no program was run:
  * ERR_NOT_FOUND (no such language), ERR_INVALID, ERR_TOO_LARGE, ERR_FULL (with retry_after_s),
  * ERR_UNAVAILABLE (the VM died under it). */

@@ -196,8 +196,11 @@ static int make_template(struct image_set *s, struct image *im, const char *prin
     if (r == 0)
         r = capture(s, im, vm, id, e);
     vm_end(s->host, vm);
-    if (r == 0)
-        r = publish(s, im, id, print, e);
+    if (r < 0)
+        return r;
+    r = publish(s, im, id, print, e);
+    if (r < 0)
+        dir_remove(im->template_dir);
     return r;
 }
 
@@ -243,6 +246,7 @@ static void prepare(struct image_set *s, struct image *im)
         pool_wake(s->host->pool);
         return;
     }
+    pool_drop(s->host->pool, im->name); /* adopted ones, of a former template */
     if (r == 0)
         r = make_template(s, im, buf_str(&print), &e);
     if (r < 0) {
@@ -429,6 +433,22 @@ enum language_state image_state(struct image_set *s, const char *name, char *ret
     if (ret_detail)
         memcpy(ret_detail, im->detail, sizeof(im->detail));
     return im->state;
+}
+
+void image_distrust(struct image_set *s, const char *name, const char *why)
+{
+    char path[PATH_MAX];
+    AUTO_LOCK(&s->lock);
+    struct image *im = find(s, name);
+    if (!im || im->state != LANGUAGE_READY)
+        return;
+    manifest_path(s, im, path, sizeof(path));
+    log_error("image", "image=%s template is made anew: %s", name, why);
+    unlink(path);
+    im->state = LANGUAGE_PREPARING;
+    snprintf(im->detail, sizeof(im->detail), "its template was damaged");
+    im->due_ms = clock_mono_ms();
+    pthread_cond_broadcast(&s->stop_asked);
 }
 
 int image_ready(struct image_set *s, const char *name, const struct image **ret,

@@ -53,3 +53,6 @@ enum language_state image_state(struct image_set *s, const char *name, char *ret
  * prepared) when not ready. */
 int image_ready(struct image_set *s, const char *name, const struct image **ret,
                 char *ret_template_dir, struct err *e);
+
+/* The engine refused the template as damaged or foreign: it is made anew. */
+void image_distrust(struct image_set *s, const char *name, const char *why);

@@ -134,15 +134,17 @@ static int make_warm(struct host *h, const struct language *lang, struct vm **re
 
 static void fill_failed(struct shelf *s, const struct err *e)
 {
+    if (e->class == ERR_FULL) {
+        s->rest_until_ms = clock_mono_ms() + BACKOFF_FIRST_MS;
+        log_debug("pool", "language=%s waits: %s", s->lang->name, e->text);
+        return;
+    }
     s->backoff_ms = s->backoff_ms ? s->backoff_ms * 2 : BACKOFF_FIRST_MS;
     if (s->backoff_ms > BACKOFF_MAX_MS)
         s->backoff_ms = BACKOFF_MAX_MS;
     s->rest_until_ms = clock_mono_ms() + s->backoff_ms;
-    if (e->class == ERR_FULL)
-        log_debug("pool", "language=%s waits: %s", s->lang->name, e->text);
-    else
-        log_warn("pool", "language=%s fill failed, next try in %d ms: %s", s->lang->name,
-                 s->backoff_ms, e->text);
+    log_warn("pool", "language=%s fill failed, next try in %d ms: %s", s->lang->name, s->backoff_ms,
+             e->text);
 }
 
 /* Fills one place of the shelf; the lock is held before and after, not meanwhile. */
@@ -303,15 +305,46 @@ static int restore_now(struct pool *p, const struct language *lang, struct vm **
     return r;
 }
 
+/* Gives the VMs of a list to the reaper. */
+static void reap_list(struct pool *p, struct vm *list)
+{
+    while (list) {
+        struct vm *vm = list;
+        list = vm->next;
+        reaper_add(p->host->reaper, vm);
+    }
+}
+
+void pool_drop(struct pool *p, const char *image)
+{
+    struct vm *vm, *dropped = NULL;
+    {
+        AUTO_LOCK(&p->lock);
+        for (int i = 0; i < p->n_shelves; i++) {
+            struct shelf *s = &p->shelves[i];
+            while (strcmp(s->lang->image, image) == 0 && (vm = pop(s))) {
+                vm->next = dropped;
+                dropped = vm;
+            }
+        }
+    }
+    reap_list(p, dropped);
+}
+
 int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool *ret_from_pool,
               struct err *e)
 {
-    struct vm *vm;
+    struct vm *vm, *dead = NULL;
     {
         AUTO_LOCK(&p->lock);
-        vm = pop(shelf_of(p, lang));
+        struct shelf *s = shelf_of(p, lang);
+        while ((vm = pop(s)) && link_ended(vm->link, NULL)) {
+            vm->next = dead;
+            dead = vm;
+        }
         pthread_cond_broadcast(&p->changed);
     }
+    reap_list(p, dead);
     *ret_from_pool = vm != NULL;
     if (vm) {
         proc_set_nice(vm->monitor.proc.pid, 0);

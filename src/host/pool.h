@@ -37,6 +37,9 @@ int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool
  * none. */
 bool pool_give_way(struct pool *p, const struct language *lang);
 
+/* Ends the idle VMs of an image: they are clones of a template that is no longer right. */
+void pool_drop(struct pool *p, const char *image);
+
 /* Gives an adopted VM to the pool, which owns it from then on. */
 void pool_adopt(struct pool *p, struct vm *vm);
 

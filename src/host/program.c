@@ -96,6 +96,27 @@ static bool name_is_safe(const char *name)
     }
 }
 
+/* Whether one of two names would have to be a directory for the other. */
+static bool names_collide(const char *a, const char *b)
+{
+    size_t len = strlen(a);
+    return strncmp(a, b, len) == 0 && (b[len] == '/' || !b[len]);
+}
+
+static int check_collisions(const struct run_request *rq, const char *program, size_t i,
+                            struct err *e)
+{
+    const char *name = rq->files[i].name;
+    if (names_collide(name, program) || names_collide(program, name))
+        return err_field(e, "files", "\"%.80s\" is in the way of the program, %s", name, program);
+    for (size_t j = 0; j < rq->n_files; j++) {
+        if (j != i && names_collide(name, rq->files[j].name))
+            return err_field(e, "files", "\"%.80s\" and \"%.80s\" cannot both be files", name,
+                             rq->files[j].name);
+    }
+    return 0;
+}
+
 static int check_files(const struct run_request *rq, const struct language *lang, struct err *e)
 {
     size_t total = 0;
@@ -108,8 +129,9 @@ static int check_files(const struct run_request *rq, const struct language *lang
                 e, "files",
                 "\"%.80s\" is no name for a file: relative, without \"..\", at most %d bytes", name,
                 RUN_FILE_NAME_MAX_BYTES);
-        if (strcmp(name, lang->file) == 0)
-            return err_field(e, "files", "\"%s\" is the name of the program itself", name);
+        int r = check_collisions(rq, lang->file, i, e);
+        if (r < 0)
+            return r;
         total += rq->files[i].len;
     }
     return total > RUN_FILES_MAX_BYTES
@@ -334,6 +356,8 @@ static int execute(struct vm *vm, struct collector *c, const struct exec_spec *s
     int r = guest_exec(vm->link, &x, &exit, e);
     c->result->exec_us = clock_mono_us() - t0;
     c->wait->started = x.started;
+    if (r < 0 && e->class == ERR_TIMEOUT && !x.started)
+        return err_set(e, ERR_UNAVAILABLE, "the VM did not answer");
     if (r < 0 && e->class == ERR_TIMEOUT) {
         exit = (struct exec_exit){.timed_out = true};
         r = 0;

@@ -22,9 +22,12 @@ void run_result_done(struct run_result *r)
 
 static void run_end(struct host *h)
 {
-    AUTO_LOCK(&h->lock);
-    h->runs--;
-    pthread_cond_broadcast(&h->run_ended);
+    {
+        AUTO_LOCK(&h->lock);
+        h->runs--;
+        pthread_cond_broadcast(&h->run_ended);
+    }
+    pool_wake(h->pool);
 }
 
 static int stopping(struct err *e)

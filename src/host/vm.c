@@ -19,6 +19,9 @@
 
 #define KILL_TIMEOUT_MS 5000
 
+/* One that waited in the pool answers at once or has something wrong with it. */
+#define ADOPT_TIMEOUT_S 5
+
 static int vm_path(const struct host *h, const char *id, char *ret, size_t size, struct err *e)
 {
     int r = path_printf(ret, size, "%s/vms/%s", h->config->data_dir, id);
@@ -64,19 +67,30 @@ static int connect_agent(struct host *h, struct vm *vm, int timeout_ms, struct e
     return link_open(h->links, fd, timeout_ms, &vm->link, e);
 }
 
+static bool is_ending(void *arg)
+{
+    const struct host *h = arg;
+    return h->aborting;
+}
+
 /* Waits for the agent; a monitor that ended is noticed by the link's end. */
 static int await_agent(struct host *h, struct vm *vm, int timeout_s, struct err *e)
 {
-    int64_t deadline_ms = clock_mono_ms() + timeout_s * 1000;
+    struct link_wait w = {
+        .deadline_ms = clock_mono_ms() + timeout_s * 1000, .cancelled = is_ending, .arg = h};
     /* The deadline of the request comes first, so that a silent agent is always a timeout. */
     int r = connect_agent(h, vm, 2 * timeout_s * 1000, e);
     if (r == 0)
-        r = guest_restored(vm->link, deadline_ms, NULL, e);
+        r = guest_restored(vm->link, &w, NULL, e);
     return r;
 }
 
 static int start_monitor(struct host *h, struct vm *vm, const struct vm_spec *spec, struct err *e)
 {
+    if (h->aborting) {
+        err_set(e, ERR_UNAVAILABLE, "holmd is ending");
+        return -ECANCELED;
+    }
     return spec->template_dir ? engine_restore(h->engine, spec, &vm->monitor, e)
                               : engine_boot(h->engine, spec, &vm->monitor, e);
 }
@@ -130,6 +144,15 @@ static int vm_start(struct host *h, struct vm *vm, struct vm_spec *spec, int tim
     return 0;
 }
 
+/* The engine refused the template. */
+static int distrust(struct host *h, const char *image, struct err *e)
+{
+    image_distrust(h->images, image, e->text);
+    err_set(e, ERR_FULL, "image %s is being prepared anew; try again in 5 s", image);
+    e->retry_after_s = 5;
+    return -EINPROGRESS;
+}
+
 int vm_restore(struct host *h, const struct language *lang, struct vm **ret, struct err *e)
 {
     const struct image *image;
@@ -147,6 +170,8 @@ int vm_restore(struct host *h, const struct language *lang, struct vm **ret, str
     r = vm_start(h, vm, &spec, h->config->restore_timeout_s, e);
     if (r == 0)
         *ret = vm;
+    else if (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND || e->class == ERR_INVALID)
+        r = distrust(h, image->name, e);
     return r;
 }
 
@@ -182,9 +207,10 @@ void vm_hang_up(struct vm *vm)
 /* Ends a monitor that the record does not name: the daemon died between starting it and writing it
  * down. Every monitor has, from its first instant and with any engine, a log in the VM's directory
  * as its standard error. */
-static void kill_unknown(const char *dir)
+static bool kill_unknown_once(const char *dir)
 {
     size_t dir_len = strlen(dir);
+    bool found = false;
     auto_closedir DIR *proc = opendir("/proc");
     for (struct dirent *de; proc && (de = readdir(proc));) {
         char link[64], target[PATH_MAX];
@@ -197,9 +223,22 @@ static void kill_unknown(const char *dir)
         if (n <= (ssize_t)dir_len || memcmp(target, dir, dir_len) != 0 || target[dir_len] != '/')
             continue;
         auto_close int fd = proc_ref_open(&ref);
-        if (fd >= 0 && proc_kill_wait(fd, KILL_TIMEOUT_MS) < 0)
+        if (fd >= 0 && proc_kill_wait(fd, KILL_TIMEOUT_MS) == 0)
+            found = true;
+        else if (fd >= 0)
             log_error("vm", "pid=%d of %s cannot be killed", pid, dir);
     }
+    return found;
+}
+
+/* Again until none is found: a launcher may be making its child at this moment. */
+static void kill_unknown(const char *dir)
+{
+    char real[PATH_MAX]; /* as /proc shows it */
+    if (!realpath(dir, real))
+        return; /* no directory: nothing was started in it */
+    while (kill_unknown_once(real))
+        ;
 }
 
 /* Monitor, directory, record, grant, in this order: what is left after a crash in between is found
@@ -232,12 +271,17 @@ void vm_end(struct host *h, struct vm *vm)
     struct err e = ERR_INIT;
     vm_hang_up(vm);
     complete_monitor(&vm->monitor, &vm->record, vm->dir);
+    if (!vm->monitor.proc.pid)
+        kill_unknown(vm->dir);
     int r = remove_traces(h, &vm->monitor, vm->dir, &e);
-    if (r < 0)
+    if (r < 0) {
+        /* Its uid and memory may still be in use: the grant stays taken. */
         log_error("vm", "vm=%s cannot be removed whole, next start tries again: %s", vm->record.id,
                   e.text);
-    else
-        h->metrics.vms_ended++;
+        free(vm);
+        return;
+    }
+    h->metrics.vms_ended++;
     admission_give_back(&h->admission, &vm->record.shape, vm->record.uid);
     free(vm);
 }
@@ -256,6 +300,8 @@ void vm_reap(struct host *h, const struct vm_record *record)
     }
     if (r < 0) {
         log_error("vm", "vm=%s of a former daemon cannot be removed: %s", record->id, e.text);
+        if (record->uid)
+            admission_adopt(&h->admission, &record->shape, record->uid, NULL);
         return;
     }
     h->metrics.vms_reaped++;
@@ -271,7 +317,7 @@ static int adopt_into(struct host *h, struct vm *vm, struct err *e)
         return r;
     if (state != MONITOR_RUNNING)
         return err_set(e, ERR_UNAVAILABLE, "its monitor has ended");
-    return await_agent(h, vm, h->config->restore_timeout_s, e);
+    return await_agent(h, vm, ADOPT_TIMEOUT_S, e);
 }
 
 int vm_adopt(struct host *h, const struct vm_record *record, struct vm **ret, struct err *e)

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -44,7 +44,7 @@ export class Daemon {
       stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, ...env },
     });
-    this.exited = once(this.child, 'exit');
+    this.exited = once(this.child, 'close'); // with everything it logged
     this.waiters = [];
     createInterface({ input: this.child.stderr }).on('line', (line) => this.#onLine(line));
   }
@@ -145,6 +145,17 @@ export class Daemon {
 // What a stopped daemon must not leave in its data directory.
 export function leftovers(dir) {
   return existsSync(join(dir, 'vms')) ? readdirSync(join(dir, 'vms')) : [];
+}
+
+// The processes whose standard error is a file in this VM's directory: its monitor.
+export function monitorsOf(vmDir) {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/fd/2`).startsWith(vmDir + '/');
+    } catch {
+      return false;
+    }
+  }).map(Number);
 }
 
 // Runs `body` with a daemon and cleans up whatever happens.

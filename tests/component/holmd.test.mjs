@@ -2,9 +2,9 @@
 // The daemon as its clients see it, on the fake engine: every endpoint, every error, every way a VM can fail.
 
 import assert from 'node:assert/strict';
-import { readdirSync, rmSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Daemon, leftovers, makeData, withDaemon } from './daemon.mjs';
+import { Daemon, leftovers, makeData, monitorsOf, withDaemon } from './daemon.mjs';
 
 const quick = { set: { 'pool.default': 1 } };
 
@@ -126,6 +126,8 @@ test('bad requests name what is wrong', async () => {
     [{ ...ok, files: { '/etc/passwd': 'x' } }, 400, 'files'],
     [{ ...ok, files: { 'a//b': 'x' } }, 400, 'files'],
     [{ ...ok, files: { 'main.py': 'x' } }, 400, 'files'],
+    [{ ...ok, files: { 'main.py/x': 'x' } }, 400, 'files'],
+    [{ ...ok, files: { a: 'x', 'a/b': 'x' } }, 400, 'files'],
     [{ ...ok, stdin: 'x'.repeat((4 << 20) + 1) }, 413, 'stdin'],
     [{ ...ok, colour: 'red' }, 400, 'colour'],
   ];
@@ -316,6 +318,30 @@ test('killed twenty times at any moment, the daemon comes back clean', async () 
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
+});
+
+test('a pool of dead VMs is noticed: the run gets a new one', async () => {
+  await withDaemon({ set: { 'pool.default': 0, 'pool.bash': 3 } }, async (d) => {
+    await d.settled();
+    await d.until('bash', (l) => l.pooled === 3);
+    for (const id of leftovers(d.dir)) monitorsOf(`${d.dir}/vms/${id}`).forEach((pid) => process.kill(pid, 'SIGKILL'));
+    const res = await d.execute({ language: 'bash', code: 'print alive' });
+    assert.equal(res.status, 200, await res.clone().text());
+  });
+});
+
+test('a damaged template is made anew', async () => {
+  await withDaemon({ set: { 'pool.default': 0 } }, async (d) => {
+    await d.settled();
+    const { template } = JSON.parse(readFileSync(`${d.dir}/templates/bash.json`));
+    for (const f of readdirSync(`${d.dir}/templates/${template}`))
+      writeFileSync(`${d.dir}/templates/${template}/${f}`, 'damage');
+    const refused = await d.execute({ language: 'bash', code: 'print x' });
+    assert.equal(refused.status, 503, await refused.clone().text());
+    await d.until('bash', (l) => l.status === 'ready');
+    const res = await d.execute({ language: 'bash', code: 'print whole' });
+    assert.equal((await res.json()).stdout, 'whole\n');
+  });
 });
 
 test('two daemons cannot share a data directory', async () => {
