@@ -73,7 +73,10 @@ void link_end(struct link *l, const char *reason)
 /* Fills l->out with something worth a system call. False: the session is over. */
 static bool gather(struct link *l)
 {
-    while (l->out.len - l->out_start < AGENT_TURN_MAX_BYTES) {
+    /* What was sent goes at each turn: a guest that never reads all of it would make this grow. */
+    buf_consume(&l->out, l->out_start);
+    l->out_start = 0;
+    while (l->out.len < AGENT_TURN_MAX_BYTES) {
         const void *data;
         ssize_t n = agent_client_take(l->client, &data);
         if (n <= 0)

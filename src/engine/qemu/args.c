@@ -102,8 +102,9 @@ static void add_disk(struct argv *a, const struct args_spec *spec)
         argv_add(a, "-blockdev");
         args_layer_node(a, i, writable, spec->ephemeral, true);
     }
+    /* A host disk that is full is an error in the guest; by default QEMU would stop the VM. */
     argv_add(a, "-device");
-    argv_add(a, "virtio-blk-pci,drive=l%d,id=disk", spec->top);
+    argv_add(a, "virtio-blk-pci,drive=l%d,id=disk,werror=report,rerror=report", spec->top);
 }
 
 static void add_links(struct argv *a, const struct args_spec *spec)

@@ -10,7 +10,7 @@
 #include "engine/engine.h"
 #include "engine/qemu/argv.h"
 
-#define ARGS_VERSION 1
+#define ARGS_VERSION 2
 
 /* The names under which the preload library hands out inherited descriptors. */
 #define ARGS_MEMORY_NAME "/holm/memory"

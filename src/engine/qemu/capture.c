@@ -157,7 +157,8 @@ static int freeze_disk(struct capture *c, struct err *e)
     snprintf(overlay, sizeof(overlay), "l%d", c->top + 1);
     int r = qmp_run(&c->q, "blockdev-snapshot",
                     json_pack("{s:s s:s}", "node", node, "overlay", overlay), NULL, e);
-    c->layer_used = r == 0;
+    /* Without an answer it may have happened; then the new layer stays, and does no harm unused. */
+    c->layer_used = r == 0 || r == -ETIMEDOUT;
     return r;
 }
 
@@ -174,13 +175,15 @@ static int save_stopped(struct capture *c, struct capture_times *times, struct e
 {
     int64_t start_us = clock_mono_us();
     int r = c->running ? qmp_run(&c->q, "stop", NULL, NULL, e) : 0;
-    if (r < 0)
-        return r;
-    r = save_devices(c, e);
+    if (r == 0)
+        r = save_devices(c, e);
     if (r == 0)
         r = memory_copy_dirty(c->m->proc.pid, c->base_memory, c->memory_fd, &times->dirty_pages, e);
+    c->q.deadline_ms = clock_mono_ms() + ENGINE_QMP_TIMEOUT_MS;
     if (r == 0)
         r = freeze_disk(c, e);
+    /* Also after a stop that was not answered in time: QEMU takes them in order. */
+    c->q.deadline_ms = clock_mono_ms() + ENGINE_QMP_TIMEOUT_MS;
     int k = c->running ? qmp_run(&c->q, "cont", NULL, NULL, r < 0 ? NULL : e) : 0;
     times->pause_us = clock_mono_us() - start_us;
     return r < 0 ? r : k;

@@ -96,20 +96,49 @@ static int write_file(const char *dir, const char *name, const char *value)
     return fd_write_all(fd, value, strlen(value));
 }
 
+/* Each by itself: what a host does not delegate must not take the others along. 0 when one could
+ * be enabled. */
+static int enable_controllers(const char *dir)
+{
+    static const char *const controllers[] = {"+memory", "+cpu", "+pids"};
+    int result = -ENOENT;
+    for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
+        int r = write_file(dir, "cgroup.subtree_control", controllers[i]);
+        if (r == 0 || r == -EBUSY)
+            result = result == 0 ? 0 : r;
+    }
+    return result;
+}
+
 /* Enables the controllers for groups below. A group with processes of its own cannot do that: if it
  * was given to us, we move into a leaf. */
 static int enable_v2(const char *dir, bool delegated)
 {
-    static const char all[] = "+memory +cpu +pids";
     char leaf[PATH_MAX];
-    int r = write_file(dir, "cgroup.subtree_control", all);
+    int r = enable_controllers(dir);
     if (r != -EBUSY || !delegated)
         return r;
     r = path_printf(leaf, sizeof(leaf), "%s/holmd", dir);
     if (r < 0 || (mkdir(leaf, 0755) < 0 && errno != EEXIST))
         return r < 0 ? r : -errno;
     r = write_file(leaf, "cgroup.procs", "0");
-    return r < 0 ? r : write_file(dir, "cgroup.subtree_control", all);
+    return r < 0 ? r : enable_controllers(dir);
+}
+
+/* Whether groups below `dir` have this controller. */
+static bool is_enabled(const char *dir, const char *controller)
+{
+    char path[PATH_MAX];
+    auto_buf struct buf list = {0};
+    if (path_printf(path, sizeof(path), "%s/cgroup.subtree_control", dir) < 0 ||
+        file_read(path, &list, 4096) < 0)
+        return false;
+    size_t len = strlen(controller);
+    for (const char *p = buf_str(&list); *p; p += strcspn(p, " \n"), p += strspn(p, " \n")) {
+        if (strncmp(p, controller, len) == 0 && strchr(" \n", p[len]))
+            return true;
+    }
+    return false;
 }
 
 static bool find_v2(const char *root, const char *mountinfo, const char *self, char ret[PATH_MAX])
@@ -150,8 +179,10 @@ void cgroup_find(const char *root, struct cgroup_host *ret)
     (void)file_read("/proc/self/cgroup", &self, 1 * MIB);
     if (find_v2(root, buf_str(&mounts), buf_str(&self), dir) && can_make_groups(dir)) {
         ret->version = 2;
-        for (int i = 0; i < CGROUP_COUNT; i++)
-            memcpy(ret->base[i], dir, sizeof(dir));
+        for (int i = 0; i < CGROUP_COUNT; i++) {
+            if (is_enabled(dir, cgroup_name(i)))
+                memcpy(ret->base[i], dir, sizeof(dir));
+        }
         return;
     }
     for (int i = 0; i < CGROUP_COUNT && !root; i++) {

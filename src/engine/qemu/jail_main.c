@@ -25,6 +25,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
@@ -42,6 +43,7 @@
 #define REPORT_FD 3
 #define LISTS_MAX 8
 #define OPEN_FILES_MAX 1024
+#define FILE_MAX_BYTES (16ul << 30)
 #define LOCKED_READ_ONLY (MS_RDONLY | MS_NOSUID | MS_NODEV)
 
 struct orders {
@@ -226,6 +228,9 @@ static void set_bounds(void)
         {RLIMIT_NOFILE, {OPEN_FILES_MAX, OPEN_FILES_MAX}},
         {RLIMIT_CORE, {0, 0}},
         {RLIMIT_MSGQUEUE, {0, 0}},
+        /* Its disk layers and its log are all it can write; a broken-into monitor shall not fill
+         * the host with one of them. As process 1 it gets EFBIG, no signal. */
+        {RLIMIT_FSIZE, {FILE_MAX_BYTES, FILE_MAX_BYTES}},
         {RLIMIT_NPROC, {512, 512}}, /* counted per uid, which no one else has */
     };
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
@@ -251,12 +256,25 @@ static void become_nobody(uid_t uid)
     check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set", "no_new_privs");
 }
 
+/* The kernel should end a VM before anything else on the host, and no key of our session is its
+ * business. Neither is a wall: that one fails is no reason not to start. */
+static void stand_back(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!write(fd, "500", 3);
+        close(fd);
+    }
+    (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+}
+
 static _Noreturn void become_monitor(const struct orders *o)
 {
     check(setsid(), "start", "session");
     if (o->root) {
+        stand_back();
         enter_root(o);
-        check(sethostname("holm", 4), "set", "host name");
+        (void)!sethostname("holm", 4); /* cosmetic; a service manager may forbid it */
         set_bounds();
         become_nobody(o->uid);
     }

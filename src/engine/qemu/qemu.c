@@ -288,7 +288,7 @@ static int qemu_restore(struct engine *en, const struct vm_spec *spec, struct mo
 static bool has_ended(const struct monitor *m)
 {
     auto_close int pidfd = proc_ref_open(&m->proc);
-    return pidfd < 0 || proc_wait(pidfd, 0, NULL) == 0;
+    return pidfd < 0 ? pidfd == -ESRCH : proc_wait(pidfd, 0, NULL) == 0;
 }
 
 /* Turns "cannot be reached" into why, when the reason is that the monitor has ended. */
