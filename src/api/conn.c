@@ -353,10 +353,10 @@ void conn_completed(void *cls, struct MHD_Connection *c, void **req_cls,
         eventfd_write(s->idle_fd, 1);
 }
 
-static void *conn_open(struct server_listener *l, struct MHD_Connection *c)
+static void *conn_open(struct server_listener *l, struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct conn *cn = calloc(1, sizeof(*cn));
     if (!info || !cn) {
         free(cn);
@@ -364,7 +364,9 @@ static void *conn_open(struct server_listener *l, struct MHD_Connection *c)
     }
     cn->listener = l;
     cn->fd = info->connect_fd;
-    cn->rq = (struct request){.server = l->server, .host = l->server->config.host, .fd = cn->fd};
+    const struct server_config *c = &l->server->config;
+    cn->rq = (struct request){
+        .server = l->server, .host = c->host, .fd = cn->fd, .send_timeout_s = c->send_timeout_s};
     conn_set_phase(cn, CONN_IDLE, clock_mono_ms());
     struct server *s = l->server;
     AUTO_LOCK(&s->lock);

@@ -80,15 +80,17 @@ struct feed {
     struct conn *cn;
 };
 
-/* MHD would count the time in which the handler has nothing to say as silence of the client. */
+/* MHD asks for a piece when the client has taken the one before. Until there is one the time is
+ * ours, then it is the client's; MHD's own timeout cannot tell these apart. */
 static ssize_t feed_read(void *cls, uint64_t pos, char *buf, size_t max)
 {
     struct feed *f = cls;
+    struct conn *cn = f->cn;
+    conn_set_phase(cn, CONN_HANDLE, 0);
     ssize_t n = f->answer.stream.read(f->answer.stream.arg, buf, max);
+    conn_set_phase(cn, CONN_SEND, clock_mono_ms());
     if (n > 0)
         return n;
-    struct conn *cn = f->cn;
-    conn_set_phase(cn, CONN_SEND, clock_mono_ms());
     MHD_set_connection_option(cn->rq.connection, MHD_CONNECTION_OPTION_TIMEOUT,
                               cn->listener->server->config.idle_timeout_s);
     return n == ANSWER_STREAM_END ? MHD_CONTENT_READER_END_OF_STREAM
@@ -140,12 +142,9 @@ enum MHD_Result conn_send(struct conn *cn, struct answer *a)
 {
     id_new(cn->id);
     struct MHD_Response *r = response_of(cn, a);
-    bool streams = a->stream.read;
     enum MHD_Result result = MHD_NO;
     if (r && add_headers(cn, a, r) == 0)
         result = conn_queue(cn, a->status, r);
-    if (streams)
-        conn_set_phase(cn, CONN_HANDLE, 0);
     if (r)
         MHD_destroy_response(r);
     answer_done(a);

@@ -227,6 +227,49 @@ static void test_silence_is_bounded_but_not_while_we_work(void **state)
     test_server_stop(&ts);
 }
 
+/* Asks for a stream without end and takes none of it. */
+static int start_flood(struct test_server *ts)
+{
+    int fd = client_connect(ts);
+    client_send_text(fd, execute_head);
+    client_send_text(fd, "Accept: application/x-ndjson\r\nContent-Length: "
+                         "33\r\n\r\n{\"language\":\"c\",\"code\":\"endless\"}");
+    return fd;
+}
+
+static void wait_for(sem_t *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += TEST_PATIENCE_MS / 1000;
+    assert_int_equal(sem_timedwait(s, &until), 0);
+}
+
+static void test_a_client_that_never_reads_loses_its_run(void **state)
+{
+    const struct server_config config = {.send_timeout_s = 1};
+    struct test_server ts;
+    test_server_start(&ts, &config);
+    auto_close int fd = start_flood(&ts);
+    wait_for(&stub_cancelled);
+    /* Its connection is cut too, in a way that is no end of a stream. */
+    auto_buf struct buf all = {0};
+    client_read_all(fd, &all);
+    assert_null(strstr(buf_str(&all), "\r\n0\r\n\r\n"));
+    test_server_stop(&ts);
+}
+
+static void test_a_stopping_host_gets_its_run_back_from_a_client_that_never_reads(void **state)
+{
+    struct test_server ts;
+    test_server_start(&ts, NULL);
+    auto_close int fd = start_flood(&ts);
+    wait_for(&stub_started);
+    stub_stop();
+    wait_for(&stub_cancelled);
+    test_server_stop(&ts);
+}
+
 /* ---- listeners, and the end ---- */
 
 static void test_unix_listener(void **state)
@@ -324,6 +367,8 @@ int main(void)
         cmocka_unit_test(test_connections_beyond_the_bound_are_told),
         cmocka_unit_test(test_slow_clients_are_cut),
         cmocka_unit_test(test_silence_is_bounded_but_not_while_we_work),
+        cmocka_unit_test(test_a_client_that_never_reads_loses_its_run),
+        cmocka_unit_test(test_a_stopping_host_gets_its_run_back_from_a_client_that_never_reads),
         cmocka_unit_test(test_unix_listener),
         cmocka_unit_test(test_address_in_use),
         cmocka_unit_test(test_quiesce_lets_running_requests_end),

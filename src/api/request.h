@@ -24,7 +24,8 @@ struct request {
     char params[ROUTE_PARAMS_MAX][HTTP_PATH_PARAM_MAX_BYTES]; /* percent-decoded, UTF-8 */
     struct input input; /* a handler may move it away to keep it */
     struct MHD_Connection *connection;
-    int fd; /* the client's socket */
+    int fd;                  /* the client's socket */
+    unsigned send_timeout_s; /* how long it may take nothing of what is sent to it */
 };
 
 /* A header of the request by its name (any case); NULL: not there. */

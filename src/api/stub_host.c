@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -16,18 +17,30 @@ struct host {
 static struct host the_host;
 sem_t stub_started, stub_cancelled;
 static sem_t released;
+static atomic_bool stopping;
 
 struct host *stub_host_new(void)
 {
     sem_init(&stub_started, 0, 0);
     sem_init(&stub_cancelled, 0, 0);
     sem_init(&released, 0, 0);
+    atomic_store(&stopping, false);
     return &the_host;
 }
 
 void stub_release(void)
 {
     sem_post(&released);
+}
+
+void stub_stop(void)
+{
+    atomic_store(&stopping, true);
+}
+
+bool host_is_stopping(const struct host *h)
+{
+    return atomic_load(&stopping);
 }
 
 #define UNUSABLE(word)                                                                             \

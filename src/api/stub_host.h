@@ -25,3 +25,6 @@ extern sem_t stub_started, stub_cancelled;
 /* The host to give to the server. Resets the semaphores. */
 struct host *stub_host_new(void);
 void stub_release(void);
+/* From now on host_is_stopping(). Unlike a real host it leaves its programs to the API: what
+ * cancels them is what a test wants to see. */
+void stub_stop(void);

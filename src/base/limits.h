@@ -30,6 +30,8 @@
 #define HTTP_RETRY_AFTER_DEFAULT_S 1
 /* A streamed run that fails later than this fails with status 200. */
 #define HTTP_STREAM_STATUS_WAIT_MS 2000
+/* How often a run that waits for its client looks whether it still should. */
+#define STREAM_ASK_INTERVAL_MS 100
 #define JSON_DEPTH_MAX 32
 
 /* Running code (runner dialect) */

@@ -3,7 +3,8 @@
 /* Output as it comes. host_run blocks, and so does the HTTP library when it asks for the next
  * piece, so the run has a thread of its own, which writes finished lines into a socket pair; the
  * connection's thread reads them from the other end. The pair's buffer is the bound on what is
- * held: a client that does not read stops the program, as a full pipe does.
+ * held: a client that does not read stops the program, as a full pipe does. But not for ever: the
+ * run's thread never blocks in the pair for good, as it holds a VM that others wait for.
  *
  * Whether the run failed before there was anything to stream decides between an error with its own
  * status and an error event behind status 200. Both threads settle that with one compare and
@@ -20,6 +21,7 @@
 #include "api/runner/runner.h"
 #include "base/base64.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/limits.h"
 
 enum outcome {
@@ -36,7 +38,10 @@ struct stream {
     int write_fd; /* the run's thread */
     pthread_t thread;
     bool has_thread;
-    atomic_bool abandoned; /* nobody reads any more */
+    atomic_bool abandoned;       /* nobody reads any more */
+    atomic_bool is_broken;       /* a line could not be written, so no more are */
+    _Atomic int64_t progress_ms; /* when bytes last went into the pair, or out of it */
+    int64_t stall_max_ms;
     _Atomic int outcome;
     struct err err; /* written by the run's thread before OUTCOME_FAILED */
 };
@@ -49,21 +54,68 @@ static int settle(struct stream *st, int outcome)
     return is == OUTCOME_OPEN ? outcome : is;
 }
 
-static int write_all(int fd, const char *data, size_t len)
+static void note_progress(struct stream *st)
+{
+    atomic_store_explicit(&st->progress_ms, clock_mono_ms(), memory_order_relaxed);
+}
+
+/* ---- the run's thread ---- */
+
+static bool on_cancelled(void *arg)
+{
+    const struct stream *st = arg;
+    return atomic_load(&st->abandoned) || request_fd_hung_up(st->client_fd);
+}
+
+static bool is_stalled(const struct stream *st)
+{
+    int64_t since = atomic_load_explicit(&st->progress_ms, memory_order_relaxed);
+    return clock_mono_ms() - since >= st->stall_max_ms;
+}
+
+/* The pair is full. Returns 0 when it is worth trying again. */
+static int wait_for_room(const struct stream *st)
+{
+    struct pollfd p = {.fd = st->write_fd, .events = POLLOUT};
+    int n = poll(&p, 1, STREAM_ASK_INTERVAL_MS);
+    if (n > 0 || (n < 0 && errno == EINTR))
+        return 0;
+    if (on_cancelled((void *)st) || host_is_stopping(st->host) || is_stalled(st))
+        return -ECANCELED;
+    return 0;
+}
+
+static int write_some(struct stream *st, const char *data, size_t len)
 {
     while (len) {
-        ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = send(st->write_fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        int r = n < 0 ? -errno : 0;
+        if (r == -EAGAIN)
+            r = wait_for_room(st);
+        if (r < 0 && r != -EINTR)
+            return r;
         if (n < 0)
-            return -errno;
+            continue;
+        note_progress(st);
         data += n;
         len -= (size_t)n;
     }
     return 0;
 }
 
-/* ---- the run's thread ---- */
+/* Writes a whole line or, from the first failure on, nothing: what follows half a line would be
+ * taken for its end. -ECANCELED: the client does not read, or nobody is to wait for it. */
+static int write_line(struct stream *st, const char *data, size_t len)
+{
+    if (atomic_load(&st->is_broken))
+        return -ECANCELED;
+    /* The bound is on waiting for the client; the program may have been silent for longer. */
+    note_progress(st);
+    int r = write_some(st, data, len);
+    if (r < 0)
+        atomic_store(&st->is_broken, true);
+    return r;
+}
 
 static int on_output(void *arg, int stream, const void *data, size_t len)
 {
@@ -73,22 +125,22 @@ static int on_output(void *arg, int stream, const void *data, size_t len)
     buf_printf(&line, "{\"t\":\"%c\",\"d\":\"", stream == 1 ? 'o' : 'e');
     base64_encode(data, len, &line);
     buf_append_str(&line, "\"}\n");
-    return line.failed ? -ENOMEM : write_all(st->write_fd, line.data, line.len);
+    return line.failed ? -ENOMEM : write_line(st, line.data, line.len);
 }
 
-static bool on_cancelled(void *arg)
+static int append(const char *data, size_t len, void *arg)
 {
-    const struct stream *st = arg;
-    return atomic_load(&st->abandoned) || request_fd_hung_up(st->client_fd);
+    return buf_append(arg, data, len) < 0 ? -1 : 0;
 }
 
 static void write_event(struct stream *st, json_t *event)
 {
-    auto_free char *line = json_dumps(event, JSON_COMPACT);
-    json_decref(event);
+    auto_buf struct buf line = {0};
     /* Without a last event the client knows that it has not seen the end. */
-    if (line && write_all(st->write_fd, line, strlen(line)) == 0)
-        write_all(st->write_fd, "\n", 1);
+    if (json_dump_callback(event, append, &line, JSON_COMPACT) == 0 &&
+        buf_append_str(&line, "\n") == 0)
+        write_line(st, line.data, line.len);
+    json_decref(event);
 }
 
 static json_t *exit_event(const struct run_result *r)
@@ -164,9 +216,10 @@ static ssize_t stream_read(void *arg, char *buf, size_t max)
     if (!wait_readable(st, -1))
         return ANSWER_STREAM_BROKEN;
     ssize_t n = recv(st->read_fd, buf, max, 0);
-    if (n == 0)
+    note_progress(st);
+    if (n == 0 && !atomic_load(&st->is_broken))
         return ANSWER_STREAM_END;
-    return n < 0 ? ANSWER_STREAM_BROKEN : n;
+    return n > 0 ? n : ANSWER_STREAM_BROKEN;
 }
 
 static int start_thread(struct stream *st)
@@ -198,6 +251,7 @@ int stream_start(struct request *rq, struct job *j, struct answer *ret, struct e
     st->read_fd = st->write_fd = -1;
     st->host = rq->host;
     st->client_fd = rq->fd;
+    st->stall_max_ms = (int64_t)rq->send_timeout_s * 1000;
     st->job = *j;
     *j = (struct job){0};
     int r = start_thread(st);
