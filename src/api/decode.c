@@ -10,11 +10,13 @@
 #include "base/limits.h"
 
 /* jansson recurses once a level, to a fixed depth of 2048. Counting brackets first keeps its stack,
- * and that of all who walk the tree later, at our own bound. Text that is not JSON may be counted
- * wrongly: jansson refuses that anyway. */
-static int check_depth(const char *text, size_t len, struct err *e)
+ * and that of all who walk the tree later, at our own bound. Likewise the memory it takes: "{},"
+ * becomes more than 200 bytes. Every value but the first stands behind a comma or an opening
+ * bracket. Text that is not JSON may be counted wrongly: jansson refuses that anyway, and no later
+ * than where the count goes wrong. */
+static int check_shape(const char *text, size_t len, struct err *e)
 {
-    int depth = 0;
+    int depth = 0, values = 0;
     bool in_string = false;
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
@@ -30,6 +32,11 @@ static int check_depth(const char *text, size_t len, struct err *e)
         if (depth > JSON_DEPTH_MAX)
             return err_set(e, ERR_INVALID, "the JSON body is nested more than %d levels deep",
                            JSON_DEPTH_MAX);
+        values += c == '{' || c == '[' || c == ',';
+        if (values > JSON_VALUES_MAX)
+            return err_set(e, ERR_TOO_LARGE,
+                           "the JSON body has more than %d commas and opening brackets",
+                           JSON_VALUES_MAX);
     }
     return 0;
 }
@@ -60,7 +67,7 @@ static int bad_json(const char *text, size_t len, const json_error_t *je, struct
 
 int decode_json(const char *text, size_t len, json_t **ret, struct err *e)
 {
-    int r = check_depth(text, len, e);
+    int r = check_shape(text, len, e);
     if (r < 0)
         return r;
     json_error_t je;

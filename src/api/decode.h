@@ -9,8 +9,9 @@
 #include "api/field.h"
 
 /* Parses text into an object or array. Refused, with the place: what is not JSON, bytes that are
- * not UTF-8, more than JSON_DEPTH_MAX levels, a key that comes twice (named in e->field). U+0000
- * in a string is kept. The caller owns `*ret`. */
+ * not UTF-8, more than JSON_DEPTH_MAX levels, a key that comes twice (named in e->field); as
+ * ERR_TOO_LARGE: more than JSON_VALUES_MAX values. U+0000 in a string is kept. The caller owns
+ * `*ret`. */
 int decode_json(const char *text, size_t len, json_t **ret, struct err *e);
 
 /* Fills the fields of `ret` that `object` gives; the others keep their values, as does a field that

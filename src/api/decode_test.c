@@ -192,6 +192,39 @@ static void test_depth_is_bounded(void **state)
     json_decref(json);
 }
 
+/* `n` values: the array and its elements. */
+static void values(size_t n, const char *element, struct buf *ret)
+{
+    buf_append_str(ret, "[");
+    for (size_t i = 1; i < n; i++)
+        buf_printf(ret, "%s%s", i > 1 ? "," : "", element);
+    buf_append_str(ret, "]");
+}
+
+static void test_values_are_bounded(void **state)
+{
+    auto_buf struct buf fits = {0}, many = {0}, objects = {0}, text = {0};
+    values(JSON_VALUES_MAX, "1", &fits);
+    values(JSON_VALUES_MAX + 2, "1", &many);
+    values(JSON_VALUES_MAX, "{}", &objects);
+    json_t *json = NULL;
+    struct err e = ERR_INIT;
+    assert_int_equal(decode_json(fits.data, fits.len, &json, &e), 0);
+    json_decref(TAKE_PTR(json));
+    assert_int_equal(decode_json(many.data, many.len, &json, &e), -E2BIG);
+    assert_null(json);
+    assert_int_equal(e.class, ERR_TOO_LARGE);
+    assert_string_equal(e.text, "the JSON body has more than 8192 commas and opening brackets");
+    assert_int_equal(decode_json(objects.data, objects.len, &json, &e), -E2BIG);
+    /* Commas in strings are no values. */
+    buf_append_str(&text, "[\"");
+    for (size_t i = 0; i < JSON_VALUES_MAX; i++)
+        buf_append_str(&text, ",{[");
+    buf_append_str(&text, "\"]");
+    assert_int_equal(decode_json(text.data, text.len, &json, &e), 0);
+    json_decref(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_every_mistake_is_named),
         cmocka_unit_test(test_nothing_is_kept_of_a_refused_body),
         cmocka_unit_test(test_depth_is_bounded),
+        cmocka_unit_test(test_values_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

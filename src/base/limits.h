@@ -33,6 +33,7 @@
 /* How often a run that waits for its client looks whether it still should. */
 #define STREAM_ASK_INTERVAL_MS 100
 #define JSON_DEPTH_MAX 32
+#define JSON_VALUES_MAX 8192 /* in one body, told by its commas and opening brackets */
 
 /* Running code (runner dialect) */
 #define RUN_CODE_MAX_BYTES (1 * MIB)
