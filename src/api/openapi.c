@@ -154,6 +154,8 @@ static const char *status_words(int status)
         return "The request is malformed; the error names the field";
     case 404:
         return "There is no such thing";
+    case 409:
+        return "What it needs is in a state that does not allow it";
     case 413:
         return "A bound is exceeded; the error names the field";
     case 415:
@@ -162,6 +164,8 @@ static const char *status_words(int status)
         return "The machine that ran it is gone, or cannot be made on this host";
     case 503:
         return "No room at this moment; try again after Retry-After seconds";
+    case 504:
+        return "A machine or its agent did not answer in time";
     }
     return "Error";
 }

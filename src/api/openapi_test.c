@@ -115,11 +115,25 @@ static void test_execute_schema_says_its_bounds(void **state)
     json_decref(doc);
 }
 
+/* What the host and the server may say of a run, each with its status. */
+static void test_execute_names_what_may_go_wrong(void **state)
+{
+    static const char *const statuses[] = {"400", "404", "409", "413", "415",
+                                           "500", "502", "503", "504"};
+    json_t *doc = openapi_make(&runner_dialect);
+    json_t *responses = at(at(at(at(doc, "paths"), "/api/v1/execute"), "post"), "responses");
+    for (size_t i = 0; i < ARRAY_SIZE(statuses); i++)
+        assert_string_not_equal(json_string_value(at(at(responses, statuses[i]), "description")),
+                                "");
+    json_decref(doc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_row_is_in_the_document_of_its_dialect),
         cmocka_unit_test(test_execute_schema_says_its_bounds),
+        cmocka_unit_test(test_execute_names_what_may_go_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

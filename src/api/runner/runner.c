@@ -183,7 +183,7 @@ static const struct field language_detail_fields[] = {
 /* ---- rows ---- */
 
 static const int lookup_errors[] = {400, 404, 0};
-static const int execute_errors[] = {400, 404, 413, 415, 500, 502, 503, 0};
+static const int execute_errors[] = {400, 404, 409, 413, 415, 500, 502, 503, 504, 0};
 
 const struct route runner_routes[] = {
     {
