@@ -347,6 +347,8 @@ void conn_completed(void *cls, struct MHD_Connection *c, void **req_cls,
         cn->charged_bytes = 0;
         buf_done(&cn->body);
     }
+    atomic_fetch_sub(&s->answers_bytes, cn->answer_bytes);
+    cn->answer_bytes = 0;
     conn_set_phase(cn, CONN_IDLE, now_us / 1000);
     metrics_end(s->metrics, cn->shard, cn->row, status, took_us);
     if (atomic_load(&s->quiescing))

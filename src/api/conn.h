@@ -34,6 +34,7 @@ struct conn {
     struct buf body;
     uint64_t body_bytes;    /* came, whether kept or dropped */
     uint64_t charged_bytes; /* of server.bodies_bytes */
+    uint64_t answer_bytes;  /* of server.answers_bytes */
     int64_t start_us;
     int status; /* of the queued answer; 0: none */
     char id[ID_SIZE];

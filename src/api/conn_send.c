@@ -126,8 +126,6 @@ static struct MHD_Response *response_of(struct conn *cn, struct answer *a)
 {
     if (a->stream.read)
         return stream_response(cn, a);
-    if (answer_render(a) < 0)
-        return NULL;
     size_t len = a->body.len;
     char *data = buf_take(&a->body);
     struct MHD_Response *r =
@@ -138,8 +136,33 @@ static struct MHD_Response *response_of(struct conn *cn, struct answer *a)
     return r;
 }
 
+/* Answers of all connections together are bounded until their clients have taken them. Errors are
+ * short, and always let through. */
+static int charge(struct conn *cn, const struct answer *a, struct err *e)
+{
+    struct server *s = cn->listener->server;
+    if (a->status >= 400)
+        return 0;
+    cn->answer_bytes = a->body.len;
+    if (atomic_fetch_add(&s->answers_bytes, a->body.len) + a->body.len <=
+        s->config.answers_max_bytes)
+        return 0;
+    atomic_fetch_sub(&s->answers_bytes, a->body.len);
+    cn->answer_bytes = 0;
+    return err_set(e, ERR_FULL, "too many large answers wait to be taken at this moment");
+}
+
 enum MHD_Result conn_send(struct conn *cn, struct answer *a)
 {
+    struct err e = ERR_INIT;
+    if (answer_render(a) < 0) {
+        answer_done(a);
+        return MHD_NO;
+    }
+    if (charge(cn, a, &e) < 0) {
+        answer_done(a);
+        return conn_send_error(cn, &e);
+    }
     id_new(cn->id);
     struct MHD_Response *r = response_of(cn, a);
     enum MHD_Result result = MHD_NO;

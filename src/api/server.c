@@ -173,6 +173,8 @@ static void fill_defaults(struct server_config *c)
         c->connections_max = HTTP_CONNECTIONS_MAX;
     if (!c->bodies_max_bytes)
         c->bodies_max_bytes = HTTP_BODIES_MAX_BYTES;
+    if (!c->answers_max_bytes)
+        c->answers_max_bytes = HTTP_ANSWERS_MAX_BYTES;
     if (!c->idle_timeout_s)
         c->idle_timeout_s = HTTP_IDLE_TIMEOUT_S;
     if (!c->request_timeout_s)

@@ -44,8 +44,9 @@ struct server_config {
     bool (*key_ok)(void *arg, const char *key);
     void *key_arg;
 
-    unsigned connections_max;            /* a listener */
-    unsigned long long bodies_max_bytes; /* of request bodies, all together */
+    unsigned connections_max;             /* a listener */
+    unsigned long long bodies_max_bytes;  /* of request bodies, all together */
+    unsigned long long answers_max_bytes; /* of answers that wait to be taken, all together */
     unsigned idle_timeout_s;
     unsigned request_timeout_s;
     unsigned send_timeout_s;

@@ -39,8 +39,9 @@ struct server {
     struct MHD_Response **static_responses; /* by row; NULL where the row is not ROUTE_STATIC */
     struct metrics *metrics;
     atomic_bool quiescing;
-    atomic_ullong bodies_bytes; /* of request bodies held by all connections */
-    int idle_fd;                /* eventfd: written when a request ends while quiescing */
+    atomic_ullong bodies_bytes;  /* of request bodies held by all connections */
+    atomic_ullong answers_bytes; /* likewise of answers that are no errors */
+    int idle_fd;                 /* eventfd: written when a request ends while quiescing */
     bool stopped;
 
     /* The reaper walks the connections once a second and shuts down the sockets of those whose

@@ -291,6 +291,43 @@ static void test_bodies_are_bounded_together(void **state)
     test_server_stop(&ts);
 }
 
+/* Asks on a connection that is kept: its next request comes when this one is over and done. */
+static void execute_on(int fd, const char *code, struct reply *ret)
+{
+    char text[256], body[64];
+    snprintf(body, sizeof(body), "{\"language\":\"c\",\"code\":\"%s\"}", code);
+    snprintf(text, sizeof(text), "%sContent-Length: %zu\r\n\r\n%s", execute_head, strlen(body),
+             body);
+    client_send_text(fd, text);
+    reply_done(ret);
+    client_read(fd, true, ret);
+}
+
+static void test_answers_are_bounded_together(void **state)
+{
+    const struct server_config config = {.answers_max_bytes = RUN_OUTPUT_MAX_BYTES + 1000};
+    struct test_server ts;
+    test_server_start(&ts, &config);
+    auto_close int fd = client_connect(&ts);
+    auto_reply struct reply r = {0};
+    /* Each takes nearly all there is, so what the former one took was given back. */
+    for (int i = 0; i < 3; i++) {
+        execute_on(fd, "flood", &r);
+        assert_int_equal(r.status, 200);
+    }
+    test_server_stop(&ts);
+    const struct server_config smaller = {.answers_max_bytes = RUN_OUTPUT_MAX_BYTES};
+    test_server_start(&ts, &smaller);
+    auto_close int refused = client_connect(&ts);
+    execute_on(refused, "flood", &r);
+    assert_int_equal(r.status, 503);
+    assert_non_null(reply_header(&r, "Retry-After"));
+    assert_non_null(strstr(reply_string(&r, "error"), "too many large answers"));
+    execute_on(refused, "hello", &r);
+    assert_int_equal(r.status, 200);
+    test_server_stop(&ts);
+}
+
 /* Each claims two lengths; what follows must not be taken for a request. */
 static void test_ambiguous_lengths_are_refused(void **state)
 {
@@ -362,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_chunked_body),
         cmocka_unit_test(test_too_big_bodies),
         cmocka_unit_test(test_bodies_are_bounded_together),
+        cmocka_unit_test(test_answers_are_bounded_together),
         cmocka_unit_test(test_ambiguous_lengths_are_refused),
         cmocka_unit_test(test_continue_is_said),
         cmocka_unit_test(test_refused_body_is_skipped),

@@ -17,6 +17,7 @@
 #define HTTP_BODY_MAX_BYTES \
     (24 * MIB) /* 1 MiB of code may take 6 MiB of JSON escapes; files and stdin besides */
 #define HTTP_BODIES_MAX_BYTES (512 * MIB) /* request bodies of all connections together */
+#define HTTP_ANSWERS_MAX_BYTES (512 * MIB) /* answers that wait to be taken, together */
 #define HTTP_HEADERS_MAX_BYTES (32 * KIB) /* request line and headers of one request */
 #define HTTP_CONNECTIONS_MAX 512          /* a listener */
 #define HTTP_CONNECTIONS_SPARE 64         /* more, which are only told that there are too many */
