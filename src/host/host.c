@@ -211,11 +211,14 @@ void host_free(struct host *h)
     if (!h)
         return;
     host_end_runs(h, 0);
-    image_set_free(h->images);
+    /* Preparers wake the pool, fillers ask for images, reapers wake the pool: all threads first. */
+    if (h->images)
+        image_set_stop(h->images);
     if (h->pool)
         pool_stop(h->pool);
     reaper_free(h->reaper);
     pool_free(h->pool);
+    image_set_free(h->images);
     link_loop_free(h->links);
     admission_done(&h->admission);
     store_close(h->store);

@@ -408,10 +408,8 @@ int image_set_start(struct image_set *s, struct err *e)
     return 0;
 }
 
-void image_set_free(struct image_set *s)
+void image_set_stop(struct image_set *s)
 {
-    if (!s)
-        return;
     {
         AUTO_LOCK(&s->lock);
         s->stopping = true;
@@ -419,6 +417,13 @@ void image_set_free(struct image_set *s)
     }
     for (int i = 0; i < s->n_threads; i++)
         pthread_join(s->threads[i], NULL);
+    s->n_threads = 0;
+}
+
+void image_set_free(struct image_set *s)
+{
+    if (!s)
+        return;
     pthread_cond_destroy(&s->stop_asked);
     pthread_mutex_destroy(&s->lock);
     free(s);

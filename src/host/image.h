@@ -43,8 +43,10 @@ struct image_set;
 int image_set_new(struct host *h, struct image_set **ret, struct err *e);
 /* Starts preparing what needs it, in threads of its own. */
 int image_set_start(struct image_set *s, struct err *e);
-/* Ends the preparing, which may be in the middle of a boot. */
-void image_set_free(struct image_set *s);
+/* Ends the preparing, which may be in the middle of a boot: once the host is aborting that is soon.
+ */
+void image_set_stop(struct image_set *s);
+void image_set_free(struct image_set *s); /* after it was stopped and the pool too; NULL is fine */
 
 /* Where an image stands; ret_detail (256 bytes) may be NULL. */
 enum language_state image_state(struct image_set *s, const char *name, char *ret_detail);

@@ -313,7 +313,8 @@ test('killed twenty times at any moment, the daemon comes back clean', async () 
     await last.until('bash', (l) => l.pooled === 1);
     const body = await (await last.execute({ language: 'bash', code: 'print whole' })).json();
     assert.equal(body.stdout, 'whole\n');
-    await last.stop();
+    const [code] = await last.stop();
+    assert.equal(code, 0, last.log);
     assert.deepEqual(leftovers(dir), []);
   } finally {
     rmSync(dir, { recursive: true, force: true });
