@@ -296,7 +296,7 @@ bool pool_give_way(struct pool *p, const struct language *lang)
     return true;
 }
 
-static int restore_now(struct pool *p, const struct language *lang, struct vm **ret, struct err *e)
+int pool_restore(struct pool *p, const struct language *lang, struct vm **ret, struct err *e)
 {
     int r;
     do
@@ -351,5 +351,5 @@ int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool
         *ret = vm;
         return 0;
     }
-    return restore_now(p, lang, ret, e);
+    return pool_restore(p, lang, ret, e);
 }

@@ -33,6 +33,9 @@ void pool_free(struct pool *p); /* after pool_stop; NULL is fine */
 int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool *ret_from_pool,
               struct err *e);
 
+/* The same, but never from the pool. */
+int pool_restore(struct pool *p, const struct language *lang, struct vm **ret, struct err *e);
+
 /* Ends the idle VM that is missed least, but none of `lang` (may be NULL); false when there is
  * none. */
 bool pool_give_way(struct pool *p, const struct language *lang);

@@ -186,7 +186,7 @@ static void strings_take(struct strings *s, char *text)
 {
     if (s->n + 2 > s->cap) {
         size_t cap = s->cap ? 2 * s->cap : 16;
-        char **more = reallocarray(s->list, cap, sizeof(*more));
+        char **more = realloc(s->list, cap * sizeof(*more));
         if (!more) {
             free(text);
             s->failed = true;
@@ -356,8 +356,10 @@ static int execute(struct vm *vm, struct collector *c, const struct exec_spec *s
     int r = guest_exec(vm->link, &x, &exit, e);
     c->result->exec_us = clock_mono_us() - t0;
     c->wait->started = x.started;
-    if (r < 0 && e->class == ERR_TIMEOUT && !x.started)
-        return err_set(e, ERR_UNAVAILABLE, "the VM did not answer");
+    if (r < 0 && e->class == ERR_TIMEOUT && !x.started) {
+        err_set(e, ERR_UNAVAILABLE, "the VM did not answer");
+        return -ETIMEDOUT;
+    }
     if (r < 0 && e->class == ERR_TIMEOUT) {
         exit = (struct exec_exit){.timed_out = true};
         r = 0;

@@ -10,9 +10,9 @@
 #include "host/host_priv.h"
 #include "host/program.h"
 
-/* A pooled VM may have died while it waited; the next one is tried as long as the program cannot
+/* A pooled VM may have died while it waited; a fresh one is started if the program cannot
  * have begun. */
-#define ATTEMPTS_MAX 3
+#define ATTEMPTS_MAX 2
 
 void run_result_done(struct run_result *r)
 {
@@ -58,22 +58,25 @@ static bool is_cancelled(void *arg)
     return c->host->aborting || (c->rq->cancelled && c->rq->cancelled(c->rq->arg));
 }
 
-/* One VM, one program. *ret_again: the VM was dead before the program could begin. */
+/* One VM, one program. *again, when it comes back: the VM was dead before the program could begin;
+ * when it goes in: that has happened, and this one shall not come from the pool. */
 static int attempt(struct host *h, const struct language *lang, const struct run_request *rq,
-                   struct run_result *ret, bool *ret_again, struct err *e)
+                   struct run_result *ret, bool *again, struct err *e)
 {
     struct cancel cancel = {.host = h, .rq = rq};
     struct program_wait wait = {.cancelled = is_cancelled, .arg = &cancel};
     struct vm *vm = NULL;
-    int r = pool_take(h->pool, lang, &vm, &ret->from_pool, e);
+    int r = *again ? pool_restore(h->pool, lang, &vm, e)
+                   : pool_take(h->pool, lang, &vm, &ret->from_pool, e);
+    *again = false;
     if (r < 0)
-        return r;
+        return r == -ECANCELED ? stopping(e) : r;
     r = vm_mark_used(h, vm, e);
     ret->load_us = clock_mono_us() - ret->load_us;
     if (r == 0)
         r = program_run(vm, rq, &wait, ret, e);
     if (r < 0 && e->class == ERR_UNAVAILABLE && r != -ECANCELED) {
-        *ret_again = !wait.started;
+        *again = !wait.started && r != -ETIMEDOUT;
         log_warn("run", "vm=%s language=%s started=%d failed: %s", vm->record.id, lang->name,
                  wait.started, e->text);
     }
@@ -100,8 +103,8 @@ static int run_attempts(struct host *h, const struct language *lang, const struc
                         struct run_result *ret, struct err *e)
 {
     int64_t t0 = clock_mono_us();
+    bool again = false;
     for (int i = 1;; i++) {
-        bool again = false;
         *ret = (struct run_result){.load_us = t0};
         int r = attempt(h, lang, rq, ret, &again, e);
         if (r < 0)

@@ -15,7 +15,8 @@ static ssize_t pull(struct agent_stream *st, uint8_t *buf, size_t size)
 {
     assert(size > 0);
     memset(buf, 'x', size);
-    return (intptr_t)(st->data = (char *)st->data + 1) < 4 ? (ssize_t)size : AGENT_PULL_END;
+    return (intptr_t)(st->data = (void *)((intptr_t)st->data + 1)) < 4 ? (ssize_t)size
+                                                                       : AGENT_PULL_END;
 }
 
 static void on_request(struct agent_stream *st)
