@@ -146,16 +146,14 @@ skeleton_network() {
     echo 'nameserver 172.16.0.1' >"$tree/etc/resolv.conf"
 }
 
-# debian_settings TREE: public Debian mirrors instead of this host's mirror, proxy and passwords,
-# and the rules that keep later installations as lean as this one.
+# debian_settings TREE: no mirror, proxy or password of this host, and the rules that keep later
+# installations as lean as this one.
 debian_settings() {
-    local tree=$1 suite
+    local tree=$1
     [[ -d $tree/etc/apt ]] || return 0
-    suite=$(debian_suite)
     rm -f "$tree"/etc/apt/{sources.list.d,auth.conf.d,preferences.d}/* \
         "$tree/etc/apt/apt.conf.d/99mmdebstrap"
-    printf 'deb http://deb.debian.org/debian%s main\n' \
-        " $suite" " $suite-updates" "-security $suite-security" >"$tree/etc/apt/sources.list"
+    echo '# The mirror is up to whoever opens the network for this VM.' >"$tree/etc/apt/sources.list"
     printf 'Acquire::Languages "none";\nAPT::Install-Recommends "false";\n' \
         >"$tree/etc/apt/apt.conf.d/90holm"
     if [[ -e $tree/etc/dpkg/dpkg.cfg.d/99mmdebstrap ]]; then
