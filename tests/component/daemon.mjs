@@ -158,6 +158,13 @@ export function monitorsOf(vmDir) {
   }).map(Number);
 }
 
+// Removes a data directory, and first the monitors that a daemon which failed has left in it.
+export function dropData(dir) {
+  for (const id of leftovers(dir))
+    for (const pid of monitorsOf(join(dir, 'vms', id))) process.kill(pid, 'SIGKILL');
+  rmSync(dir, { recursive: true, force: true });
+}
+
 // Runs `body` with a daemon and cleans up whatever happens.
 export async function withDaemon(options, body) {
   const dir = options.dir ?? makeData();
@@ -167,6 +174,6 @@ export async function withDaemon(options, body) {
     await body(d);
   } finally {
     await d.stop();
-    if (!options.dir) rmSync(dir, { recursive: true, force: true });
+    if (!options.dir) dropData(dir);
   }
 }

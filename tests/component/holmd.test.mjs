@@ -2,9 +2,9 @@
 // The daemon as its clients see it, on the fake engine: every endpoint, every error, every way a VM can fail.
 
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Daemon, leftovers, makeData, monitorsOf, withDaemon } from './daemon.mjs';
+import { Daemon, dropData, leftovers, makeData, monitorsOf, withDaemon } from './daemon.mjs';
 
 const quick = { set: { 'pool.default': 1 } };
 
@@ -219,7 +219,7 @@ for (const [name, faults, status] of [
       });
       assert.deepEqual(leftovers(dir), []);
     } finally {
-      rmSync(dir, { recursive: true, force: true });
+      dropData(dir);
     }
   });
 }
@@ -235,7 +235,7 @@ for (const faults of ['boot=fail', 'capture=enospc', 'boot.agent=never']) {
       assert.deepEqual(leftovers(dir), []);
       assert.deepEqual(readdirSync(`${dir}/templates`), []);
     } finally {
-      rmSync(dir, { recursive: true, force: true });
+      dropData(dir);
     }
   });
 }
@@ -254,7 +254,7 @@ test('SIGTERM lets a running program end, then leaves nothing', async () => {
     assert.equal(code, 0);
     assert.deepEqual(leftovers(dir), []);
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    dropData(dir);
   }
 });
 
@@ -270,7 +270,7 @@ test('SIGTERM with a short grace cancels what still runs', async () => {
     assert.equal(code, 0);
     assert.deepEqual(leftovers(dir), []);
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    dropData(dir);
   }
 });
 
@@ -295,7 +295,7 @@ test('after kill -9 idle VMs are adopted, used ones are ended', async () => {
     assert.equal(code, 0);
     assert.deepEqual(leftovers(dir), []);
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    dropData(dir);
   }
 });
 
@@ -317,7 +317,7 @@ test('killed twenty times at any moment, the daemon comes back clean', async () 
     assert.equal(code, 0, last.log);
     assert.deepEqual(leftovers(dir), []);
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    dropData(dir);
   }
 });
 
@@ -383,7 +383,7 @@ test('bad options are refused with a reason', async () => {
       assert.notEqual(code, 0);
       assert.match(d.log, expected);
     } finally {
-      rmSync(dir, { recursive: true, force: true });
+      dropData(dir);
     }
   }
 });
