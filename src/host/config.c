@@ -79,6 +79,19 @@ static const struct option options[] = {
         "Threads that refill the pool. 0: one for each CPU."),
 };
 
+/* A whole number within the option's bounds. */
+static int parse_integer(const struct option *o, const char *value, int *ret, struct err *e)
+{
+    char *end;
+    errno = 0;
+    long n = strtol(value, &end, 10);
+    if (errno || end == value || *end || n < o->min || n > o->max)
+        return err_field(e, o->key, "%s.%s must be a whole number from %d to %d, not \"%s\"",
+                         o->section, o->key, o->min, o->max, value);
+    *ret = (int)n;
+    return 0;
+}
+
 static int set_value(struct config *c, const struct option *o, const char *value, struct err *e)
 {
     char *target = (char *)c + o->offset;
@@ -97,15 +110,11 @@ static int set_value(struct config *c, const struct option *o, const char *value
         memcpy(target, &yes, sizeof(yes));
         return 0;
     }
-    char *end;
-    errno = 0;
-    long n = strtol(value, &end, 10);
-    if (errno || end == value || *end || n < o->min || n > o->max)
-        return err_field(e, o->key, "%s.%s must be a whole number from %d to %d, not \"%s\"",
-                         o->section, o->key, o->min, o->max, value);
-    int number = (int)n;
-    memcpy(target, &number, sizeof(number));
-    return 0;
+    int number;
+    int r = parse_integer(o, value, &number, e);
+    if (r == 0)
+        memcpy(target, &number, sizeof(number));
+    return r;
 }
 
 /* [pool] has one key for each language besides those of the table. */
@@ -121,14 +130,11 @@ static int set_pool(struct config *c, const char *language, const char *value, s
     struct config_pool fresh = {0};
     if (strlen(language) >= sizeof(fresh.language))
         return err_field(e, language, "pool.%s: no language has so long a name", language);
-    char *end;
-    errno = 0;
-    long n = strtol(value, &end, 10);
-    if (errno || end == value || *end || n < 0 || n > 1024)
-        return err_field(e, language, "pool.%s must be a whole number from 0 to 1024, not \"%s\"",
-                         language, value);
+    const struct option o = {.section = "pool", .key = language, .min = 0, .max = 1024};
+    int r = parse_integer(&o, value, &fresh.size, e);
+    if (r < 0)
+        return r;
     strcpy(fresh.language, language);
-    fresh.size = (int)n;
     if (!p)
         p = &c->pools[c->n_pools++];
     *p = fresh;
