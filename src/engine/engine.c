@@ -99,7 +99,8 @@ int engine_boot(struct engine *en, const struct vm_spec *spec, struct monitor *r
 {
     int64_t start_us = clock_mono_us();
     int r = check_spec(spec, e);
-    if (r == 0 && (!path_ok(spec->rootfs) || !path_ok(spec->kernel) || !path_ok(spec->initrd)))
+    if (r == 0 && ((spec->rootfs && !path_ok(spec->rootfs)) || !path_ok(spec->kernel) ||
+                   !path_ok(spec->initrd)))
         r = err_set(e, ERR_INVALID, "rootfs, kernel and initrd must be absolute paths");
     struct monitor m = {0};
     if (r == 0)
@@ -139,7 +140,7 @@ int engine_resume(struct engine *en, const struct monitor *m, struct err *e)
 }
 
 int engine_capture(struct engine *en, const struct monitor *m, const char *out_dir,
-                   struct capture_times *ret, struct err *e)
+                   enum capture_kind kind, struct capture_times *ret, struct err *e)
 {
     int64_t start_us = clock_mono_us();
     int r = check_monitor(m, e);
@@ -147,11 +148,26 @@ int engine_capture(struct engine *en, const struct monitor *m, const char *out_d
         r = err_set(e, ERR_INVALID, "the directory to capture into is not a plain absolute path");
     struct capture_times times = {0};
     if (r == 0)
-        r = en->ops->capture(en, m, out_dir, &times, e);
+        r = en->ops->capture(en, m, out_dir, kind, &times, e);
     times.total_us = clock_mono_us() - start_us;
     if (r == 0 && ret)
         *ret = times;
     return traced(en, "capture", m->id, start_us, r);
+}
+
+int engine_flatten(struct engine *en, const struct monitor *m, struct err *e)
+{
+    int64_t start_us = clock_mono_us();
+    int r = check_monitor(m, e);
+    return traced(en, "flatten", m->id, start_us, r < 0 ? r : en->ops->flatten(en, m, e));
+}
+
+int engine_resize_disk(struct engine *en, const struct monitor *m, uint64_t bytes, struct err *e)
+{
+    int64_t start_us = clock_mono_us();
+    int r = check_monitor(m, e);
+    return traced(en, "resize_disk", m->id, start_us,
+                  r < 0 ? r : en->ops->resize_disk(en, m, bytes, e));
 }
 
 int engine_power_button(struct engine *en, const struct monitor *m, struct err *e)
@@ -189,6 +205,14 @@ int engine_connect_agent(struct engine *en, const struct monitor *m, struct err 
     int r = check_monitor(m, e);
     return traced(en, "connect_agent", m->id, start_us,
                   r < 0 ? r : en->ops->connect_agent(en, m, e));
+}
+
+int engine_connect_console(struct engine *en, const struct monitor *m, struct err *e)
+{
+    int64_t start_us = clock_mono_us();
+    int r = check_monitor(m, e);
+    return traced(en, "connect_console", m->id, start_us,
+                  r < 0 ? r : en->ops->connect_console(en, m, e));
 }
 
 int engine_fingerprint(struct engine *en, char *ret, size_t size, struct err *e)

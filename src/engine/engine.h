@@ -43,13 +43,19 @@ struct vm_spec {
     const char *id;     /* ID_LEN characters */
     const char *vm_dir; /* absolute, exists, private to this VM */
     struct machine_shape shape;
-    const char *rootfs;       /* boot: absolute path of the image's raw ext4; read only */
+    /* boot: absolute path of the image's raw ext4; read only. NULL: the disk that is in vm_dir
+     * already, of a VM that was stopped or whose monitor was lost */
+    const char *rootfs;
+    uint64_t disk_bytes;      /* boot: size of the disk, at least the image's; 0: as it is */
     const char *kernel;       /* boot: absolute path */
     const char *initrd;       /* boot: absolute path */
     const char *template_dir; /* restore: absolute path of a captured directory */
     uid_t uid; /* the uid and gid the monitor runs under, of this VM alone; 0: no change (fake only)
                 */
     bool ephemeral; /* the disk's content need not survive a host crash: flushes are skipped */
+    /* Of the VM's network card: a descriptor of a tap device, which stays the caller's. 0: the card
+     * is there, as in every machine, but what it sends goes nowhere. */
+    int tap_fd;
 };
 
 /* A running monitor; plain data, stored by the host in its database. */
@@ -65,7 +71,15 @@ struct monitor_stats {
     uint64_t cpu_us;        /* host CPU time of the monitor */
     uint64_t pss_bytes;     /* proportional share of resident memory */
     uint64_t private_bytes; /* memory that only this VM has */
-    uint64_t disk_bytes;    /* blocks of the overlay */
+    uint64_t disk_bytes;    /* blocks of the overlays that are this VM's own */
+    uint64_t io_bytes;      /* read and written by the guest's disk since its monitor started */
+};
+
+/* What a capture is for. */
+enum capture_kind {
+    CAPTURE_DURABLE,   /* a snapshot: synced and checksummed, complete before the call returns */
+    CAPTURE_TRANSIENT, /* a fork's template: need not survive a crash of the host */
+    CAPTURE_SUSPEND,   /* durable, and the guest stays paused: nothing it does is lost by a kill */
 };
 
 struct capture_times {
@@ -103,7 +117,10 @@ struct engine_ops {
     int (*pause)(struct engine *en, const struct monitor *m, struct err *e);
     int (*resume)(struct engine *en, const struct monitor *m, struct err *e);
     int (*capture)(struct engine *en, const struct monitor *m, const char *out_dir,
-                   struct capture_times *ret, struct err *e);
+                   enum capture_kind kind, struct capture_times *ret, struct err *e);
+    int (*flatten)(struct engine *en, const struct monitor *m, struct err *e);
+    int (*resize_disk)(struct engine *en, const struct monitor *m, uint64_t bytes, struct err *e);
+    int (*connect_console)(struct engine *en, const struct monitor *m, struct err *e);
     int (*power_button)(struct engine *en, const struct monitor *m, struct err *e);
     int (*kill)(struct engine *en, const struct monitor *m, struct err *e);
     int (*state)(struct engine *en, const struct monitor *m, enum monitor_state *ret,
@@ -143,10 +160,21 @@ int engine_resume(struct engine *en, const struct monitor *m, struct err *e); /*
 
 /* Saves the VM into the new directory `out_dir` (made by the call, gone again when it fails), as a
  * template. The guest is stopped for the time of `ret->pause_us` and then is as before: running or
- * paused; its disk goes on in a new overlay. Memory is taken copy-on-write: only pages dirtied
- * since its own template are read. */
+ * paused (CAPTURE_SUSPEND: paused; running again when the call fails); its disk goes on in a new
+ * overlay. Memory is taken copy-on-write: only pages dirtied since its own template are read and
+ * stored. */
 int engine_capture(struct engine *en, const struct monitor *m, const char *out_dir,
-                   struct capture_times *ret, struct err *e);
+                   enum capture_kind kind, struct capture_times *ret, struct err *e);
+
+/* Each capture adds a layer to the VM's disk. Merges the VM's own layers of a running or paused VM
+ * into few when there are many (ENGINE_LAYERS_FLATTEN), so that captures never run out of room;
+ * templates that share a layer keep it. Does nothing when there are few. May take long; the guest
+ * goes on meanwhile. Killed half way it leaves a disk that works. */
+int engine_flatten(struct engine *en, const struct monitor *m, struct err *e);
+
+/* Makes the disk of a running or paused VM larger; the guest sees it at once. Smaller is
+ * ERR_INVALID. */
+int engine_resize_disk(struct engine *en, const struct monitor *m, uint64_t bytes, struct err *e);
 
 int engine_power_button(struct engine *en, const struct monitor *m, struct err *e);
 
@@ -163,6 +191,10 @@ int engine_stats(struct engine *en, const struct monitor *m, struct monitor_stat
  * One at a time: a second connection waits, connected but unheard, until the first is closed. When
  * the monitor has ended this is ERR_UNAVAILABLE and tells its last words. */
 int engine_connect_agent(struct engine *en, const struct monitor *m, struct err *e);
+
+/* Likewise a connected stream socket to the guest's serial console, both ways, one at a time. What
+ * the guest writes while nobody is connected is lost. */
+int engine_connect_console(struct engine *en, const struct monitor *m, struct err *e);
 
 /* A line that changes whenever templates captured before can no longer be restored: engine, its
  * version, accelerator, CPU model, machine type. */

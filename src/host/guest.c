@@ -140,8 +140,8 @@ static int check_restored(const struct agent_report *report, int64_t told_ns, st
     return 0;
 }
 
-int guest_restored(struct link *l, const struct link_wait *w, struct agent_report *ret,
-                   struct err *e)
+int guest_restored(struct link *l, const struct link_wait *w, const struct guest_identity *who,
+                   struct agent_report *ret, struct err *e)
 {
     /* The time is taken when the agent is there to hear it, not before it woke up. */
     int r = link_wait_open(l, w, e);

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "host/link.h"
@@ -22,10 +24,17 @@
 /* Waits until the agent answers. `ret` may be NULL. */
 int guest_wait_ready(struct link *l, int64_t deadline_ms, struct agent_report *ret, struct err *e);
 
+/* Who a restored guest is. */
+struct guest_identity {
+    const char *id;       /* NULL: stays as it is; likewise hostname */
+    const char *hostname; /* 1 to 63 of [a-z0-9-] */
+    bool keep;            /* programs of the session before go on (a clone's); false: are killed */
+};
+
 /* To be called after every restore, before anything else runs: sets the guest's clock, reseeds its
- * random generator with fresh bytes and checks that both were done. `ret` may be NULL. */
-int guest_restored(struct link *l, const struct link_wait *w, struct agent_report *ret,
-                   struct err *e);
+ * random generator with fresh bytes and checks that both were done. `who` and `ret` may be NULL. */
+int guest_restored(struct link *l, const struct link_wait *w, const struct guest_identity *who,
+                   struct agent_report *ret, struct err *e);
 
 /* A file to write; missing directories are made, with the same owner. Borrowed. */
 struct guest_file {
@@ -75,6 +84,98 @@ struct guest_exec {
  * (ERR_UNAVAILABLE): cancelled by `cancelled` or `output`. Whenever it fails the agent kills the
  * program if it started. */
 int guest_exec(struct link *l, struct guest_exec *x, struct exec_exit *ret, struct err *e);
+
+/* --- streams of any size; the caller reads, writes and frees the link_stream --- */
+
+/* `length` < 0: to the end. Returns when the agent has answered: ERR_NOT_FOUND and the like. */
+int guest_open_read(struct link *l, const char *path, int64_t offset, int64_t length,
+                    const struct link_wait *w, struct link_stream **ret, struct err *e);
+/* f->data and len do not count. After link_stream_end, guest_finish_write tells whether the file is
+ * there. */
+int guest_open_write(struct link *l, const struct guest_file *f, const struct link_wait *w,
+                     struct link_stream **ret, struct err *e);
+int guest_finish_write(struct link_stream *s, const struct link_wait *w, struct err *e);
+
+/* A program whose standard input and output are streams; it may have a terminal (spec->pty). */
+struct guest_program;
+int guest_program_open(struct link *l, const struct exec_spec *spec, const struct link_wait *w,
+                       struct guest_program **ret, struct err *e);
+/* A piece of output; *ret_stream is 1 or 2. 0: the program has ended. */
+ssize_t guest_program_read(struct guest_program *p, void *buf, size_t max, int *ret_stream,
+                           const struct link_wait *w, struct err *e);
+int guest_program_write(struct guest_program *p, const void *data, size_t len,
+                        const struct link_wait *w, struct err *e);
+int guest_program_end_input(struct guest_program *p, const struct link_wait *w, struct err *e);
+int guest_program_resize(struct guest_program *p, int rows, int cols, const struct link_wait *w,
+                         struct err *e);
+/* After read returned 0. */
+void guest_program_exit(const struct guest_program *p, struct exec_exit *ret);
+void guest_program_shutdown(struct guest_program *p);
+void guest_program_free(struct guest_program *p); /* kills it when it has not ended */
+
+/* --- the file system --- */
+
+enum guest_file_type { GUEST_FILE, GUEST_DIR, GUEST_LINK, GUEST_OTHER };
+
+struct guest_stat {
+    enum guest_file_type type;
+    int64_t size;
+    unsigned mode; /* permission bits */
+    uint32_t uid, gid;
+    int64_t mtime_ms;
+};
+int guest_get_stat(struct link *l, const char *path, int64_t deadline_ms, struct guest_stat *ret,
+                   struct err *e);
+/* *ret is an array of {"name", "type", "size", "mode", "uid", "gid", "mtime_ms"}, checked. */
+int guest_list_dir(struct link *l, const char *path, int64_t deadline_ms, json_t **ret,
+                   struct err *e);
+int guest_remove(struct link *l, const char *path, int64_t deadline_ms, struct err *e);
+/* Makes the root file system fill its disk. */
+int guest_grow(struct link *l, int64_t deadline_ms, struct err *e);
+
+/* --- jobs: programs that belong to no session --- */
+
+struct guest_job {
+    char id[33];
+    json_t *argv; /* array of strings; owned by the list */
+    bool running;
+    struct exec_exit exit; /* when it has ended */
+    int64_t started_ms;    /* real time */
+    int64_t wall_ms;
+    int64_t output_bytes;
+    int64_t first_offset; /* of what is kept */
+};
+struct guest_jobs {
+    struct guest_job *items;
+    size_t n;
+};
+void guest_jobs_done(struct guest_jobs *j);
+
+/* spec->job names it. */
+int guest_job_start(struct link *l, const struct exec_spec *spec, const void *stdin_data,
+                    size_t stdin_len, int64_t deadline_ms, struct err *e);
+/* `id` NULL: all. */
+int guest_job_list(struct link *l, const char *id, int64_t deadline_ms, struct guest_jobs *ret,
+                   struct err *e);
+struct guest_job_output {
+    int64_t offset;
+    bool follow;
+    /* On the caller's thread; `offset` is that of the first byte. Negative ends it (-ECANCELED). */
+    int (*output)(void *arg, int stream, int64_t offset, const void *data, size_t len);
+    bool (*cancelled)(void *arg); /* may be NULL */
+    void *arg;
+    bool ended;            /* out: the job has ended, all its output was delivered */
+    struct exec_exit exit; /* out: then */
+};
+int guest_job_output(struct link *l, const char *id, struct guest_job_output *o, struct err *e);
+int guest_job_signal(struct link *l, const char *id, int signal, int64_t deadline_ms,
+                     struct err *e);
+int guest_job_forget(struct link *l, const char *id, int64_t deadline_ms, struct err *e);
+
+/* The next connection that a program of the guest makes to address:port inside. `w` may wait long.
+ * Bytes of the connection are the stream's. */
+int guest_accept(struct link *l, const char *address, int port, const struct link_wait *w,
+                 struct link_stream **ret, struct err *e);
 
 /* Returns once everything written in the guest is on its disk. */
 int guest_sync(struct link *l, int64_t deadline_ms, struct err *e);

@@ -120,11 +120,11 @@ static void test_restored(void **state)
 {
     struct agent_report report = {0};
     struct err e = ERR_INIT;
-    assert_int_equal(guest_restored(guest, &(struct link_wait){.deadline_ms = soon()}, &report, &e),
-                     0);
+    assert_int_equal(
+        guest_restored(guest, &(struct link_wait){.deadline_ms = soon()}, NULL, &report, &e), 0);
     assert_true(report.reseeded);
-    assert_int_equal(guest_restored(guest, &(struct link_wait){.deadline_ms = soon()}, NULL, NULL),
-                     0);
+    assert_int_equal(
+        guest_restored(guest, &(struct link_wait){.deadline_ms = soon()}, NULL, NULL, NULL), 0);
 }
 
 static void refused_report(const struct test_agent_options *o, const char *text)
@@ -132,8 +132,9 @@ static void refused_report(const struct test_agent_options *o, const char *text)
     begin(o);
     struct err e = ERR_INIT;
     struct agent_report report = {.protocol = 77};
-    assert_int_equal(guest_restored(guest, &(struct link_wait){.deadline_ms = soon()}, &report, &e),
-                     -ENOTCONN);
+    assert_int_equal(
+        guest_restored(guest, &(struct link_wait){.deadline_ms = soon()}, NULL, &report, &e),
+        -ENOTCONN);
     assert_int_equal(e.class, ERR_UNAVAILABLE);
     assert_non_null(strstr(e.text, text));
     assert_int_equal(report.protocol, 77);

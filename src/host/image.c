@@ -171,7 +171,7 @@ static int capture(struct image_set *s, struct image *im, struct vm *vm, char re
     if (path_printf(dir, sizeof(dir), "%s/templates/%s", s->host->config->data_dir, ret_id) < 0)
         return err_set(e, ERR_INTERNAL, "data_dir is too long");
     struct capture_times times = {0};
-    r = engine_capture(s->host->engine, &vm->monitor, dir, &times, e);
+    r = engine_capture(s->host->engine, &vm->monitor, dir, CAPTURE_DURABLE, &times, e);
     if (r < 0)
         return r;
     log_info("image", "image=%s captured template=%s total_ms=%lld dirty_pages=%llu", im->name,

@@ -88,3 +88,29 @@ int link_wait_open(struct link *l, const struct link_wait *w, struct err *e);
  * has been told. Waits, also for room when the agent has AGENT_STREAMS_MAX requests. */
 int link_run(struct link *l, struct link_request *rqs, size_t n, const struct link_wait *w,
              struct err *e);
+
+/* --- requests whose body and answer are both streams --- */
+
+/* One thread reads, one writes, at the same time if they like. The request holds at most
+ * AGENT_WINDOW_BYTES each way; a slow reader holds up the guest, nothing else. */
+struct link_stream;
+
+/* Sends the head of the request; what was not waited for comes with the first read or write. */
+int link_stream_open(struct link *l, const char *method, const char *path, bool has_body,
+                     const struct link_wait *w, struct link_stream **ret, struct err *e);
+/* Waits for the answer's status. The body of one that is not 2xx is read like any. */
+int link_stream_status(struct link_stream *s, const struct link_wait *w, int *ret, struct err *e);
+/* Bytes (never 0), 0 at the answer's end, or an error: as link_run's, and -ECANCELED after a
+ * shutdown. */
+ssize_t link_stream_read(struct link_stream *s, void *buf, size_t max, const struct link_wait *w,
+                         struct err *e);
+/* All of it, or an error. Returns when the last byte is on its way. -EPIPE (ERR_CONFLICT): the
+ * agent has answered to the end and takes no more. */
+int link_stream_write(struct link_stream *s, const void *data, size_t len,
+                      const struct link_wait *w, struct err *e);
+/* The end of the request's body. */
+int link_stream_end(struct link_stream *s, const struct link_wait *w, struct err *e);
+/* Makes blocked and later calls fail. Any thread. */
+void link_stream_shutdown(struct link_stream *s);
+/* Resets the request unless it is complete. No thread may be inside any more. NULL is fine. */
+void link_stream_free(struct link_stream *s);

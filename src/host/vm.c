@@ -81,7 +81,7 @@ static int await_agent(struct host *h, struct vm *vm, int timeout_s, struct err 
     /* The deadline of the request comes first, so that a silent agent is always a timeout. */
     int r = connect_agent(h, vm, 2 * timeout_s * 1000, e);
     if (r == 0)
-        r = guest_restored(vm->link, &w, NULL, e);
+        r = guest_restored(vm->link, &w, NULL, NULL, e);
     return r;
 }
 

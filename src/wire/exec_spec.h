@@ -22,6 +22,11 @@ struct exec_spec {
     uint32_t gid;
     int64_t timeout_ms; /* 0: none */
     bool has_stdin;     /* false: standard input is /dev/null */
+    char *user;   /* instead of uid and gid: a name of /etc/passwd, or "uid:gid"; NULL: those */
+    bool login;   /* the environment of a login comes before `env` */
+    int pty_rows; /* 0: no terminal */
+    int pty_cols;
+    char *job; /* 1-32 of [0-9a-z]: detached under this name; NULL: attached */
 };
 
 /* Appends the JSON. -EINVAL (ERR_INVALID, field named) for text that is no UTF-8 or an env entry

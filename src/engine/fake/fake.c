@@ -384,7 +384,7 @@ static int fill_template(struct fake *f, const struct monitor *m, const char *di
 /* The directory gets its name when it is whole: a daemon that is killed in mid-capture leaves one
  * that no record names. */
 static int fake_capture(struct engine *en, const struct monitor *m, const char *out_dir,
-                        struct capture_times *ret, struct err *e)
+                        enum capture_kind kind, struct capture_times *ret, struct err *e)
 {
     char dir[PATH_MAX];
     struct capture_times times = {0};

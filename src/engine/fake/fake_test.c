@@ -270,10 +270,11 @@ static void test_capture_and_restore(void **state)
     boot_connected(f);
     get_report(f, "GET", "/v1/ready", NULL, &before);
     test_guest_put(&f->guest, "/kept", "from before\n");
-    assert_int_equal(0, engine_capture(f->engine, &f->m, f->template_dir, &times, &e));
+    assert_int_equal(
+        0, engine_capture(f->engine, &f->m, f->template_dir, CAPTURE_DURABLE, &times, &e));
     assert_true(times.dirty_pages > 0);
     assert_int_equal(MONITOR_RUNNING, state_of(f));
-    assert_true(engine_capture(f->engine, &f->m, f->template_dir, &times, &e) < 0);
+    assert_true(engine_capture(f->engine, &f->m, f->template_dir, CAPTURE_DURABLE, &times, &e) < 0);
     assert_int_equal(ERR_CONFLICT, e.class);
     test_guest_put(&f->guest, "/kept", "later\n");
     test_guest_close(&f->guest);
@@ -294,7 +295,8 @@ static void test_a_damaged_template_is_refused(void **state)
     char path[256];
     struct err e = ERR_INIT;
     boot(f, "");
-    assert_int_equal(0, engine_capture(f->engine, &f->m, f->template_dir, NULL, &e));
+    assert_int_equal(0,
+                     engine_capture(f->engine, &f->m, f->template_dir, CAPTURE_DURABLE, NULL, &e));
     assert_int_equal(0, engine_kill(f->engine, &f->m, &e));
     f->spec.shape.memory_mib = 512;
     assert_true(engine_restore(f->engine, &f->spec, &f->m, &e) < 0);
@@ -465,13 +467,14 @@ static void test_a_failed_capture_leaves_nothing(void **state)
     boot(f, "capture=enospc:1,capture=fail:1");
     path_printf(part, sizeof(part), "%s.new", f->template_dir);
     for (int i = 0; i < 2; i++) {
-        int r = engine_capture(f->engine, &f->m, f->template_dir, NULL, &e);
+        int r = engine_capture(f->engine, &f->m, f->template_dir, CAPTURE_DURABLE, NULL, &e);
         assert_true(r < 0);
         assert_int_equal(i == 1, r == -ENOSPC);
         assert_int_equal(-1, access(f->template_dir, F_OK));
         assert_int_equal(-1, access(part, F_OK));
     }
-    assert_int_equal(0, engine_capture(f->engine, &f->m, f->template_dir, NULL, &e));
+    assert_int_equal(0,
+                     engine_capture(f->engine, &f->m, f->template_dir, CAPTURE_DURABLE, NULL, &e));
 }
 
 /* Ends the monitor of the test's last step and boots one with other faults. */

@@ -286,7 +286,7 @@ static int capture_all(struct capture *c, const struct qemu *qemu, const char *o
 }
 
 int capture_run(struct engine *en, const struct monitor *m, const char *out_dir,
-                struct capture_times *ret, struct err *e)
+                enum capture_kind kind, struct capture_times *ret, struct err *e)
 {
     struct capture c = {.m = m, .q = QMP_INIT, .memory_fd = -EBADF};
     struct capture_times times = {0};

@@ -23,7 +23,7 @@ int qemu_connect(const struct monitor *m, struct qmp *ret, struct err *e);
 
 /* The rest of the operations, each in a file of its own. */
 int capture_run(struct engine *en, const struct monitor *m, const char *out_dir,
-                struct capture_times *ret, struct err *e);
+                enum capture_kind kind, struct capture_times *ret, struct err *e);
 int stats_read(struct engine *en, const struct monitor *m, struct monitor_stats *ret,
                struct err *e);
 int facts_list(struct engine *en, struct engine_fact *ret, int max);

@@ -76,7 +76,7 @@ static void capture(const struct monitor *m, const char *name, char ret[256])
 {
     struct capture_times times;
     snprintf(ret, 256, "%s/%s", t.dir, name);
-    OK(engine_capture(t.en, m, ret, &times, &e));
+    OK(engine_capture(t.en, m, ret, CAPTURE_DURABLE, &times, &e));
     printf("capture %s: pause %lld us, %llu dirty pages, total %lld us\n", name,
            (long long)times.pause_us, (unsigned long long)times.dirty_pages,
            (long long)times.total_us);
@@ -232,7 +232,7 @@ static void test_capture_again_and_again(void **state)
     auto_close int child_fd = connect_agent(&child);
     assert_remembers(child_fd, "word2");
     struct err e = ERR_INIT;
-    assert_true(engine_capture(t.en, &m, dir, NULL, &e) < 0);
+    assert_true(engine_capture(t.en, &m, dir, CAPTURE_DURABLE, NULL, &e) < 0);
     assert_int_equal(e.class, ERR_CONFLICT);
     kill_vm(&m);
     kill_vm(&child);
@@ -390,7 +390,7 @@ static void test_failed_capture(void **state)
     char dir[256];
     snprintf(dir, sizeof(dir), "%s/nowhere/at-all", t.dir);
     struct err e = ERR_INIT;
-    assert_true(engine_capture(t.en, &m, dir, NULL, &e) < 0);
+    assert_true(engine_capture(t.en, &m, dir, CAPTURE_DURABLE, NULL, &e) < 0);
     assert_int_equal(state_of(&m), MONITOR_RUNNING);
     remember(fd, "unharmed");
     assert_remembers(fd, "unharmed");
