@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "host/store.h"
-
 #include <errno.h>
-#include <pthread.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "host/store_priv.h"
 
-enum statement { PUT_VM, DELETE_VM, KNOWN_VM, LIST_VMS, STATEMENT_COUNT };
-
-static const char *const sql[STATEMENT_COUNT] = {
-    [PUT_VM] = "INSERT OR REPLACE INTO vms (id, state, image, language, used, uid, vcpus, "
-               "memory_mib, pid, start_ticks,"
-               " created_real_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [DELETE_VM] = "DELETE FROM vms WHERE id = ?",
-    [KNOWN_VM] = "SELECT 1 FROM vms WHERE id = ?",
-    [LIST_VMS] = "SELECT id, state, image, language, used, uid, vcpus, memory_mib, pid, "
-                 "start_ticks, created_real_ns"
-                 " FROM vms ORDER BY created_real_ns, id",
+static const char *const sql[STORE_STATEMENTS] = {
+    [STORE_PUT_VM] = "INSERT OR REPLACE INTO vms (id, state, image, language, used, uid, vcpus, "
+                     "memory_mib, pid, start_ticks,"
+                     " created_real_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [STORE_DELETE_VM] = "DELETE FROM vms WHERE id = ?",
+    [STORE_KNOWN_VM] = "SELECT 1 FROM vms WHERE id = ?",
+    [STORE_LIST_VMS] = "SELECT id, state, image, language, used, uid, vcpus, memory_mib, pid, "
+                       "start_ticks, created_real_ns"
+                       " FROM vms ORDER BY created_real_ns, id",
 };
 
 /* migrations[n] takes the schema from version n to n + 1. Never change one that was released: add
@@ -39,15 +34,28 @@ static const char *const migrations[] = {
     " start_ticks INTEGER NOT NULL,"
     " created_real_ns INTEGER NOT NULL"
     ") STRICT, WITHOUT ROWID;",
+
+    "CREATE TABLE instances ("
+    " id TEXT PRIMARY KEY NOT NULL, account TEXT NOT NULL, name TEXT NOT NULL,"
+    " state INTEGER NOT NULL, origin INTEGER NOT NULL, detail TEXT NOT NULL, image TEXT NOT NULL,"
+    " source TEXT NOT NULL, snapshot TEXT NOT NULL, forked_from TEXT NOT NULL,"
+    " machine_type TEXT NOT NULL, next_machine_type TEXT NOT NULL, vcpus INTEGER NOT NULL,"
+    " memory_mib INTEGER NOT NULL, disk_bytes INTEGER NOT NULL, metadata TEXT NOT NULL,"
+    " env TEXT NOT NULL, firewall TEXT NOT NULL, ttl_seconds INTEGER NOT NULL,"
+    " ttl_action INTEGER NOT NULL, idle_seconds INTEGER NOT NULL, idle_action INTEGER NOT NULL,"
+    " created_ns INTEGER NOT NULL, paused_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL,"
+    " ttl_remaining_ns INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE snapshots ("
+    " id TEXT PRIMARY KEY NOT NULL, account TEXT NOT NULL, vm TEXT NOT NULL, name TEXT NOT NULL,"
+    " state INTEGER NOT NULL, image TEXT NOT NULL, machine_type TEXT NOT NULL,"
+    " vcpus INTEGER NOT NULL, memory_mib INTEGER NOT NULL, disk_bytes INTEGER NOT NULL,"
+    " size_bytes INTEGER NOT NULL, pause_us INTEGER NOT NULL, metadata TEXT NOT NULL,"
+    " env TEXT NOT NULL, firewall TEXT NOT NULL, created_ns INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;",
 };
 
-struct store {
-    pthread_mutex_t lock; /* guards everything below */
-    sqlite3 *db;
-    sqlite3_stmt *stmt[STATEMENT_COUNT];
-};
-
-static int db_error(struct store *s, struct err *e, const char *what)
+int store_db_error(struct store *s, struct err *e, const char *what)
 {
     int code = sqlite3_extended_errcode(s->db);
     const char *hint = (code & 0xff) == SQLITE_FULL ? " (the disk is full: free some space)" : "";
@@ -57,7 +65,7 @@ static int db_error(struct store *s, struct err *e, const char *what)
 static int exec(struct store *s, const char *text, struct err *e)
 {
     if (sqlite3_exec(s->db, text, NULL, NULL, NULL) != SQLITE_OK)
-        return db_error(s, e, text);
+        return store_db_error(s, e, text);
     return 0;
 }
 
@@ -65,8 +73,8 @@ static int schema_version(struct store *s, int *ret, struct err *e)
 {
     sqlite3_stmt *st = NULL;
     if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK)
-        return db_error(s, e, "read schema version");
-    int r = sqlite3_step(st) == SQLITE_ROW ? 0 : db_error(s, e, "read schema version");
+        return store_db_error(s, e, "read schema version");
+    int r = sqlite3_step(st) == SQLITE_ROW ? 0 : store_db_error(s, e, "read schema version");
     if (r == 0)
         *ret = sqlite3_column_int(st, 0);
     sqlite3_finalize(st);
@@ -111,10 +119,10 @@ static int migrate(struct store *s, struct err *e)
 
 static int prepare_all(struct store *s, struct err *e)
 {
-    for (int i = 0; i < STATEMENT_COUNT; i++) {
+    for (int i = 0; i < STORE_STATEMENTS; i++) {
         if (sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->stmt[i], NULL) !=
             SQLITE_OK)
-            return db_error(s, e, "prepare");
+            return store_db_error(s, e, "prepare");
     }
     return 0;
 }
@@ -123,8 +131,12 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
-    for (int i = 0; i < STATEMENT_COUNT; i++)
+    for (int i = 0; i < STORE_STATEMENTS; i++)
         sqlite3_finalize(s->stmt[i]);
+    for (int i = 0; i < STORE_TABLES; i++) {
+        sqlite3_finalize(s->put[i]);
+        sqlite3_finalize(s->remove[i]);
+    }
     sqlite3_close(s->db);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -141,7 +153,7 @@ int store_open(const char *path, struct store **ret, struct err *e)
     if (sqlite3_open_v2(path, &s->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)
-        return err_wrap(e, db_error(s, e, "open"), "%s", path);
+        return err_wrap(e, store_db_error(s, e, "open"), "%s", path);
     sqlite3_busy_timeout(s->db, 5000);
     int r = exec(
         s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON", e);
@@ -156,10 +168,10 @@ int store_open(const char *path, struct store **ret, struct err *e)
 }
 
 /* Runs a statement that gives no rows. */
-static int run(struct store *s, enum statement which, struct err *e)
+static int run(struct store *s, enum store_statement which, struct err *e)
 {
     sqlite3_stmt *st = s->stmt[which];
-    int r = sqlite3_step(st) == SQLITE_DONE ? 0 : db_error(s, e, "write");
+    int r = sqlite3_step(st) == SQLITE_DONE ? 0 : store_db_error(s, e, "write");
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);
     return r;
@@ -168,7 +180,7 @@ static int run(struct store *s, enum statement which, struct err *e)
 int store_vm_put(struct store *s, const struct vm_record *v, struct err *e)
 {
     AUTO_LOCK(&s->lock);
-    sqlite3_stmt *st = s->stmt[PUT_VM];
+    sqlite3_stmt *st = s->stmt[STORE_PUT_VM];
     sqlite3_bind_text(st, 1, v->id, -1, SQLITE_STATIC);
     sqlite3_bind_text(st, 2, lifecycle_state_name(v->state), -1, SQLITE_STATIC);
     sqlite3_bind_text(st, 3, v->image, -1, SQLITE_STATIC);
@@ -180,23 +192,23 @@ int store_vm_put(struct store *s, const struct vm_record *v, struct err *e)
     sqlite3_bind_int(st, 9, v->proc.pid);
     sqlite3_bind_int64(st, 10, (sqlite3_int64)v->proc.start_ticks);
     sqlite3_bind_int64(st, 11, v->created_real_ns);
-    return run(s, PUT_VM, e);
+    return run(s, STORE_PUT_VM, e);
 }
 
 int store_vm_delete(struct store *s, const char *id, struct err *e)
 {
     AUTO_LOCK(&s->lock);
-    sqlite3_bind_text(s->stmt[DELETE_VM], 1, id, -1, SQLITE_STATIC);
-    return run(s, DELETE_VM, e);
+    sqlite3_bind_text(s->stmt[STORE_DELETE_VM], 1, id, -1, SQLITE_STATIC);
+    return run(s, STORE_DELETE_VM, e);
 }
 
 int store_vm_known(struct store *s, const char *id, bool *ret, struct err *e)
 {
     AUTO_LOCK(&s->lock);
-    sqlite3_stmt *st = s->stmt[KNOWN_VM];
+    sqlite3_stmt *st = s->stmt[STORE_KNOWN_VM];
     sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
     int code = sqlite3_step(st);
-    int r = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_error(s, e, "read");
+    int r = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : store_db_error(s, e, "read");
     if (r == 0)
         *ret = code == SQLITE_ROW;
     sqlite3_reset(st);
@@ -233,7 +245,7 @@ static int read_vms(struct store *s, struct vm_record **ret, size_t *ret_n, stru
     AUTO_LOCK(&s->lock);
     auto_free struct vm_record *list = NULL;
     size_t n = 0, cap = 0;
-    sqlite3_stmt *st = s->stmt[LIST_VMS];
+    sqlite3_stmt *st = s->stmt[STORE_LIST_VMS];
     int code;
     while ((code = sqlite3_step(st)) == SQLITE_ROW) {
         if (n == cap) {
@@ -247,7 +259,7 @@ static int read_vms(struct store *s, struct vm_record **ret, size_t *ret_n, stru
     }
     int r = code == SQLITE_DONE  ? 0
             : code == SQLITE_ROW ? err_errno(e, -ENOMEM, "list vms")
-                                 : db_error(s, e, "list vms");
+                                 : store_db_error(s, e, "list vms");
     sqlite3_reset(st);
     if (r < 0)
         return r;
