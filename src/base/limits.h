@@ -105,3 +105,9 @@
 #define ENGINE_MONITOR_FDS_MAX 1024
 #define ENGINE_MONITOR_TASKS_MAX 128 /* threads of a monitor, besides its vCPUs */
 #define ENGINE_KVM_PROBE_MS 250      /* patience with the KVM probe */
+
+/* Accounts */
+#define ACCOUNTS_MAX 4096
+#define ACCOUNT_KEYS_MAX 256       /* of one account */
+#define KEY_USED_INTERVAL_S 60     /* a key's last use is noted so exactly */
+#define ACCOUNT_NAME_MAX_BYTES 128 /* also of a key */

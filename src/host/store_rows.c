@@ -77,7 +77,7 @@ static int prepare(struct store *s, const struct buf *sql, sqlite3_stmt **ret, s
         return err_errno(e, -ENOMEM, "database");
     if (sqlite3_prepare_v3(s->db, buf_str(sql), -1, SQLITE_PREPARE_PERSISTENT, ret, NULL) !=
         SQLITE_OK)
-        return store_db_error(s, e, "prepare");
+        return store_error(s, e, "prepare");
     return 0;
 }
 
@@ -102,7 +102,7 @@ static int put_statement(struct store *s, const struct store_table *t, sqlite3_s
 /* Runs a prepared statement that gives no rows, and makes it ready for the next time. */
 static int step(struct store *s, sqlite3_stmt *st, struct err *e)
 {
-    int r = sqlite3_step(st) == SQLITE_DONE ? 0 : store_db_error(s, e, "write");
+    int r = sqlite3_step(st) == SQLITE_DONE ? 0 : store_error(s, e, "write");
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);
     return r;
@@ -117,7 +117,7 @@ static int put_one(struct store *s, const struct store_table *t, const void *row
     for (size_t i = 0; i < t->n_columns; i++) {
         if (bind_column(st, (int)i + 1, &t->columns[i], row) != SQLITE_OK) {
             sqlite3_clear_bindings(st);
-            return store_db_error(s, e, "bind");
+            return store_error(s, e, "bind");
         }
     }
     return step(s, st, e);
@@ -126,7 +126,7 @@ static int put_one(struct store *s, const struct store_table *t, const void *row
 static int run_text(struct store *s, const char *sql, struct err *e)
 {
     if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        return store_db_error(s, e, sql);
+        return store_error(s, e, sql);
     return 0;
 }
 
@@ -184,7 +184,7 @@ static int read_all(struct store *s, const struct store_table *t, struct buf *re
             read_column(st, (int)i, &t->columns[i], row);
     }
     if (r == 0 && code != SQLITE_DONE)
-        r = store_db_error(s, e, "read");
+        r = store_error(s, e, "read");
     sqlite3_finalize(st);
     return r;
 }
