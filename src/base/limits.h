@@ -70,6 +70,14 @@
 #define AGENT_TURN_MAX_BYTES (64 * KIB)    /* read from one guest before the next one's turn */
 #define AGENT_OUT_TURN_MAX_BYTES (1 * MIB) /* likewise written to one guest */
 #define AGENT_CLOCK_SLACK_MS 2000          /* how far a restored guest's clock may be off */
+#define AGENT_USER_MAX_BYTES 64            /* name of a user */
+#define AGENT_LIST_MAX 10000               /* entries of a directory that is listed */
+#define AGENT_ANSWER_MAX_BYTES (20 * MIB)  /* the JSON of AGENT_LIST_MAX escaped names */
+#define AGENT_JOBS_MAX 64                  /* detached programs, running and ended */
+#define AGENT_JOB_ARGV_MAX_BYTES (4 * KIB) /* what is told of a job's argv */
+#define AGENT_JOB_SEGMENT_BYTES \
+    (32 * MIB)                        /* a job's output is kept in two files of at most this size */
+#define AGENT_ORPHAN_TIMEOUT_MS 10000 /* programs without a session live this long */
 
 /* Files and processes the daemon reads */
 #define MANIFEST_MAX_BYTES (1 * MIB)
