@@ -106,7 +106,6 @@
 #define ENGINE_LAUNCH_TIMEOUT_MS \
     10000 /* from starting the launcher until it has become the monitor */
 #define ENGINE_KILL_TIMEOUT_MS 10000
-#define ENGINE_CONSOLE_BYTES (64 * KIB) /* what is kept of a guest's serial output */
 #define ENGINE_LOG_TAIL_BYTES (4 * KIB) /* how much of a monitor's stderr is looked at */
 #define ENGINE_TCG_CACHE_MIB 128        /* translated code of one VM */
 #define ENGINE_OVERHEAD_MIB 96 /* a monitor's own memory, besides guest RAM and TCG cache */
