@@ -118,3 +118,9 @@
 #define ACCOUNT_KEYS_MAX 256       /* of one account */
 #define KEY_USED_INTERVAL_S 60     /* a key's last use is noted so exactly */
 #define ACCOUNT_NAME_MAX_BYTES 128 /* also of a key */
+
+/* Staging */
+#define STAGING_URL_S 3600                 /* how long a signed URL is good */
+#define STAGING_KEEP_S 86400               /* from signing until the object is gone */
+#define STAGING_FREE_MIN_BYTES (256 * MIB) /* left on the host's disk, or nothing is staged */
+#define STAGING_RETRY_S 60

@@ -53,7 +53,7 @@ struct store {
     pthread_mutex_t lock; /* guards everything below */
     sqlite3 *db;
     sqlite3_stmt *stmt[STORE_STATEMENTS_MAX]; /* prepared once; by store.c's enum statement */
-    sqlite3_stmt *put[STORE_TABLES]; /* made when first needed; likewise */
+    sqlite3_stmt *put[STORE_TABLES];          /* made when first needed; likewise */
     sqlite3_stmt *remove[STORE_TABLES];
 };
 
