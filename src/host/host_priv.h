@@ -44,7 +44,6 @@ struct host {
     struct pool *pool;
     struct reaper *reaper;
     struct net *net; /* NULL: this host cannot give VMs a network */
-    struct accounts *accounts;
     struct instances *instances;
     struct snapshots *snapshots;
     struct consoles *consoles;
