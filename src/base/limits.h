@@ -16,14 +16,16 @@
 /* HTTP server */
 #define HTTP_BODY_MAX_BYTES \
     (24 * MIB) /* 1 MiB of code may take 6 MiB of JSON escapes; files and stdin besides */
-#define HTTP_BODIES_MAX_BYTES (512 * MIB)  /* request bodies of all connections together */
-#define HTTP_ANSWERS_MAX_BYTES (512 * MIB) /* answers that wait to be taken, together */
-#define HTTP_HEADERS_MAX_BYTES (32 * KIB)  /* request line and headers of one request */
-#define HTTP_CONNECTIONS_MAX 512           /* a listener */
-#define HTTP_CONNECTIONS_SPARE 64          /* more, which are only told that there are too many */
-#define HTTP_IDLE_TIMEOUT_S 75             /* without a byte, and between two requests */
-#define HTTP_REQUEST_TIMEOUT_S 120         /* from a request's headers to the end of its body */
-#define HTTP_SEND_TIMEOUT_S 300            /* until the client has taken an answer */
+#define HTTP_BODIES_MAX_BYTES (512 * MIB)   /* request bodies of all connections together */
+#define HTTP_ANSWERS_MAX_BYTES (512 * MIB)  /* answers that wait to be taken, together */
+#define HTTP_HEADERS_MAX_BYTES (32 * KIB)   /* request line and headers of one request */
+#define HTTP_CONNECTIONS_MAX 512            /* a listener */
+#define HTTP_CONNECTIONS_SPARE 64           /* more, which are only told that there are too many */
+#define HTTP_IDLE_TIMEOUT_S 75              /* without a byte, and between two requests */
+#define HTTP_REQUEST_TIMEOUT_S 120          /* from a request's headers to the end of its body */
+#define HTTP_SEND_TIMEOUT_S 300             /* until the client has taken an answer */
+#define HTTP_UPLOAD_PACE_MIN_BYTES 1024     /* a second, of a body that is taken as it comes */
+#define HTTP_SEND_PACE_MIN_BYTES (32 * KIB) /* a second, of a file that is sent */
 #define HTTP_DRAIN_MAX_BYTES \
     (48 * MIB) /* of a refused body are read and dropped, so that the client sees the answer */
 #define HTTP_PATH_PARAM_MAX_BYTES 1024
