@@ -129,6 +129,10 @@ static int open_parts(struct host *h, struct err *e)
     int r = store_open(path, &h->store, e);
     if (r == 0)
         r = accounts_new(h->store, c->data_dir, &no_bound, &h->accounts, e);
+    if (r == 0) {
+        path_printf(path, sizeof(path), "%s/staging", c->data_dir);
+        r = staging_new(path, &h->staging, e);
+    }
     if (r == 0)
         r = admission_init(&h->admission, &limits, e);
     if (r == 0)
@@ -314,6 +318,7 @@ void host_free(struct host *h)
     if (h->net)
         net_free(h->net);
     admission_done(&h->admission);
+    staging_free(h->staging);
     accounts_free(h->accounts);
     store_close(h->store);
     engine_free(h->engine);
@@ -329,4 +334,9 @@ void host_language_status(struct host *h, const struct language *lang, struct la
     *ret = (struct language_status){0};
     ret->state = image_state(h->images, lang->image, ret->detail);
     ret->pooled = pool_count(h->pool, lang);
+}
+
+struct staging *host_staging(struct host *h)
+{
+    return h->staging;
 }

@@ -18,6 +18,7 @@
 #include "host/link_priv.h"
 #include "host/metrics.h"
 #include "host/pool.h"
+#include "host/staging.h"
 #include "host/store.h"
 #include "host/vm.h"
 
@@ -37,6 +38,7 @@ struct host {
     struct engine *engine;
     struct store *store;
     struct accounts *accounts;
+    struct staging *staging;
     struct link_loop *links;
     struct admission admission;
     struct metrics metrics;

@@ -13,7 +13,11 @@
 #include "base/err.h"
 #include "base/id.h"
 
+struct host;
 struct staging;
+
+/* The host's; borrowed for its life. */
+struct staging *host_staging(struct host *h);
 
 #define STAGING_QUERY_SIZE 256
 

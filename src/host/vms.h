@@ -106,6 +106,9 @@ enum {
     VM_PATCH_FIREWALL = 1 << 4,
     VM_PATCH_MACHINE_TYPE = 1 << 5, /* from the next start on */
     VM_PATCH_DISK = 1 << 6,         /* grows at once, the file system of a running VM with it */
+    /* `firewall` replaces only the axes that it gives (net_policy_merge); instead of
+     * VM_PATCH_FIREWALL. */
+    VM_PATCH_FIREWALL_AXES = 1 << 7,
 };
 
 struct vm_patch {
