@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* A connection's state, shared by conn.c (requests come in) and conn_send.c (answers go out). It
- * belongs to the connection's thread, but for what says otherwise. */
+/* A connection's state, shared by conn.c (what the HTTP library calls), conn_admit.c (headers),
+ * conn_body.c (bodies) and conn_send.c (answers). It belongs to the connection's thread, but for
+ * what says otherwise. */
 
 #include "api/server_impl.h"
 #include "base/id.h"
@@ -27,12 +28,16 @@ struct conn {
     struct request rq;
     struct route_match match;
     size_t row;
+    const struct dialect *dialect; /* of errors */
     const char *method;
     bool is_options;
     struct framing framing;
-    struct err err; /* why it was refused; ERR_NONE: not yet */
+    struct err err;   /* why it was refused; ERR_NONE: not yet */
+    struct buf query; /* what came behind the "?" */
     struct buf body;
+    struct upload upload;   /* of an upload row that accepted the headers */
     uint64_t body_bytes;    /* came, whether kept or dropped */
+    uint64_t dropped_bytes; /* of these, those nobody wants */
     uint64_t charged_bytes; /* of server.bodies_bytes */
     uint64_t answer_bytes;  /* of server.answers_bytes */
     int64_t start_us;
@@ -43,11 +48,32 @@ struct conn {
 /* Starts the clock of the phase. */
 void conn_set_phase(struct conn *cn, enum conn_phase phase, int64_t now_ms);
 
+/* ---- conn_admit.c ---- */
+
+/* Looks at the headers and refuses what can be refused by them. Fills rq but for the body. */
+int conn_admit(struct conn *cn, const char *url, struct err *e);
+
+/* Whether a refused request is answered at once, its body unread, and the connection closed. */
+bool conn_answers_at_once(const struct conn *cn);
+
+/* ---- conn_body.c ---- */
+
+/* Lets the row decide whether it takes the body that comes. */
+int conn_begin_upload(struct conn *cn, struct err *e);
+/* A piece of the body. MHD_NO cuts the connection. */
+enum MHD_Result conn_receive(struct conn *cn, const char *data, size_t len);
+/* The body is complete: rq.input gets it decoded. */
+int conn_decode_body(struct conn *cn, struct err *e);
+/* Gives back what is held of the body. */
+void conn_drop_body(struct conn *cn);
+
+/* ---- conn_send.c ---- */
+
 /* Queues a finished response. */
 enum MHD_Result conn_queue(struct conn *cn, int status, struct MHD_Response *r);
 
 /* Takes what `a` holds. MHD_NO cuts the connection: memory was not even enough for an answer. */
 enum MHD_Result conn_send(struct conn *cn, struct answer *a);
 
-/* In the dialect's shape; 5xx are logged. */
-enum MHD_Result conn_send_error(struct conn *cn, const struct err *e);
+/* In the dialect's shape, with the headers that `a` has; 5xx are logged. */
+enum MHD_Result conn_send_error(struct conn *cn, struct answer *a, const struct err *e);

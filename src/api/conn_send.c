@@ -10,16 +10,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-static const struct dialect *dialect_of(const struct conn *cn)
-{
-    return cn->rq.route ? cn->rq.route->dialect : route_at(0)->dialect;
-}
-
 enum MHD_Result conn_queue(struct conn *cn, int status, struct MHD_Response *r)
 {
     conn_set_phase(cn, CONN_SEND, clock_mono_ms());
     cn->status = status;
     return MHD_queue_response(cn->rq.connection, (unsigned)status, r);
+}
+
+/* More time to take a large answer in, of which nobody tells how far it is. */
+static void grant_time(struct conn *cn, uint64_t bytes)
+{
+    atomic_fetch_add(&cn->deadline_ms, (int64_t)(bytes / HTTP_SEND_PACE_MIN_BYTES) * 1000);
 }
 
 static int add_header(struct MHD_Response *r, const char *name, const char *value)
@@ -55,9 +56,23 @@ static int add_cors(const struct conn *cn, struct MHD_Response *r)
     return bad;
 }
 
+/* What a handler gave: names and values, each with its NUL. */
+static int add_given(const struct answer *a, struct MHD_Response *r)
+{
+    int bad = a->headers.failed;
+    const char *p = a->headers.data, *end = p + a->headers.len;
+    while (p != end) {
+        const char *value = p + strlen(p) + 1;
+        bad |= add_header(r, p, value);
+        p = value + strlen(value) + 1;
+    }
+    return bad;
+}
+
 static int add_headers(const struct conn *cn, const struct answer *a, struct MHD_Response *r)
 {
     int bad = server_common_headers(r) | add_header(r, "X-Request-Id", cn->id) | add_cors(cn, r);
+    bad |= add_given(a, r);
     if (a->content_type)
         bad |= add_header(r, "Content-Type", a->content_type);
     if (a->status == MHD_HTTP_METHOD_NOT_ALLOWED || cn->is_options)
@@ -93,8 +108,9 @@ static ssize_t feed_read(void *cls, uint64_t pos, char *buf, size_t max)
         return n;
     MHD_set_connection_option(cn->rq.connection, MHD_CONNECTION_OPTION_TIMEOUT,
                               cn->listener->server->config.idle_timeout_s);
-    return n == ANSWER_STREAM_END ? MHD_CONTENT_READER_END_OF_STREAM
-                                  : MHD_CONTENT_READER_END_WITH_ERROR;
+    /* The library asks no further once all that was announced has come. */
+    bool is_whole = n == ANSWER_STREAM_END && !f->answer.stream.has_length;
+    return is_whole ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 static void feed_free(void *cls)
@@ -111,8 +127,9 @@ static struct MHD_Response *stream_response(struct conn *cn, struct answer *a)
         return NULL;
     f->cn = cn;
     f->answer.stream = a->stream;
+    uint64_t length = a->stream.has_length ? a->stream.length : MHD_SIZE_UNKNOWN;
     struct MHD_Response *r =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 * KIB, feed_read, f, feed_free);
+        MHD_create_response_from_callback(length, 32 * KIB, feed_read, f, feed_free);
     if (!r) {
         free(f);
         return NULL;
@@ -122,10 +139,23 @@ static struct MHD_Response *stream_response(struct conn *cn, struct answer *a)
     return r;
 }
 
+/* Sent by the kernel. */
+static struct MHD_Response *file_response(struct answer *a)
+{
+    if (!a->file.length)
+        return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *r =
+        MHD_create_response_from_fd_at_offset64(a->file.length, a->file.fd, a->file.offset);
+    a->file.is_set = !r;
+    return r;
+}
+
 static struct MHD_Response *response_of(struct conn *cn, struct answer *a)
 {
     if (a->stream.read)
         return stream_response(cn, a);
+    if (a->file.is_set)
+        return file_response(a);
     size_t len = a->body.len;
     char *data = buf_take(&a->body);
     struct MHD_Response *r =
@@ -160,29 +190,31 @@ enum MHD_Result conn_send(struct conn *cn, struct answer *a)
         return MHD_NO;
     }
     if (charge(cn, a, &e) < 0) {
-        answer_done(a);
-        return conn_send_error(cn, &e);
+        return conn_send_error(cn, a, &e);
     }
     id_new(cn->id);
     struct MHD_Response *r = response_of(cn, a);
     enum MHD_Result result = MHD_NO;
     if (r && add_headers(cn, a, r) == 0)
         result = conn_queue(cn, a->status, r);
+    if (result == MHD_YES && a->file.length)
+        grant_time(cn, a->file.length);
     if (r)
         MHD_destroy_response(r);
     answer_done(a);
     return result;
 }
 
-enum MHD_Result conn_send_error(struct conn *cn, const struct err *e)
+enum MHD_Result conn_send_error(struct conn *cn, struct answer *a, const struct err *e)
 {
-    struct answer a = {0};
-    answer_error(&a, dialect_of(cn), e);
-    if (a.status >= 500) {
+    struct answer none = {0};
+    a = a ? a : &none;
+    answer_error(a, cn->dialect, e);
+    if (a->status >= 500) {
         static struct log_limit limit;
         if (log_limit_pass(&limit))
             log_warn("http", "%s %s failed status=%d error=\"%s\"", cn->method,
-                     cn->rq.route ? cn->rq.route->path : "?", a.status, e->text);
+                     cn->rq.route ? cn->rq.route->path : "?", a->status, e->text);
     }
-    return conn_send(cn, &a);
+    return conn_send(cn, a);
 }

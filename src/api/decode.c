@@ -2,6 +2,7 @@
 #include "api/decode.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,13 @@ int decode_json(const char *text, size_t len, json_t **ret, struct err *e)
     return 0;
 }
 
+/* One run of the decoder: what it speaks of, and where it is. */
+struct decoding {
+    const char *noun;
+    char prefix[64]; /* "ttl." inside of that object */
+    struct err *e;
+};
+
 /* Says where inside a list or map a value is: files["a.txt"], args[3]. */
 struct place {
     const struct field *field;
@@ -93,13 +101,33 @@ static void place_name(const struct place *p, char ret[64])
         snprintf(ret, 64, "%s[%zu]", p->field->name, p->index);
 }
 
-static int too_large(const struct field *f, struct err *e, uint64_t max, const char *unit)
+/* 'field "NAME" <sentence>' */
+__attribute__((format(printf, 3, 4))) static int refuse(const struct decoding *d, const char *name,
+                                                        const char *fmt, ...)
 {
-    err_field(e, f->name, "field \"%s\" has more than %llu %s", f->name, (unsigned long long)max,
-              unit);
-    if (e)
-        e->class = ERR_TOO_LARGE;
+    char sentence[400], path[160];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(sentence, sizeof(sentence), fmt, ap);
+    va_end(ap);
+    snprintf(path, sizeof(path), "%s%.90s", d->prefix, name);
+    return err_field(d->e, path, "%s \"%s\" %s", d->noun, path, sentence);
+}
+
+static int too_large(const struct decoding *d, const struct field *f, uint64_t max,
+                     const char *unit)
+{
+    refuse(d, f->name, "has more than %llu %s", (unsigned long long)max, unit);
+    if (d->e)
+        d->e->class = ERR_TOO_LARGE;
     return -E2BIG;
+}
+
+static int too_small(const struct decoding *d, const struct field *f, const char *unit)
+{
+    if (f->min == 1)
+        return refuse(d, f->name, "must not be empty");
+    return refuse(d, f->name, "has fewer than %lld %s", (long long)f->min, unit);
 }
 
 static const char *type_words(const struct field *f)
@@ -110,6 +138,8 @@ static const char *type_words(const struct field *f)
         return "a string";
     case FIELD_INTEGER:
         return "an integer";
+    case FIELD_NUMBER:
+        return "a number";
     case FIELD_BOOL:
         return "true or false";
     case FIELD_TEXTS:
@@ -122,6 +152,8 @@ static const char *type_words(const struct field *f)
         return "an object";
     case FIELD_OBJECTS:
         return "an array of objects";
+    case FIELD_JSON:
+        return "something";
     }
     return "something else";
 }
@@ -141,47 +173,62 @@ static const char *json_words(const json_t *v)
     return words[json_typeof(v)];
 }
 
-static int wrong_type(const struct field *f, const json_t *v, struct err *e)
+static int wrong_type(const struct decoding *d, const struct field *f, const json_t *v)
 {
-    return err_field(e, f->name, "field \"%s\" must be %s, not %s", f->name, type_words(f),
-                     json_words(v));
+    return refuse(d, f->name, "must be %s, not %s", type_words(f), json_words(v));
 }
 
-static int has_nul(const char *name, struct err *e)
+static int has_nul(const struct decoding *d, const char *name)
 {
-    return err_field(e, name, "field \"%s\" holds a NUL character (\\u0000)", name);
+    return refuse(d, name, "holds a NUL character (\\u0000)");
 }
 
-static int decode_text(const struct field *f, const json_t *v, struct field_text *ret,
-                       struct err *e)
+static int decode_text(const struct decoding *d, const struct field *f, const json_t *v,
+                       struct field_text *ret)
 {
     if (!json_is_string(v))
-        return wrong_type(f, v, e);
+        return wrong_type(d, f, v);
     struct field_text t = {json_string_value(v), json_string_length(v)};
     if (f->max_bytes && t.len > f->max_bytes)
-        return too_large(f, e, f->max_bytes, "bytes");
+        return too_large(d, f, f->max_bytes, "bytes");
+    if (t.len < (uint64_t)f->min)
+        return too_small(d, f, "bytes");
     if (!(f->flags & FIELD_NUL) && memchr(t.data, '\0', t.len))
-        return has_nul(f->name, e);
+        return has_nul(d, f->name);
     *ret = t;
     return 0;
 }
 
-static int decode_integer(const struct field *f, const json_t *v, int64_t *ret, struct err *e)
+static int decode_integer(const struct decoding *d, const struct field *f, const json_t *v,
+                          int64_t *ret)
 {
     if (!json_is_integer(v))
-        return wrong_type(f, v, e);
+        return wrong_type(d, f, v);
     json_int_t n = json_integer_value(v);
     if (n < f->min || n > f->max)
-        return err_field(e, f->name, "field \"%s\" must be from %lld to %lld, not %lld", f->name,
-                         (long long)f->min, (long long)f->max, (long long)n);
+        return refuse(d, f->name, "must be from %lld to %lld, not %lld", (long long)f->min,
+                      (long long)f->max, (long long)n);
     *ret = n;
     return 0;
 }
 
-static int decode_choice(const struct field *f, const json_t *v, int *ret, struct err *e)
+static int decode_number(const struct decoding *d, const struct field *f, const json_t *v,
+                         double *ret)
+{
+    if (!json_is_number(v))
+        return wrong_type(d, f, v);
+    double n = json_number_value(v);
+    if (n < (double)f->min || n > (double)f->max)
+        return refuse(d, f->name, "must be from %lld to %lld, not %g", (long long)f->min,
+                      (long long)f->max, n);
+    *ret = n;
+    return 0;
+}
+
+static int decode_choice(const struct decoding *d, const struct field *f, const json_t *v, int *ret)
 {
     if (!json_is_string(v))
-        return wrong_type(f, v, e);
+        return wrong_type(d, f, v);
     char all[256] = "";
     for (int i = 0; f->choices[i]; i++) {
         if (strcmp(f->choices[i], json_string_value(v)) == 0) {
@@ -191,43 +238,52 @@ static int decode_choice(const struct field *f, const json_t *v, int *ret, struc
         size_t n = strlen(all);
         snprintf(all + n, sizeof(all) - n, "%s\"%s\"", i ? ", " : "", f->choices[i]);
     }
-    return err_field(e, f->name, "field \"%s\" must be one of %s", f->name, all);
+    return refuse(d, f->name, "must be one of %s", all);
 }
 
 /* Checks one value of a list or map and counts it towards the field's bound. */
-static int element(const struct place *p, const json_t *v, uint64_t *bytes, struct err *e)
+static int element(const struct decoding *d, const struct place *p, const json_t *v,
+                   uint64_t *bytes)
 {
     const struct field *f = p->field;
     char name[64];
     place_name(p, name);
     if (!json_is_string(v))
-        return err_field(e, name, "field \"%s\" must be a string, not %s", name, json_words(v));
+        return refuse(d, name, "must be a string, not %s", json_words(v));
     size_t len = json_string_length(v);
     *bytes += len + (p->key ? strlen(p->key) : 0);
     if (f->max_bytes && *bytes > f->max_bytes)
-        return too_large(f, e, f->max_bytes, "bytes");
+        return too_large(d, f, f->max_bytes, "bytes");
     if (!(f->flags & FIELD_NUL) && memchr(json_string_value(v), '\0', len))
-        return has_nul(name, e);
+        return has_nul(d, name);
     return 0;
 }
 
+static int check_count(const struct decoding *d, const struct field *f, size_t n, const char *unit)
+{
+    if (f->max && n > (uint64_t)f->max)
+        return too_large(d, f, (uint64_t)f->max, unit);
+    return n < (uint64_t)f->min ? too_small(d, f, unit) : 0;
+}
+
 /* Arrays are put into `ret` as they are made: when something is wrong, decode_fields frees all. */
-static int decode_texts(const struct field *f, const json_t *v, struct field_texts *ret,
-                        struct err *e)
+static int decode_texts(const struct decoding *d, const struct field *f, const json_t *v,
+                        struct field_texts *ret)
 {
     if (!json_is_array(v))
-        return wrong_type(f, v, e);
+        return wrong_type(d, f, v);
     size_t n = json_array_size(v);
-    if (f->max && n > (uint64_t)f->max)
-        return too_large(f, e, (uint64_t)f->max, "elements");
+    int r = check_count(d, f, n, "elements");
+    if (r < 0)
+        return r;
     ret->items = calloc(n ? n : 1, sizeof(*ret->items));
     if (!ret->items)
-        return err_errno(e, -ENOMEM, "decode %s", f->name);
+        return err_errno(d->e, -ENOMEM, "decode %s", f->name);
     ret->n = n;
     uint64_t bytes = 0;
     for (size_t i = 0; i < n; i++) {
         const json_t *item = json_array_get(v, i);
-        int r = element(&(struct place){f, NULL, i}, item, &bytes, e);
+        r = element(d, &(struct place){f, NULL, i}, item, &bytes);
         if (r < 0)
             return r;
         ret->items[i] = json_string_value(item);
@@ -240,15 +296,15 @@ static struct run_pair pair(const char *name, const json_t *v)
     return (struct run_pair){name, json_string_value(v), json_string_length(v)};
 }
 
-static int fill_from_object(const struct field *f, const json_t *v, struct run_pair *items,
-                            struct err *e)
+static int fill_from_object(const struct decoding *d, const struct field *f, const json_t *v,
+                            struct run_pair *items)
 {
     uint64_t bytes = 0;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)v, key, value)
     {
-        int r = element(&(struct place){f, key, 0}, value, &bytes, e);
+        int r = element(d, &(struct place){f, key, 0}, value, &bytes);
         if (r < 0)
             return r;
         *items++ = pair(key, value);
@@ -257,8 +313,8 @@ static int fill_from_object(const struct field *f, const json_t *v, struct run_p
 }
 
 /* The form of older clients: [{"name": ..., "content": ...}]. */
-static int fill_from_array(const struct field *f, const json_t *v, struct run_pair *items,
-                           struct err *e)
+static int fill_from_array(const struct decoding *d, const struct field *f, const json_t *v,
+                           struct run_pair *items)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < json_array_size(v); i++) {
@@ -268,66 +324,88 @@ static int fill_from_array(const struct field *f, const json_t *v, struct run_pa
         char where[64];
         place_name(&(struct place){f, NULL, i}, where);
         if (!json_is_string(name) || !json_is_string(content) || json_object_size(item) != 2)
-            return err_field(e, where,
-                             "field \"%s\" must be an object of two strings, \"name\" and "
-                             "\"content\"",
-                             where);
+            return refuse(d, where, "must be an object of two strings, \"name\" and \"content\"");
         if (strlen(json_string_value(name)) != json_string_length(name))
-            return has_nul(where, e);
-        int r = element(&(struct place){f, json_string_value(name), 0}, content, &bytes, e);
+            return has_nul(d, where);
+        int r = element(d, &(struct place){f, json_string_value(name), 0}, content, &bytes);
         if (r < 0)
             return r;
         for (size_t j = 0; j < i; j++) {
             if (strcmp(items[j].name, json_string_value(name)) == 0)
-                return err_field(e, where, "field \"%s\": the name \"%s\" comes twice", where,
-                                 items[j].name);
+                return refuse(d, where, "has the name \"%.100s\", which comes twice",
+                              items[j].name);
         }
         items[i] = pair(json_string_value(name), content);
     }
     return 0;
 }
 
-static int decode_pairs(const struct field *f, const json_t *v, struct field_pairs *ret,
-                        struct err *e)
+static int decode_pairs(const struct decoding *d, const struct field *f, const json_t *v,
+                        struct field_pairs *ret)
 {
     bool array = json_is_array(v) && f->type == FIELD_FILES;
     if (!json_is_object(v) && !array)
-        return wrong_type(f, v, e);
+        return wrong_type(d, f, v);
     size_t n = array ? json_array_size(v) : json_object_size(v);
-    if (f->max && n > (uint64_t)f->max)
-        return too_large(f, e, (uint64_t)f->max, "entries");
+    int r = check_count(d, f, n, "entries");
+    if (r < 0)
+        return r;
     ret->items = calloc(n ? n : 1, sizeof(*ret->items));
     if (!ret->items)
-        return err_errno(e, -ENOMEM, "decode %s", f->name);
+        return err_errno(d->e, -ENOMEM, "decode %s", f->name);
     ret->n = n;
-    return array ? fill_from_array(f, v, ret->items, e) : fill_from_object(f, v, ret->items, e);
+    ret->object = array ? NULL : (json_t *)v;
+    return array ? fill_from_array(d, f, v, ret->items) : fill_from_object(d, f, v, ret->items);
 }
 
-static int decode_one(const struct field *f, const json_t *v, void *ret, struct err *e)
+static int decode_object(const struct decoding *d, const json_t *object, const struct field *fields,
+                         void *ret);
+
+static int decode_nested(const struct decoding *d, const struct field *f, const json_t *v,
+                         struct field_given *ret)
+{
+    ret->is_given = true;
+    ret->is_null = json_is_null(v);
+    if (ret->is_null)
+        return 0;
+    if (!json_is_object(v))
+        return wrong_type(d, f, v);
+    struct decoding inner = {.noun = d->noun, .e = d->e};
+    snprintf(inner.prefix, sizeof(inner.prefix), "%.30s%.30s.", d->prefix, f->name);
+    return decode_object(&inner, v, f->fields, ret);
+}
+
+static int decode_one(const struct decoding *d, const struct field *f, const json_t *v, void *ret)
 {
     void *at = (char *)ret + f->offset;
     switch (f->type) {
     case FIELD_TEXT:
-        return decode_text(f, v, at, e);
+        return decode_text(d, f, v, at);
     case FIELD_INTEGER:
-        return decode_integer(f, v, at, e);
+        return decode_integer(d, f, v, at);
+    case FIELD_NUMBER:
+        return decode_number(d, f, v, at);
     case FIELD_BOOL:
         if (!json_is_boolean(v))
-            return wrong_type(f, v, e);
+            return wrong_type(d, f, v);
         *(bool *)at = json_is_true(v);
         return 0;
     case FIELD_CHOICE:
-        return decode_choice(f, v, at, e);
+        return decode_choice(d, f, v, at);
     case FIELD_TEXTS:
-        return decode_texts(f, v, at, e);
+        return decode_texts(d, f, v, at);
     case FIELD_MAP:
     case FIELD_FILES:
-        return decode_pairs(f, v, at, e);
+        return decode_pairs(d, f, v, at);
     case FIELD_OBJECT:
+        return decode_nested(d, f, v, at);
+    case FIELD_JSON:
+        *(json_t **)at = (json_t *)v;
+        return 0;
     case FIELD_OBJECTS:
         break;
     }
-    return err_set(e, ERR_INTERNAL, "field \"%s\" has no decoder", f->name);
+    return err_set(d->e, ERR_INTERNAL, "field \"%s\" has no decoder", f->name);
 }
 
 static const struct field *field_find(const struct field *fields, const char *name)
@@ -339,7 +417,8 @@ static const struct field *field_find(const struct field *fields, const char *na
     return NULL;
 }
 
-static int refuse_unknown(const json_t *object, const struct field *fields, struct err *e)
+static int refuse_unknown(const struct decoding *d, const json_t *object,
+                          const struct field *fields)
 {
     const char *key;
     json_t *value;
@@ -347,45 +426,63 @@ static int refuse_unknown(const json_t *object, const struct field *fields, stru
     {
         if (field_find(fields, key))
             continue;
+        char path[128];
+        snprintf(path, sizeof(path), "%s%.60s", d->prefix, key);
         struct nearest near = {.word = key, .best_distance = SIZE_MAX};
         for (const struct field *f = fields; f->name; f++)
             nearest_offer(&near, f->name);
         if (near.best)
-            return err_field(e, key, "unknown field \"%.60s\"; did you mean \"%s\"?", key,
-                             near.best);
-        return err_field(e, key, "unknown field \"%.60s\"", key);
+            return err_field(d->e, path, "unknown %s \"%s\"; did you mean \"%s%s\"?", d->noun, path,
+                             d->prefix, near.best);
+        return err_field(d->e, path, "unknown %s \"%s\"", d->noun, path);
     }
     return 0;
 }
 
-static int decode_all(const json_t *object, const struct field *fields, void *ret, struct err *e)
+/* Many clients send null for what they leave out. */
+static bool null_is_nothing(const struct field *f)
 {
-    for (const struct field *f = fields; f->name; f++) {
-        const json_t *v = json_object_get(object, f->name);
-        bool required = f->flags & FIELD_REQUIRED;
-        if (!v && required)
-            return err_field(e, f->name, "missing required field \"%s\"", f->name);
-        /* Many clients send null for what they leave out. */
-        if (!v || (json_is_null(v) && !required))
-            continue;
-        int r = decode_one(f, v, ret, e);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    if (f->flags & FIELD_NULLABLE)
+        return f->type != FIELD_OBJECT && f->type != FIELD_JSON;
+    return !(f->flags & FIELD_REQUIRED);
 }
 
-int decode_fields(const json_t *object, const struct field *fields, void *ret, struct err *e)
+static int missing(const struct decoding *d, const struct field *f)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s%.60s", d->prefix, f->name);
+    return err_field(d->e, path, "missing required %s \"%s\"", d->noun, path);
+}
+
+static int decode_object(const struct decoding *d, const json_t *object, const struct field *fields,
+                         void *ret)
+{
+    int r = refuse_unknown(d, object, fields);
+    for (const struct field *f = fields; r == 0 && f->name; f++) {
+        const json_t *v = json_object_get(object, f->name);
+        if (!v && f->flags & FIELD_REQUIRED)
+            return missing(d, f);
+        if (v && !(json_is_null(v) && null_is_nothing(f)))
+            r = decode_one(d, f, v, ret);
+    }
+    return r;
+}
+
+int decode_named(const char *noun, const json_t *object, const struct field *fields, void *ret,
+                 struct err *e)
 {
     if (!json_is_object(object))
         return err_set(e, ERR_INVALID, "the body must be a JSON object, not %s",
                        json_words(object));
-    int r = refuse_unknown(object, fields, e);
-    if (r == 0)
-        r = decode_all(object, fields, ret, e);
+    int r = decode_object(&(struct decoding){.noun = noun, .e = e}, object, fields, ret);
     if (r < 0)
         decode_done(fields, ret);
     return r;
+}
+
+int decode_fields(const json_t *object, const struct field *fields, void *ret, struct err *e)
+{
+    return decode_named("field", object, fields, ret, e);
 }
 
 void decode_done(const struct field *fields, void *data)
@@ -394,14 +491,32 @@ void decode_done(const struct field *fields, void *data)
         void *at = (char *)data + f->offset;
         if (f->type == FIELD_TEXTS) {
             struct field_texts *t = at;
-            free(TAKE_PTR(t->items));
-            t->n = 0;
+            free(t->items);
+            *t = (struct field_texts){0};
         } else if (f->type == FIELD_MAP || f->type == FIELD_FILES) {
             struct field_pairs *p = at;
-            free(TAKE_PTR(p->items));
-            p->n = 0;
+            free(p->items);
+            *p = (struct field_pairs){0};
+        } else if (f->type == FIELD_OBJECT) {
+            decode_done(f->fields, at);
         }
     }
+}
+
+int input_decode(struct input *in, json_t *object, const struct input_shape *shape, struct err *e)
+{
+    CLEANUP(input_done) struct input made = {.json = object, .fields = shape->fields};
+    made.data = calloc(1, shape->bytes ? shape->bytes : 1);
+    if (!made.data)
+        return err_errno(e, -ENOMEM, "decode the request");
+    if (shape->defaults)
+        memcpy(made.data, shape->defaults, shape->bytes);
+    int r = decode_named(shape->noun, object, shape->fields, made.data, e);
+    if (r < 0)
+        return r;
+    *in = made;
+    made = (struct input){0};
+    return 0;
 }
 
 void input_done(struct input *in)

@@ -133,7 +133,7 @@ static const struct mistake mistakes[] = {
      ERR_INVALID},
     {"{\"name\":\"x\",\"files\":[{\"name\":\"f\",\"content\":\"\"},{\"name\":\"f\",\"content\":"
      "\"\"}]}",
-     "files[1]", "\"f\" comes twice", ERR_INVALID},
+     "files[1]", "\"f\", which comes twice", ERR_INVALID},
 };
 
 static void test_every_mistake_is_named(void **state)

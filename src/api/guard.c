@@ -8,27 +8,15 @@
  *   name, which is none of ours;
  * - it may post across sites: then the browser adds its Origin.
  *
- * A key is nothing a browser sends by itself, so listeners with keys need neither check. */
+ * A key is nothing a browser sends by itself, so neither is looked at where a key is needed: on
+ * listeners with keys, and for rows of accounts on every listener. */
 
 #include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
 #include "api/server_impl.h"
-
-/* Length of the name in "name", "name:port", "[v6]", "[v6]:port"; 0: malformed. */
-static size_t host_name_len(const char *host)
-{
-    size_t n = strcspn(host, ":");
-    if (host[0] == '[') {
-        const char *end = strchr(host, ']');
-        n = end ? (size_t)(end - host) + 1 : 0;
-    }
-    if (host[n] == '\0')
-        return n;
-    const char *port = host + n + 1;
-    return host[n] == ':' && strspn(port, "0123456789") == strlen(port) ? n : 0;
-}
+#include "api/text.h"
 
 static bool name_is(const char *name, size_t len, const char *other)
 {
@@ -49,7 +37,7 @@ static bool is_ip_literal(const char *name, size_t len)
 
 static bool host_ok(const struct server_listener *l, const char *host)
 {
-    size_t n = host_name_len(host);
+    size_t n = text_host_len(host);
     if (!n)
         return false;
     if (name_is(host, n, "localhost") || name_is(host, n, "127.0.0.1") ||
@@ -99,28 +87,39 @@ static int check_open(const struct server_listener *l, const struct request *rq,
     return 0;
 }
 
-static int check_key(const struct server *s, const struct request *rq, struct err *e)
+static const char *key_of(const struct request *rq)
 {
     const char *key = request_header(rq, "X-API-Key");
     const char *auth = request_header(rq, "Authorization");
-    if (!key && auth && strncasecmp(auth, "Bearer ", 7) == 0)
-        key = auth + 7;
+    return !key && auth && strncasecmp(auth, "Bearer ", 7) == 0 ? auth + 7 : key;
+}
+
+static int check_key(const struct server_config *c, struct request *rq, struct err *e)
+{
+    const char *key = key_of(rq);
     if (!key)
         return err_set(e, ERR_UNAUTHORIZED,
                        "an API key is needed: send it as X-API-Key: KEY or Authorization: Bearer "
                        "KEY");
-    if (!s->config.key_ok(s->config.key_arg, key))
+    if (!c->key_account)
         return err_set(e, ERR_UNAUTHORIZED, "the API key is not valid");
-    return 0;
+    return c->key_account(c->key_arg, key, rq->account, &rq->is_admin, e);
 }
 
-int guard_check(const struct server_listener *l, const struct request *rq, struct err *e)
+int guard_check(const struct server_listener *l, struct request *rq, struct err *e)
 {
-    if (l->trust == LISTENER_OPEN)
-        return check_open(l, rq, e);
-    if (rq->route && rq->route->flags & ROUTE_OPEN)
+    unsigned flags = rq->route ? rq->route->flags : 0;
+    if (flags & ROUTE_SIGNED)
         return 0;
-    return check_key(l->server, rq, e);
+    bool needs_account = flags & (ROUTE_ACCOUNT | ROUTE_ADMIN);
+    if (!needs_account && l->trust == LISTENER_OPEN)
+        return check_open(l, rq, e);
+    if (flags & ROUTE_OPEN)
+        return 0;
+    int r = check_key(&l->server->config, rq, e);
+    if (r == 0 && flags & ROUTE_ADMIN && !rq->is_admin)
+        return err_set(e, ERR_FORBIDDEN, "this needs a key of an admin account");
+    return r;
 }
 
 const char *guard_cors_origin(const struct server_listener *l, const struct request *rq)

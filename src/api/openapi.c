@@ -66,6 +66,10 @@ static json_t *type_schema(const struct field *f)
             json_object_set_new(s, "maximum", json_integer(f->max));
         return s;
     }
+    case FIELD_NUMBER:
+        return json_pack("{s:s}", "type", "number");
+    case FIELD_JSON:
+        return f->fields ? object_schema(f->fields, false, NULL) : json_object();
     case FIELD_BOOL:
         return json_pack("{s:s}", "type", "boolean");
     case FIELD_CHOICE:

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/request.h"
 
-#include <errno.h>
 #include <microhttpd.h>
 #include <poll.h>
 #include <string.h>
 #include <strings.h>
+
+#include "api/text.h"
 
 const char *request_header(const struct request *rq, const char *name)
 {
@@ -27,44 +28,29 @@ bool request_accepts(const struct request *rq, const char *media_type)
     return false;
 }
 
+bool request_content_is(const struct request *rq, const char *media_type)
+{
+    const char *type = request_header(rq, "Content-Type");
+    size_t n = type ? strcspn(type, "; \t") : 0;
+    return type && n == strlen(media_type) && strncasecmp(type, media_type, n) == 0;
+}
+
+int request_base_url(const struct request *rq, char ret[BASE_URL_SIZE], struct err *e)
+{
+    const char *host = request_header(rq, "Host");
+    if (!host || !*host)
+        host = strncmp(rq->listener_address, "unix:", 5) == 0 ? "localhost" : rq->listener_address;
+    if (!text_host_len(host) || strlen(host) > BASE_URL_SIZE - sizeof("http://"))
+        return err_set(e, ERR_INVALID,
+                       "the Host header \"%.100s\" is neither a name nor an address, with or "
+                       "without a port",
+                       host);
+    snprintf(ret, BASE_URL_SIZE, "http://%s", host);
+    return 0;
+}
+
 bool request_fd_hung_up(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLRDHUP};
     return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
-}
-
-void answer_done(struct answer *a)
-{
-    json_decref(a->json);
-    buf_done(&a->body);
-    if (a->stream.free)
-        a->stream.free(a->stream.arg);
-    *a = (struct answer){0};
-}
-
-static int write_json(const char *data, size_t len, void *arg)
-{
-    return buf_append(arg, data, len) < 0 ? -1 : 0;
-}
-
-int answer_render(struct answer *a)
-{
-    if (!a->json)
-        return 0;
-    if (json_dump_callback(a->json, write_json, &a->body, JSON_COMPACT) < 0 ||
-        buf_append_str(&a->body, "\n") < 0)
-        return -ENOMEM;
-    json_decref(TAKE_PTR(a->json));
-    if (!a->content_type)
-        a->content_type = "application/json";
-    return 0;
-}
-
-void answer_error(struct answer *a, const struct dialect *dialect, const struct err *e)
-{
-    answer_done(a);
-    a->json = dialect->error(e);
-    a->status = err_http_status(e->class);
-    if (e->class == ERR_FULL)
-        a->retry_after_s = e->retry_after_s ? e->retry_after_s : HTTP_RETRY_AFTER_DEFAULT_S;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Endpoints as rows. From a row come dispatch, decoding of the body, the answer to a wrong method,
- * the OpenAPI document, the metrics' labels, and the list the tests walk. */
+/* Endpoints as rows. From a row come dispatch, decoding of query and body, who may call it, the
+ * answer to a wrong method, the OpenAPI document, the metrics' labels, and the list the tests walk.
+ */
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -13,6 +14,8 @@
 
 struct request;
 struct answer;
+struct upload;
+struct websocket_session;
 
 enum route_method {
     ROUTE_GET,
@@ -27,6 +30,13 @@ enum {
     ROUTE_STATIC = 1 << 0,  /* the answer never changes: made once, when the server is made */
     ROUTE_OPEN = 1 << 1,    /* needs no key, on no listener */
     ROUTE_STREAMS = 1 << 2, /* answers with NDJSON events when the client accepts them */
+    ROUTE_ACCOUNT = 1 << 3, /* needs a key on every listener; request.account is whose it is */
+    ROUTE_ADMIN = 1 << 4,   /* likewise, of an admin account */
+    /* Its URL is its own proof (it is signed, or holds a token): it needs no key, and Host and
+     * Origin are not looked at. */
+    ROUTE_SIGNED = 1 << 5,
+    ROUTE_BODY_OPTIONAL = 1 << 6, /* no body is as good as {} */
+    ROUTE_LIST = 1 << 7,          /* answers with an array of `response` */
 };
 
 #define ROUTE_PARAMS_MAX 3
@@ -36,9 +46,19 @@ struct dialect {
     const char *name; /* /openapi/NAME.json */
     const char *title;
     const char *doc;
+    const char *prefix; /* "/v1/": what is not found below it is told in this dialect's words */
     /* An error in its own shape; NULL: no memory. */
     json_t *(*error)(const struct err *e);
     const struct field *error_fields;
+    bool says_no_retry; /* each 409 has "x-should-retry: false" */
+};
+
+/* One more way to succeed, for the OpenAPI document. */
+struct route_success {
+    int status;
+    const struct field *response; /* NULL: not described */
+    const char *content_type;     /* NULL: application/json; "": no body */
+    const char *doc;
 };
 
 struct route {
@@ -46,18 +66,35 @@ struct route {
     const char *path;      /* "/api/v1/languages/{lang}": a piece in braces is a parameter */
     const char *operation; /* its id in OpenAPI, metrics and log */
     const struct dialect *dialect;
-    /* Fills the answer, or returns a negative errno and an error. Called by the connection's
-     * thread; may block. A ROUTE_STATIC handler is called once, by server_new. */
-    int (*handler)(struct request *rq, struct answer *ret, struct err *e);
 
-    const struct field *request; /* NULL: takes no body */
-    size_t input_bytes;          /* the struct that `request` decodes into */
-    const void *input_defaults;  /* what it holds before; NULL: zeros */
+    /* One of the three.
+     *
+     * handler: fills the answer, or returns a negative errno and an error (headers that it put into
+     * the answer are sent with the error). Called by the connection's thread when the body is
+     * there; may block. A ROUTE_STATIC handler is called once, by server_new.
+     *
+     * upload: the body is taken as it comes (request.h). Called when the headers are there; what it
+     * refuses is answered without the body being kept.
+     *
+     * websocket: the connection becomes a WebSocket (websocket.h). Called when the handshake is
+     * right; what it refuses is an ordinary answer. ROUTE_GET only. */
+    int (*handler)(struct request *rq, struct answer *ret, struct err *e);
+    int (*upload)(struct request *rq, struct upload *ret, struct err *e);
+    int (*websocket)(struct request *rq, struct websocket_session *ret, struct err *e);
+
+    const struct field *query;  /* NULL: what comes is not looked at; no rows: nothing may come */
+    size_t query_bytes;         /* the struct that `query` decodes into */
+    const void *query_defaults; /* what it holds before; NULL: zeros */
+
+    const struct field *request; /* NULL: takes no body; one that comes is dropped */
+    size_t input_bytes;
+    const void *input_defaults;
 
     const struct field *response; /* of a JSON answer */
-    const char *content_type;     /* NULL: application/json */
+    const char *content_type;     /* NULL: application/json; "": no body (then success is 204) */
     int success;                  /* 0: 200 */
-    const int *errors;            /* statuses it may fail with; ends with 0 */
+    const struct route_success *others; /* ends with status 0; or NULL */
+    const int *errors;                  /* statuses it may fail with; ends with 0 */
     unsigned flags;
     const char *doc; /* one line */
 };
@@ -65,6 +102,10 @@ struct route {
 /* All rows; the first dialect's rows come first. */
 const struct route *route_at(size_t index); /* NULL beyond the end */
 const char *route_method_name(enum route_method m);
+
+/* In whose words to speak of a path that is not found: the dialect with the longest prefix of it,
+ * else the first one. */
+const struct dialect *route_dialect(const char *path);
 
 /* Rows by path. Made once, then only read: any thread. */
 struct route_table;

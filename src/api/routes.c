@@ -36,6 +36,21 @@ const char *route_method_name(enum route_method m)
     return names[m];
 }
 
+const struct dialect *route_dialect(const char *path)
+{
+    const struct dialect *best = tables[0]->dialect;
+    size_t longest = 0;
+    for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
+        const struct dialect *d = tables[t]->dialect;
+        size_t n = d->prefix ? strlen(d->prefix) : 0;
+        if (n > longest && strncmp(path, d->prefix, n) == 0) {
+            longest = n;
+            best = d;
+        }
+    }
+    return best;
+}
+
 /* All methods of one path. */
 struct path_rows {
     const char *path;

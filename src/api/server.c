@@ -99,7 +99,8 @@ static struct MHD_Daemon *start_daemon(struct server_listener *l, const struct s
         /* First, so that nothing is written to stderr by MHD itself. */
         MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL, MHD_OPTION_LISTEN_SOCKET, l->listener.fd,
         MHD_OPTION_NOTIFY_CONNECTION, conn_notify, l, MHD_OPTION_NOTIFY_COMPLETED, conn_completed,
-        l, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        l, MHD_OPTION_URI_LOG_CALLBACK, conn_note_uri, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_encoded, NULL, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_CONNECTION_LIMIT,
         c->connections_max + HTTP_CONNECTIONS_SPARE, MHD_OPTION_CONNECTION_TIMEOUT,
         c->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADERS_MAX_BYTES,
         MHD_OPTION_THREAD_STACK_SIZE, (size_t)HTTP_THREAD_STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
@@ -112,7 +113,7 @@ static int start_listener(struct server *s, size_t i, struct err *e)
     struct server_listener *l = &s->listeners[i];
     l->server = s;
     l->trust = config->trust;
-    if (l->trust == LISTENER_KEY && !s->config.key_ok)
+    if (l->trust == LISTENER_KEY && !s->config.key_account)
         return err_set(e, ERR_INVALID, "listener %s needs keys, but there are none",
                        config->address);
     int r = listener_open(config->address, config->unix_mode, &l->listener, e);

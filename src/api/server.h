@@ -11,14 +11,15 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/id.h"
 
 struct host;
 struct server;
 
 enum listener_trust {
-    LISTENER_OPEN, /* no key; the Host and Origin headers are checked, so that no web page gets in
-                    */
-    LISTENER_KEY,  /* every row but the ROUTE_OPEN ones needs a key that key_ok accepts */
+    LISTENER_OPEN, /* no key but for rows of accounts; for all others the Host and Origin headers
+                      are checked, so that no web page gets in */
+    LISTENER_KEY,  /* every row but the ROUTE_OPEN ones needs a key that key_account accepts */
 };
 
 struct listener_config {
@@ -39,9 +40,11 @@ struct server_config {
         *hosts; /* more names that the Host header may have; ends with NULL; or NULL */
     /* Web origins ("https://lab.example.org") whose pages may use the API; likewise. */
     const char *const *origins;
-    /* Whether a key is right, in constant time. Needed when a listener has LISTENER_KEY. Called by
-     * the connections' threads. */
-    bool (*key_ok)(void *arg, const char *key);
+    /* Whose a key is, found in a time that says nothing of the right ones; ERR_UNAUTHORIZED. Needed
+     * when a listener has LISTENER_KEY; without it rows of accounts answer 401. Called by the
+     * connections' threads. */
+    int (*key_account)(void *arg, const char *key, char ret_account[ID_SIZE], bool *ret_admin,
+                       struct err *e);
     void *key_arg;
 
     unsigned connections_max;             /* a listener */

@@ -61,6 +61,7 @@ int server_common_headers(struct MHD_Response *r);
 enum MHD_Result conn_request(void *cls, struct MHD_Connection *c, const char *url,
                              const char *method, const char *version, const char *data,
                              size_t *data_len, void **req_cls);
+void *conn_note_uri(void *cls, const char *uri, struct MHD_Connection *c);
 void conn_notify(void *cls, struct MHD_Connection *c, void **socket_context,
                  enum MHD_ConnectionNotificationCode code);
 void conn_completed(void *cls, struct MHD_Connection *c, void **req_cls,
@@ -69,7 +70,7 @@ void conn_completed(void *cls, struct MHD_Connection *c, void **req_cls,
 /* Shuts down the sockets of connections whose phase has lasted too long. */
 void conn_reap(struct server *s, int64_t now_ms);
 
-/* Whether this request may come in by this listener: Host, Origin, key. */
-int guard_check(const struct server_listener *l, const struct request *rq, struct err *e);
+/* Whether this request may come in by this listener: Host, Origin, key. Fills rq->account. */
+int guard_check(const struct server_listener *l, struct request *rq, struct err *e);
 /* The allowed foreign origin that is to be named in CORS headers; NULL: none. */
 const char *guard_cors_origin(const struct server_listener *l, const struct request *rq);

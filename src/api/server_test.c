@@ -150,9 +150,14 @@ static void test_configured_names_and_origins(void **state)
     test_server_stop(&ts);
 }
 
-static bool key_is_sesame(void *arg, const char *key)
+static int sesame(void *arg, const char *key, char ret_account[ID_SIZE], bool *ret_admin,
+                  struct err *e)
 {
-    return strcmp(key, "sesame") == 0;
+    if (strcmp(key, "sesame") != 0)
+        return err_set(e, ERR_UNAUTHORIZED, "the API key is not valid");
+    strcpy(ret_account, "ali");
+    *ret_admin = false;
+    return 0;
 }
 
 static void test_keys(void **state)
@@ -164,7 +169,7 @@ static void test_keys(void **state)
     struct err e = ERR_INIT;
     assert_true(server_new(&config, &none, &e) < 0);
     assert_non_null(strstr(e.text, "needs keys"));
-    config.key_ok = key_is_sesame;
+    config.key_account = sesame;
     struct test_server ts;
     test_server_start(&ts, &config);
     status_is(&ts, "GET", "/health", NULL, NULL, 200);

@@ -127,3 +127,20 @@ int text_percent_decode(const char *s, size_t len, char *ret, size_t ret_size)
     ret[n] = '\0';
     return text_utf8_prefix(ret, n) == n ? 0 : -EINVAL;
 }
+
+size_t text_host_len(const char *host)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    size_t n = 0;
+    if (host[0] == '[') {
+        size_t inner = strspn(host + 1, "0123456789abcdefABCDEF:.");
+        n = inner && host[1 + inner] == ']' ? inner + 2 : 0;
+    } else {
+        while (host[n] && (strchr(letters, host[n]) || strchr("-._", host[n])))
+            n++;
+    }
+    if (host[n] == '\0')
+        return n;
+    const char *port = host + n + 1;
+    return host[n] == ':' && strspn(port, "0123456789") == strlen(port) ? n : 0;
+}

@@ -21,3 +21,7 @@ json_t *text_json(const char *data, size_t len);
 /* Percent-decodes `len` characters into `ret` (NUL-terminated). -EINVAL: a broken escape, a NUL, or
  * a result that is not UTF-8; -E2BIG: it does not fit. "+" stays "+": this is for paths. */
 int text_percent_decode(const char *s, size_t len, char *ret, size_t ret_size);
+
+/* Length of the name in a Host header: "name", "name:port", "[v6]", "[v6]:port"; 0: it is none of
+ * these. A name is letters, digits, "-", "." and "_". */
+size_t text_host_len(const char *host);

@@ -22,6 +22,7 @@ static const struct class_row classes[ERR_CLASS_COUNT] = {
     [ERR_CONFLICT] = {"conflict", 409, EBUSY},
     [ERR_TOO_LARGE] = {"too_large", 413, E2BIG},
     [ERR_UNSUPPORTED] = {"unsupported", 415, ENOTSUP},
+    [ERR_RANGE] = {"range", 416, ERANGE},
     [ERR_TIMEOUT] = {"timeout", 504, ETIMEDOUT},
     [ERR_FULL] = {"full", 503, EAGAIN},
     [ERR_UNAVAILABLE] = {"unavailable", 502, ENOTCONN},

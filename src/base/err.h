@@ -24,6 +24,7 @@ enum err_class {
     ERR_CONFLICT,     /* illegal in the present state: 409 */
     ERR_TOO_LARGE,    /* a bound of limits.h exceeded by the request: 413 */
     ERR_UNSUPPORTED,  /* media type or feature: 415 */
+    ERR_RANGE,        /* the asked part is beyond the end: 416 */
     ERR_TIMEOUT,      /* something of ours took too long: 504 */
     ERR_FULL,         /* admission refused, try again later: 503 + Retry-After */
     ERR_UNAVAILABLE,  /* a guest, monitor or dependency is gone: 502 */

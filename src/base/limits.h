@@ -16,14 +16,16 @@
 /* HTTP server */
 #define HTTP_BODY_MAX_BYTES \
     (24 * MIB) /* 1 MiB of code may take 6 MiB of JSON escapes; files and stdin besides */
-#define HTTP_BODIES_MAX_BYTES (512 * MIB)  /* request bodies of all connections together */
-#define HTTP_ANSWERS_MAX_BYTES (512 * MIB) /* answers that wait to be taken, together */
-#define HTTP_HEADERS_MAX_BYTES (32 * KIB)  /* request line and headers of one request */
-#define HTTP_CONNECTIONS_MAX 512           /* a listener */
-#define HTTP_CONNECTIONS_SPARE 64          /* more, which are only told that there are too many */
-#define HTTP_IDLE_TIMEOUT_S 75             /* without a byte, and between two requests */
-#define HTTP_REQUEST_TIMEOUT_S 120         /* from a request's headers to the end of its body */
-#define HTTP_SEND_TIMEOUT_S 300            /* until the client has taken an answer */
+#define HTTP_BODIES_MAX_BYTES (512 * MIB)   /* request bodies of all connections together */
+#define HTTP_ANSWERS_MAX_BYTES (512 * MIB)  /* answers that wait to be taken, together */
+#define HTTP_HEADERS_MAX_BYTES (32 * KIB)   /* request line and headers of one request */
+#define HTTP_CONNECTIONS_MAX 512            /* a listener */
+#define HTTP_CONNECTIONS_SPARE 64           /* more, which are only told that there are too many */
+#define HTTP_IDLE_TIMEOUT_S 75              /* without a byte, and between two requests */
+#define HTTP_REQUEST_TIMEOUT_S 120          /* from a request's headers to the end of its body */
+#define HTTP_SEND_TIMEOUT_S 300             /* until the client has taken an answer */
+#define HTTP_UPLOAD_PACE_MIN_BYTES 1024     /* a second, of a body that is taken as it comes */
+#define HTTP_SEND_PACE_MIN_BYTES (32 * KIB) /* a second, of a file that is sent */
 #define HTTP_DRAIN_MAX_BYTES \
     (48 * MIB) /* of a refused body are read and dropped, so that the client sees the answer */
 #define HTTP_PATH_PARAM_MAX_BYTES 1024
@@ -70,6 +72,14 @@
 #define AGENT_TURN_MAX_BYTES (64 * KIB)    /* read from one guest before the next one's turn */
 #define AGENT_OUT_TURN_MAX_BYTES (1 * MIB) /* likewise written to one guest */
 #define AGENT_CLOCK_SLACK_MS 2000          /* how far a restored guest's clock may be off */
+#define AGENT_USER_MAX_BYTES 64            /* name of a user */
+#define AGENT_LIST_MAX 10000               /* entries of a directory that is listed */
+#define AGENT_ANSWER_MAX_BYTES (20 * MIB)  /* the JSON of AGENT_LIST_MAX escaped names */
+#define AGENT_JOBS_MAX 64                  /* detached programs, running and ended */
+#define AGENT_JOB_ARGV_MAX_BYTES (4 * KIB) /* what is told of a job's argv */
+#define AGENT_JOB_SEGMENT_BYTES \
+    (32 * MIB)                        /* a job's output is kept in two files of at most this size */
+#define AGENT_ORPHAN_TIMEOUT_MS 10000 /* programs without a session live this long */
 
 /* Files and processes the daemon reads */
 #define MANIFEST_MAX_BYTES (1 * MIB)
@@ -98,10 +108,21 @@
 #define ENGINE_LAUNCH_TIMEOUT_MS \
     10000 /* from starting the launcher until it has become the monitor */
 #define ENGINE_KILL_TIMEOUT_MS 10000
-#define ENGINE_CONSOLE_BYTES (64 * KIB) /* what is kept of a guest's serial output */
 #define ENGINE_LOG_TAIL_BYTES (4 * KIB) /* how much of a monitor's stderr is looked at */
 #define ENGINE_TCG_CACHE_MIB 128        /* translated code of one VM */
 #define ENGINE_OVERHEAD_MIB 96 /* a monitor's own memory, besides guest RAM and TCG cache */
 #define ENGINE_MONITOR_FDS_MAX 1024
 #define ENGINE_MONITOR_TASKS_MAX 128 /* threads of a monitor, besides its vCPUs */
 #define ENGINE_KVM_PROBE_MS 250      /* patience with the KVM probe */
+
+/* Accounts */
+#define ACCOUNTS_MAX 4096
+#define ACCOUNT_KEYS_MAX 256       /* of one account */
+#define KEY_USED_INTERVAL_S 60     /* a key's last use is noted so exactly */
+#define ACCOUNT_NAME_MAX_BYTES 128 /* also of a key */
+
+/* Staging */
+#define STAGING_URL_S 3600                 /* how long a signed URL is good */
+#define STAGING_KEEP_S 86400               /* from signing until the object is gone */
+#define STAGING_FREE_MIN_BYTES (256 * MIB) /* left on the host's disk, or nothing is staged */
+#define STAGING_RETRY_S 60

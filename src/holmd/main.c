@@ -148,6 +148,17 @@ static int split(char *text, const char **ret, int max)
     return n;
 }
 
+/* All keys of the file are of one account without a name. */
+static int key_account(void *arg, const char *key, char ret_account[ID_SIZE], bool *ret_admin,
+                       struct err *e)
+{
+    if (!keys_match(arg, key))
+        return err_set(e, ERR_UNAUTHORIZED, "the API key is not valid");
+    ret_account[0] = '\0';
+    *ret_admin = true;
+    return 0;
+}
+
 static int start_server(struct command *cmd, struct host *h, struct keys *keys, struct server **ret,
                         struct err *e)
 {
@@ -172,7 +183,7 @@ static int start_server(struct command *cmd, struct host *h, struct keys *keys, 
         .listeners = listeners,
         .n_listeners = (size_t)n,
         .hosts = names,
-        .key_ok = keys_match,
+        .key_account = key_account,
         .key_arg = keys,
     };
     return server_new(&sc, ret, e);

@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 
 struct host;
+struct store;
 struct accounts;
 
 #define ACCOUNT_NAME_SIZE 129
@@ -56,6 +57,8 @@ int host_key_list(struct host *h, const char *account, struct key_info **ret, si
                   struct err *e);
 int host_key_revoke(struct host *h, const char *account, const char *id, struct err *e);
 
+/* A member of `limits` that is negative is the default of the configuration, or stays as it is.
+ * `limits` NULL: all of them. */
 int host_account_create(struct host *h, const char *name, const struct quota *limits,
                         struct account_info *ret, struct err *e);
 int host_account_get(struct host *h, const char *id, struct account_info *ret, struct err *e);
@@ -65,3 +68,21 @@ int host_account_update(struct host *h, const char *id, const char *name,
                         const struct quota *limits, struct account_info *ret, struct err *e);
 /* With its keys; ERR_CONFLICT while it has VMs or snapshots, or is the last admin. */
 int host_account_delete(struct host *h, const char *id, struct err *e);
+
+/* --- for the host's own files: host->accounts --- */
+
+/* Reads all from the store, which is borrowed. `defaults` are the limits of new accounts. When
+ * there is no account it makes one, "default", for the admin; whenever DATA/admin.key is not there,
+ * or no key of an admin is left, it makes a key for that and writes it there, readable by root
+ * only. */
+int accounts_new(struct store *s, const char *data_dir, const struct quota *defaults,
+                 struct accounts **ret, struct err *e);
+void accounts_free(struct accounts *a); /* NULL is fine */
+
+/* Adds to what an account uses, or refuses (ERR_FORBIDDEN: which quota, its limit, what is used;
+ * ERR_NOT_FOUND: the account has been deleted) and adds nothing. Members may be 0. */
+int accounts_charge(struct accounts *a, const char *account, const struct quota *delta,
+                    struct err *e);
+/* Adds without looking at limits: what was there before the daemon started. */
+void accounts_count(struct accounts *a, const char *account, const struct quota *delta);
+void accounts_release(struct accounts *a, const char *account, const struct quota *delta);

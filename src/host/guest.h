@@ -19,6 +19,8 @@
 #include "base/err.h"
 #include "host/link.h"
 #include "wire/exec_spec.h"
+#include "wire/guest_job.h"
+#include "wire/guest_stat.h"
 #include "wire/report.h"
 
 /* Waits until the agent answers. `ret` may be NULL. */
@@ -115,15 +117,6 @@ void guest_program_free(struct guest_program *p); /* kills it when it has not en
 
 /* --- the file system --- */
 
-enum guest_file_type { GUEST_FILE, GUEST_DIR, GUEST_LINK, GUEST_OTHER };
-
-struct guest_stat {
-    enum guest_file_type type;
-    int64_t size;
-    unsigned mode; /* permission bits */
-    uint32_t uid, gid;
-    int64_t mtime_ms;
-};
 int guest_get_stat(struct link *l, const char *path, int64_t deadline_ms, struct guest_stat *ret,
                    struct err *e);
 /* *ret is an array of {"name", "type", "size", "mode", "uid", "gid", "mtime_ms"}, checked. */
@@ -134,22 +127,6 @@ int guest_remove(struct link *l, const char *path, int64_t deadline_ms, struct e
 int guest_grow(struct link *l, int64_t deadline_ms, struct err *e);
 
 /* --- jobs: programs that belong to no session --- */
-
-struct guest_job {
-    char id[33];
-    json_t *argv; /* array of strings; owned by the list */
-    bool running;
-    struct exec_exit exit; /* when it has ended */
-    int64_t started_ms;    /* real time */
-    int64_t wall_ms;
-    int64_t output_bytes;
-    int64_t first_offset; /* of what is kept */
-};
-struct guest_jobs {
-    struct guest_job *items;
-    size_t n;
-};
-void guest_jobs_done(struct guest_jobs *j);
 
 /* spec->job names it. */
 int guest_job_start(struct link *l, const struct exec_spec *spec, const void *stdin_data,

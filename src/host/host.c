@@ -76,7 +76,10 @@ static int open_parts(struct host *h, struct err *e)
         .uid_count = c->uid_count,
     };
     path_printf(path, sizeof(path), "%s/holm.db", c->data_dir);
+    const struct quota no_bound = {0};
     int r = store_open(path, &h->store, e);
+    if (r == 0)
+        r = accounts_new(h->store, c->data_dir, &no_bound, &h->accounts, e);
     if (r == 0)
         r = admission_init(&h->admission, &limits, e);
     if (r == 0)
@@ -221,6 +224,7 @@ void host_free(struct host *h)
     image_set_free(h->images);
     link_loop_free(h->links);
     admission_done(&h->admission);
+    accounts_free(h->accounts);
     store_close(h->store);
     engine_free(h->engine);
     if (h->lock_fd >= 0)

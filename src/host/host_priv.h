@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "engine/engine.h"
+#include "host/accounts.h"
 #include "host/admission.h"
 #include "host/config.h"
 #include "host/host.h"
@@ -26,6 +27,7 @@ struct host {
     const struct config *config;
     struct engine *engine;
     struct store *store;
+    struct accounts *accounts;
     struct link_loop *links;
     struct admission admission;
     struct metrics metrics;

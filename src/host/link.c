@@ -41,21 +41,6 @@ struct link_loop {
     char *in; /* AGENT_TURN_MAX_BYTES */
 };
 
-void link_cond_init(pthread_cond_t *c)
-{
-    pthread_condattr_t a;
-    pthread_condattr_init(&a);
-    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-    pthread_cond_init(c, &a);
-    pthread_condattr_destroy(&a);
-}
-
-int link_cond_wait(pthread_cond_t *c, pthread_mutex_t *m, int64_t until_ms)
-{
-    struct timespec t = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-    return -pthread_cond_timedwait(c, m, &t);
-}
-
 /* --- one link's bytes; all with its lock held --- */
 
 void link_end(struct link *l, const char *reason)
@@ -68,6 +53,7 @@ void link_end(struct link *l, const char *reason)
     shutdown(l->fd, SHUT_RDWR);
     buf_done(&l->out);
     pthread_cond_broadcast(&l->changed);
+    link_stream_wake_all(l);
 }
 
 /* Fills l->out with something worth a system call. False: the session is over. */
@@ -259,6 +245,53 @@ static void *loop_main(void *arg)
     return NULL;
 }
 
+/* --- requests of either kind --- */
+
+static const struct agent_client_ops *ops_of(void *arg)
+{
+    return ((struct link_target *)arg)->ops;
+}
+
+static ssize_t on_pull(void *arg, void *out, size_t max, bool *ret_end)
+{
+    return ops_of(arg)->pull(arg, out, max, ret_end);
+}
+
+static void on_sent(void *arg)
+{
+    ops_of(arg)->sent(arg);
+}
+
+static void on_head(void *arg, int status)
+{
+    ops_of(arg)->head(arg, status);
+}
+
+static void on_data(void *arg, const void *data, size_t len)
+{
+    ops_of(arg)->data(arg, data, len);
+}
+
+static void on_ended(void *arg)
+{
+    if (ops_of(arg)->ended)
+        ops_of(arg)->ended(arg);
+}
+
+static void on_closed(void *arg, bool complete, uint32_t h2_error)
+{
+    ops_of(arg)->closed(arg, complete, h2_error);
+}
+
+static const struct agent_client_ops target_ops = {
+    .pull = on_pull,
+    .sent = on_sent,
+    .head = on_head,
+    .data = on_data,
+    .closed = on_closed,
+    .ended = on_ended,
+};
+
 /* --- making and ending --- */
 
 static int loop_start(struct link_loop *loop)
@@ -364,13 +397,14 @@ int link_open(struct link_loop *loop, int fd, int hello_timeout_ms, struct link 
     *l = (struct link){
         .loop = loop,
         .fd = fd,
+        .refs = 1,
         .greeting = true,
         .next_hello_ms = now_ms + AGENT_HELLO_REPEAT_MS,
         .hello_deadline_ms = now_ms + hello_timeout_ms,
     };
     pthread_mutex_init(&l->lock, NULL);
     link_cond_init(&l->changed);
-    int r = agent_client_new(&link_run_ops, &l->client);
+    int r = agent_client_new(&target_ops, &l->client);
     if (r == 0)
         r = link_start(l);
     if (r < 0) {
@@ -381,17 +415,13 @@ int link_open(struct link_loop *loop, int fd, int hello_timeout_ms, struct link 
     return 0;
 }
 
-void link_close(struct link *l)
+void link_unref(struct link *l)
 {
-    if (!l)
-        return;
     struct link_loop *loop = l->loop;
     {
         AUTO_LOCK(&l->lock);
-        link_end(l, "the connection to the agent was closed");
-        link_run_wake(l);
-        while (l->n_calls)
-            pthread_cond_wait(&l->changed, &l->lock);
+        if (--l->refs)
+            return;
     }
     {
         AUTO_LOCK(&loop->lock);
@@ -399,6 +429,20 @@ void link_close(struct link *l)
         loop->closed = l;
     }
     loop_wake(loop);
+}
+
+void link_close(struct link *l)
+{
+    if (!l)
+        return;
+    {
+        AUTO_LOCK(&l->lock);
+        link_end(l, "the connection to the agent was closed");
+        link_run_wake(l);
+        while (l->n_calls)
+            pthread_cond_wait(&l->changed, &l->lock);
+    }
+    link_unref(l);
 }
 
 bool link_ended(struct link *l, struct err *ret)

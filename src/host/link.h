@@ -58,7 +58,8 @@ struct link_stats {
 };
 
 int link_loop_new(struct link_loop **ret, struct err *e);
-void link_loop_free(struct link_loop *loop); /* NULL is fine; every link was closed before */
+/* NULL is fine; every link was closed and every stream freed before. */
+void link_loop_free(struct link_loop *loop);
 
 /* Makes a link of the connected stream socket `fd`, which it takes, also on failure. Returns at
  * once; the hello goes on in the background, and requests wait for it. An agent that has not
@@ -67,7 +68,8 @@ int link_open(struct link_loop *loop, int fd, int hello_timeout_ms, struct link 
               struct err *e);
 
 /* Ends the connection, waits until no thread is inside link_run for it (they fail at once, but for
- * the time of a sink), frees it. NULL is fine. */
+ * the time of a sink), frees it. Streams of it stay valid, to be freed whenever their owner does,
+ * but fail. NULL is fine. */
 void link_close(struct link *l);
 
 /* Whether the connection has ended; if so and `ret` is not NULL, why. */
@@ -92,12 +94,19 @@ int link_run(struct link *l, struct link_request *rqs, size_t n, const struct li
 /* --- requests whose body and answer are both streams --- */
 
 /* One thread reads, one writes, at the same time if they like. The request holds at most
- * AGENT_WINDOW_BYTES each way; a slow reader holds up the guest, nothing else. */
+ * AGENT_WINDOW_BYTES of its answer; a slow reader holds up the guest, nothing else. The two
+ * directions end each by themselves, unless the agent resets what it has answered. */
 struct link_stream;
 
+struct link_head {
+    const char *method;
+    const char *path; /* percent-encoded, with the query */
+    bool has_body;
+};
+
 /* Sends the head of the request; what was not waited for comes with the first read or write. */
-int link_stream_open(struct link *l, const char *method, const char *path, bool has_body,
-                     const struct link_wait *w, struct link_stream **ret, struct err *e);
+int link_stream_open(struct link *l, const struct link_head *head, const struct link_wait *w,
+                     struct link_stream **ret, struct err *e);
 /* Waits for the answer's status. The body of one that is not 2xx is read like any. */
 int link_stream_status(struct link_stream *s, const struct link_wait *w, int *ret, struct err *e);
 /* Bytes (never 0), 0 at the answer's end, or an error: as link_run's, and -ECANCELED after a

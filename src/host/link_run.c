@@ -14,14 +14,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/limits.h"
 #include "host/link.h"
 #include "host/link_priv.h"
 
-#define CANCEL_POLL_MS 100
-
 struct item {
+    struct link_target target;
     struct link_request *rq;
     struct call *call;
     int32_t stream;
@@ -38,7 +36,7 @@ struct item {
 struct call {
     struct call *next;
     struct link *link;
-    const struct link_wait *wait;
+    struct link_waiter waiter;
     struct item *items;
     size_t n_items;
     size_t n_open;
@@ -47,7 +45,6 @@ struct call {
     bool wake;       /* the caller is to be woken */
     bool news;       /* something happened since the caller looked */
     pthread_cond_t cond;
-    int64_t next_poll_ms;
 };
 
 static bool is_ok(int status)
@@ -130,7 +127,7 @@ static void on_closed(void *arg, bool complete, uint32_t h2_error)
         mark(k);
 }
 
-const struct agent_client_ops link_run_ops = {
+static const struct agent_client_ops item_ops = {
     .pull = on_pull,
     .sent = on_sent,
     .head = on_head,
@@ -235,59 +232,6 @@ static int call_check(const struct call *k, struct err *e)
     return k->n_open == 0;
 }
 
-/* Asks the caller's callback, without the lock. */
-static int call_poll(struct call *k, struct err *e)
-{
-    int64_t now_ms = clock_mono_ms();
-    if (now_ms >= k->wait->deadline_ms)
-        return err_set(e, ERR_TIMEOUT, "the agent did not answer in time");
-    if (!k->wait->cancelled || now_ms < k->next_poll_ms)
-        return 0;
-    k->next_poll_ms = now_ms + CANCEL_POLL_MS;
-    pthread_mutex_unlock(&k->link->lock);
-    bool cancelled = k->wait->cancelled(k->wait->arg);
-    pthread_mutex_lock(&k->link->lock);
-    if (!cancelled)
-        return 0;
-    err_set(e, ERR_UNAVAILABLE, "cancelled");
-    return -ECANCELED;
-}
-
-/* Sleeps on `cond` until something happens or it is time to poll. */
-static void call_sleep(struct call *k, pthread_cond_t *cond)
-{
-    int64_t until_ms = k->wait->deadline_ms;
-    if (k->wait->cancelled && k->next_poll_ms < until_ms)
-        until_ms = k->next_poll_ms;
-    link_cond_wait(cond, &k->link->lock, until_ms);
-}
-
-static int end_error(const struct link *l, struct err *e)
-{
-    if (e)
-        *e = l->end_err;
-    return err_set(NULL, l->end_err.class, "ended");
-}
-
-/* Waits for something about the link as a whole; the caller looks what it was. */
-static int call_sleep_changed(struct call *k, struct err *e)
-{
-    struct link *l = k->link;
-    l->n_change_waiters++;
-    call_sleep(k, &l->changed);
-    l->n_change_waiters--;
-    return l->ended ? 0 : call_poll(k, e);
-}
-
-static int call_room(struct call *k, struct err *e)
-{
-    struct link *l = k->link;
-    int r = 0;
-    while (r == 0 && !l->ended && agent_client_room(l->client) < k->n_items)
-        r = call_sleep_changed(k, e);
-    return r == 0 && l->ended ? end_error(l, e) : r;
-}
-
 static int call_open(struct call *k, struct err *e)
 {
     struct link *l = k->link;
@@ -295,8 +239,8 @@ static int call_open(struct call *k, struct err *e)
         struct item *it = &k->items[i];
         k->held |= it->rq->hold;
         k->n_unsent += !it->rq->hold;
-        int32_t id =
-            agent_client_open(l->client, it->rq->method, it->rq->path, it->rq->n_body > 0, it);
+        int32_t id = agent_client_open(l->client, it->rq->method, it->rq->path,
+                                       it->rq->n_body ? AGENT_BODY_REQUEST : AGENT_BODY_NONE, it);
         if (id < 0)
             return err_errno(e, id, "request to the agent");
         it->stream = id;
@@ -321,19 +265,19 @@ static int call_wait(struct call *k, struct err *e)
         if (r != 0)
             return r < 0 ? r : 0;
         if (l->ended && !delivered)
-            return end_error(l, e);
-        r = call_poll(k, e);
+            return link_end_error(l, e);
+        r = link_waiter_poll(&k->waiter, e);
         if (r < 0)
             return r;
         if (!delivered && !k->news && !l->ended)
-            call_sleep(k, &k->cond);
+            link_waiter_sleep(&k->waiter, &k->cond);
     }
 }
 
-static void call_enter(struct call *k)
+static void call_enter(struct call *k, const struct link_wait *w)
 {
     struct link *l = k->link;
-    k->next_poll_ms = clock_mono_ms() + CANCEL_POLL_MS;
+    link_waiter_init(&k->waiter, l, w);
     link_cond_init(&k->cond);
     k->next = l->calls;
     l->calls = k;
@@ -364,14 +308,14 @@ static void call_leave(struct call *k)
 int link_wait_open(struct link *l, const struct link_wait *w, struct err *e)
 {
     assert(w->deadline_ms > 0);
-    struct call k = {.link = l, .wait = w};
+    struct call k = {.link = l};
     int r = 0;
     AUTO_LOCK(&l->lock);
-    call_enter(&k);
+    call_enter(&k, w);
     while (r == 0 && !l->ended && agent_client_state(l->client) == AGENT_CLIENT_HELLO)
-        r = call_sleep_changed(&k, e);
+        r = link_waiter_sleep_changed(&k.waiter, e);
     call_leave(&k);
-    return r == 0 && l->ended ? end_error(l, e) : r;
+    return r == 0 && l->ended ? link_end_error(l, e) : r;
 }
 
 int link_run(struct link *l, struct link_request *rqs, size_t n, const struct link_wait *w,
@@ -381,16 +325,16 @@ int link_run(struct link *l, struct link_request *rqs, size_t n, const struct li
     auto_free struct item *items = calloc(n, sizeof(*items));
     if (!items)
         return err_errno(e, -ENOMEM, "request to the agent");
-    struct call k = {.link = l, .wait = w, .items = items, .n_items = n};
+    struct call k = {.link = l, .items = items, .n_items = n};
     for (size_t i = 0; i < n; i++) {
-        items[i] = (struct item){.rq = &rqs[i], .call = &k};
+        items[i] = (struct item){.target.ops = &item_ops, .rq = &rqs[i], .call = &k};
         rqs[i].status = 0;
         if (!rqs[i].answer.max_bytes)
             rqs[i].answer.max_bytes = AGENT_REPORT_MAX_BYTES;
     }
     AUTO_LOCK(&l->lock);
-    call_enter(&k);
-    int r = call_room(&k, e);
+    call_enter(&k, w);
+    int r = link_waiter_room(&k.waiter, n, e);
     if (r == 0)
         r = call_open(&k, e);
     if (r == 0)

@@ -2,13 +2,11 @@
 #include "host/store.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "host/store_priv.h"
 
 enum statement { PUT_VM, DELETE_VM, KNOWN_VM, LIST_VMS, STATEMENT_COUNT };
 
@@ -39,15 +37,50 @@ static const char *const migrations[] = {
     " start_ticks INTEGER NOT NULL,"
     " created_real_ns INTEGER NOT NULL"
     ") STRICT, WITHOUT ROWID;",
+    "CREATE TABLE accounts ("
+    " id TEXT PRIMARY KEY NOT NULL,"
+    " name TEXT NOT NULL,"
+    " admin INTEGER NOT NULL,"
+    " vcpus INTEGER NOT NULL,"
+    " memory_mib INTEGER NOT NULL,"
+    " disk_bytes INTEGER NOT NULL,"
+    " snapshots INTEGER NOT NULL,"
+    " created_real_ns INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE keys ("
+    " id TEXT PRIMARY KEY NOT NULL,"
+    " account TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,"
+    " name TEXT NOT NULL,"
+    " prefix TEXT NOT NULL,"
+    " hash BLOB NOT NULL UNIQUE,"
+    " created_real_ns INTEGER NOT NULL,"
+    " last_used_real_ns INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX keys_account ON keys (account);",
+
+    "CREATE TABLE instances ("
+    " id TEXT PRIMARY KEY NOT NULL, account TEXT NOT NULL, name TEXT NOT NULL,"
+    " state INTEGER NOT NULL, origin INTEGER NOT NULL, detail TEXT NOT NULL, image TEXT NOT NULL,"
+    " source TEXT NOT NULL, snapshot TEXT NOT NULL, forked_from TEXT NOT NULL,"
+    " machine_type TEXT NOT NULL, next_machine_type TEXT NOT NULL, vcpus INTEGER NOT NULL,"
+    " memory_mib INTEGER NOT NULL, disk_bytes INTEGER NOT NULL, metadata TEXT NOT NULL,"
+    " env TEXT NOT NULL, firewall TEXT NOT NULL, ttl_seconds INTEGER NOT NULL,"
+    " ttl_action INTEGER NOT NULL, idle_seconds INTEGER NOT NULL, idle_action INTEGER NOT NULL,"
+    " created_ns INTEGER NOT NULL, paused_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL,"
+    " ttl_remaining_ns INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE snapshots ("
+    " id TEXT PRIMARY KEY NOT NULL, account TEXT NOT NULL, vm TEXT NOT NULL, name TEXT NOT NULL,"
+    " state INTEGER NOT NULL, image TEXT NOT NULL, machine_type TEXT NOT NULL,"
+    " vcpus INTEGER NOT NULL, memory_mib INTEGER NOT NULL, disk_bytes INTEGER NOT NULL,"
+    " size_bytes INTEGER NOT NULL, pause_us INTEGER NOT NULL, metadata TEXT NOT NULL,"
+    " env TEXT NOT NULL, firewall TEXT NOT NULL, created_ns INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;",
 };
 
-struct store {
-    pthread_mutex_t lock; /* guards everything below */
-    sqlite3 *db;
-    sqlite3_stmt *stmt[STATEMENT_COUNT];
-};
+_Static_assert(STATEMENT_COUNT <= STORE_STATEMENTS_MAX, "store_priv.h has room for all");
 
-static int db_error(struct store *s, struct err *e, const char *what)
+int store_error(struct store *s, struct err *e, const char *what)
 {
     int code = sqlite3_extended_errcode(s->db);
     const char *hint = (code & 0xff) == SQLITE_FULL ? " (the disk is full: free some space)" : "";
@@ -57,7 +90,7 @@ static int db_error(struct store *s, struct err *e, const char *what)
 static int exec(struct store *s, const char *text, struct err *e)
 {
     if (sqlite3_exec(s->db, text, NULL, NULL, NULL) != SQLITE_OK)
-        return db_error(s, e, text);
+        return store_error(s, e, text);
     return 0;
 }
 
@@ -65,8 +98,8 @@ static int schema_version(struct store *s, int *ret, struct err *e)
 {
     sqlite3_stmt *st = NULL;
     if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK)
-        return db_error(s, e, "read schema version");
-    int r = sqlite3_step(st) == SQLITE_ROW ? 0 : db_error(s, e, "read schema version");
+        return store_error(s, e, "read schema version");
+    int r = sqlite3_step(st) == SQLITE_ROW ? 0 : store_error(s, e, "read schema version");
     if (r == 0)
         *ret = sqlite3_column_int(st, 0);
     sqlite3_finalize(st);
@@ -114,7 +147,7 @@ static int prepare_all(struct store *s, struct err *e)
     for (int i = 0; i < STATEMENT_COUNT; i++) {
         if (sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->stmt[i], NULL) !=
             SQLITE_OK)
-            return db_error(s, e, "prepare");
+            return store_error(s, e, "prepare");
     }
     return 0;
 }
@@ -125,6 +158,10 @@ void store_close(struct store *s)
         return;
     for (int i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(s->stmt[i]);
+    for (int i = 0; i < STORE_TABLES; i++) {
+        sqlite3_finalize(s->put[i]);
+        sqlite3_finalize(s->remove[i]);
+    }
     sqlite3_close(s->db);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -141,7 +178,7 @@ int store_open(const char *path, struct store **ret, struct err *e)
     if (sqlite3_open_v2(path, &s->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)
-        return err_wrap(e, db_error(s, e, "open"), "%s", path);
+        return err_wrap(e, store_error(s, e, "open"), "%s", path);
     sqlite3_busy_timeout(s->db, 5000);
     int r = exec(
         s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON", e);
@@ -155,11 +192,24 @@ int store_open(const char *path, struct store **ret, struct err *e)
     return 0;
 }
 
+sqlite3_stmt *store_prepare(struct store *s, const char *text, struct err *e)
+{
+    sqlite3_stmt *st = NULL;
+    if (sqlite3_prepare_v2(s->db, text, -1, &st, NULL) != SQLITE_OK)
+        store_error(s, e, "prepare");
+    return st;
+}
+
+int store_step(struct store *s, sqlite3_stmt *st, struct err *e)
+{
+    return sqlite3_step(st) == SQLITE_DONE ? 0 : store_error(s, e, "write");
+}
+
 /* Runs a statement that gives no rows. */
 static int run(struct store *s, enum statement which, struct err *e)
 {
     sqlite3_stmt *st = s->stmt[which];
-    int r = sqlite3_step(st) == SQLITE_DONE ? 0 : db_error(s, e, "write");
+    int r = store_step(s, st, e);
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);
     return r;
@@ -196,7 +246,7 @@ int store_vm_known(struct store *s, const char *id, bool *ret, struct err *e)
     sqlite3_stmt *st = s->stmt[KNOWN_VM];
     sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
     int code = sqlite3_step(st);
-    int r = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : db_error(s, e, "read");
+    int r = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : store_error(s, e, "read");
     if (r == 0)
         *ret = code == SQLITE_ROW;
     sqlite3_reset(st);
@@ -204,7 +254,7 @@ int store_vm_known(struct store *s, const char *id, bool *ret, struct err *e)
     return r;
 }
 
-static void copy_text(char *ret, size_t size, sqlite3_stmt *st, int column)
+void store_copy_text(char *ret, size_t size, sqlite3_stmt *st, int column)
 {
     const unsigned char *text = sqlite3_column_text(st, column);
     snprintf(ret, size, "%s", text ? (const char *)text : "");
@@ -214,11 +264,11 @@ static void read_vm(sqlite3_stmt *st, struct vm_record *v)
 {
     char state[32];
     *v = (struct vm_record){.state = VM_LOST};
-    copy_text(v->id, sizeof(v->id), st, 0);
-    copy_text(state, sizeof(state), st, 1);
+    store_copy_text(v->id, sizeof(v->id), st, 0);
+    store_copy_text(state, sizeof(state), st, 1);
     lifecycle_state_parse(state, &v->state);
-    copy_text(v->image, sizeof(v->image), st, 2);
-    copy_text(v->language, sizeof(v->language), st, 3);
+    store_copy_text(v->image, sizeof(v->image), st, 2);
+    store_copy_text(v->language, sizeof(v->language), st, 3);
     v->used = sqlite3_column_int(st, 4) != 0;
     v->uid = (uid_t)sqlite3_column_int64(st, 5);
     v->shape.vcpus = sqlite3_column_int(st, 6);
@@ -247,7 +297,7 @@ static int read_vms(struct store *s, struct vm_record **ret, size_t *ret_n, stru
     }
     int r = code == SQLITE_DONE  ? 0
             : code == SQLITE_ROW ? err_errno(e, -ENOMEM, "list vms")
-                                 : db_error(s, e, "list vms");
+                                 : store_error(s, e, "list vms");
     sqlite3_reset(st);
     if (r < 0)
         return r;

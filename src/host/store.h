@@ -49,3 +49,21 @@ int store_vm_known(struct store *s, const char *id, bool *ret, struct err *e);
  * return ends it. */
 int store_vm_each(struct store *s, int (*each)(void *arg, const struct vm_record *r), void *arg,
                   struct err *e);
+
+/* --- VMs that live (instance.h), snapshots; rows are handed to `each` to be kept --- */
+
+struct instance_record;
+struct snapshot_info;
+
+/* Inserts or replaces, all or none. */
+int store_instances_put(struct store *s, const struct instance_record *const *records, size_t n,
+                        struct err *e);
+int store_instance_delete(struct store *s, const char *id, struct err *e);
+/* `record` is a struct instance_record whose JSON is each's to free. */
+int store_instances_each(struct store *s, int (*each)(void *arg, const void *record), void *arg,
+                         struct err *e);
+int store_snapshot_put(struct store *s, const struct snapshot_info *info, struct err *e);
+int store_snapshot_delete(struct store *s, const char *id, struct err *e);
+/* `info` is a struct snapshot_info, likewise. */
+int store_snapshots_each(struct store *s, int (*each)(void *arg, const void *info), void *arg,
+                         struct err *e);

@@ -45,6 +45,7 @@ struct request {
     size_t flood_left;
     bool out_ended;
     bool answered;
+    int port; /* accept; 0: another request */
 };
 
 static const char *path_of(const struct agent_stream *st)
@@ -241,7 +242,51 @@ static void exec_input(struct agent_stream *st, const uint8_t *data, size_t len)
     agent_server_resume(st);
 }
 
+/* --- accept --- */
+
+static void accept_begin(struct agent_stream *st, struct request *rq)
+{
+    const char *port = strstr(st->query, "port=");
+    rq->port = port ? atoi(port + 5) : 0;
+    rq->answered = true;
+    st->duplex = true;
+    if (rq->port == 2)
+        agent_server_respond(st, 200, "application/octet-stream", "bye", 3);
+    else if (rq->port == 1)
+        agent_server_respond_pull(st, 200, "application/octet-stream", pull);
+}
+
+static void accept_body(struct agent_stream *st, const uint8_t *data, size_t len)
+{
+    struct request *rq = st->data;
+    if (rq->port == 2)
+        rq->session->agent->heard += (int64_t)len;
+    if (rq->port == 1)
+        buf_append(&rq->out, data, len);
+    agent_server_resume(st);
+}
+
+static void accept_end(struct agent_stream *st)
+{
+    struct request *rq = st->data;
+    rq->session->agent->heard_to_end += rq->port == 2;
+    rq->out_ended = true;
+    agent_server_resume(st);
+}
+
 /* --- the server's callbacks --- */
+
+static bool answer(struct agent_stream *st, const struct test_agent_answer *a)
+{
+    for (; a && a->method; a++) {
+        if (strcmp(a->method, st->method) != 0 || strncmp(a->path, st->path, strlen(a->path)) != 0)
+            continue;
+        agent_server_respond(st, a->status, "application/json", a->text,
+                             a->len ? a->len : strlen(a->text));
+        return true;
+    }
+    return false;
+}
 
 static void on_request(struct agent_stream *st)
 {
@@ -252,7 +297,13 @@ static void on_request(struct agent_stream *st)
     st->data = rq;
     rq->exec = strcmp(st->path, "/v1/exec") == 0;
     s->agent->requests++;
-    if (strcmp(st->path, "/v1/ready") == 0)
+    if (answer(st, s->agent->options.answers))
+        rq->answered = true;
+    else if (strcmp(st->path, "/v1/accept") == 0)
+        accept_begin(st, rq);
+    else if (strcmp(st->path, "/v1/reset") == 0)
+        agent_server_abort(st);
+    else if (strcmp(st->path, "/v1/ready") == 0)
         report(st, s);
     else if (strcmp(st->path, "/v1/sync") == 0)
         agent_server_respond(st, 200, "application/json", "{}", 2);
@@ -266,8 +317,10 @@ static void on_request(struct agent_stream *st)
 static void on_body(struct agent_stream *st, const uint8_t *data, size_t len)
 {
     struct request *rq = st->data;
-    if (rq->exec)
+    if (rq->exec && !rq->answered)
         exec_input(st, data, len);
+    else if (rq->port)
+        accept_body(st, data, len);
     else
         buf_append(&rq->body, data, len);
     agent_server_consume(st, len);
@@ -290,6 +343,10 @@ static void put_end(struct agent_stream *st, struct request *rq)
 static void on_body_end(struct agent_stream *st)
 {
     struct request *rq = st->data;
+    if (rq->port)
+        accept_end(st);
+    if (rq->answered)
+        return;
     if (strcmp(st->method, "PUT") == 0)
         put_end(st, rq);
     if (strcmp(st->path, "/v1/power") == 0)

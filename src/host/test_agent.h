@@ -16,7 +16,9 @@
  *   after            a frame after the exit frame
  *   refuse           404, before anything ran
  *
- * A file whose path has "full" in it is answered with 507, one with "mute" never. */
+ * A file whose path has "full" in it is answered with 507, one with "mute" never. `accept` for port
+ * 1 gives back what is sent, for port 2 it says "bye" and then only listens, for port 3 it says
+ * nothing. `/v1/reset` is reset. */
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -26,6 +28,15 @@
 
 #define TEST_AGENT_FILES_MAX 512
 
+/* An answer to requests with this method whose path begins so. */
+struct test_agent_answer {
+    const char *method; /* NULL: the end of the list */
+    const char *path;
+    int status;
+    const char *text;
+    size_t len; /* 0: all of `text` */
+};
+
 struct test_agent_options {
     const char *before; /* bytes to send before anything else, before_len */
     size_t before_len;
@@ -33,6 +44,7 @@ struct test_agent_options {
     int64_t clock_off_ns;   /* what its clock is off after `restored` */
     bool no_reseed;         /* `restored` does not reseed */
     const char *bad_report; /* instead of a report */
+    const struct test_agent_answer *answers; /* before anything else; NULL: none */
 };
 
 struct test_agent {
@@ -42,6 +54,8 @@ struct test_agent {
     _Atomic int requests;
     _Atomic int killed; /* execs that ended before their answer did */
     _Atomic int files;
+    _Atomic int64_t heard;    /* bytes that came for port 2 */
+    _Atomic int heard_to_end; /* how often until their end */
 };
 
 /* Starts it; returns the other end of the pair, which the caller owns. */

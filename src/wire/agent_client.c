@@ -27,6 +27,7 @@ struct stream {
     int status;     /* of the header block being read; 0: none yet */
     bool answered;  /* `head` was told */
     bool complete;  /* the answer came to its end */
+    bool duplex;    /* the request goes on after that */
     size_t headers; /* header fields so far, all blocks together */
     size_t header_bytes;
 };
@@ -136,8 +137,10 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *user)
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     s->complete = true;
+    if (s->arg && c->ops->ended)
+        c->ops->ended(s->arg);
     /* An answer that is complete before the request is: the rest of the body is of no use. */
-    if (nghttp2_session_get_stream_local_close(h2, s->id) == 0)
+    if (!s->duplex && nghttp2_session_get_stream_local_close(h2, s->id) == 0)
         nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
     return 0;
 }
@@ -361,7 +364,7 @@ static nghttp2_nv field(const char *name, const char *value)
 }
 
 int32_t agent_client_open(struct agent_client *c, const char *method, const char *path,
-                          bool has_body, void *arg)
+                          enum agent_client_body body, void *arg)
 {
     if (c->state == AGENT_CLIENT_ENDED)
         return -EPROTO;
@@ -377,9 +380,10 @@ int32_t agent_client_open(struct agent_client *c, const char *method, const char
         field(":authority", "holm"),
         field(":path", path),
     };
-    nghttp2_data_provider body = {.read_callback = on_pull};
+    nghttp2_data_provider provider = {.read_callback = on_pull};
+    s->duplex = body == AGENT_BODY_DUPLEX;
     s->id =
-        nghttp2_submit_request(c->h2, NULL, fields, ARRAY_SIZE(fields), has_body ? &body : NULL, s);
+        nghttp2_submit_request(c->h2, NULL, fields, ARRAY_SIZE(fields), body ? &provider : NULL, s);
     if (s->id < 0)
         return -ENOMEM; /* or 2^30 requests were made, and the session is used up */
     s->next = c->streams;

@@ -36,6 +36,7 @@ struct agent_client_ops {
     /* The last event of a request. `complete`: the answer came to its regular end; otherwise
      * `h2_error` is the HTTP/2 error code it was reset with. */
     void (*closed)(void *arg, bool complete, uint32_t h2_error);
+    void (*ended)(void *arg); /* the answer is at its end; `closed` follows. May be NULL */
 };
 
 enum agent_client_state {
@@ -67,10 +68,16 @@ ssize_t agent_client_take(struct agent_client *c, const void **ret_data);
  * is less, minus those open. */
 size_t agent_client_room(const struct agent_client *c);
 
+enum agent_client_body {
+    AGENT_BODY_NONE,
+    AGENT_BODY_REQUEST, /* of no use once the answer is complete: the request is closed then */
+    AGENT_BODY_DUPLEX,  /* goes on after the answer's end */
+};
+
 /* Opens a request; `path` is percent-encoded. Returns its stream id; -EAGAIN without room, -EPROTO
  * after the end, -ENOMEM. */
 int32_t agent_client_open(struct agent_client *c, const char *method, const char *path,
-                          bool has_body, void *arg);
+                          enum agent_client_body body, void *arg);
 
 /* Goes on pulling a body that was deferred. */
 void agent_client_resume(struct agent_client *c, int32_t stream);

@@ -175,7 +175,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     bool ends = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                 (frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
     struct stream *st = ends ? stream_find(session, frame->hd.stream_id) : NULL;
-    if (st && !st->pub.body_ended)
+    if (st && !st->pub.body_ended && !st->pub.duplex)
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, st->pub.id, NGHTTP2_NO_ERROR);
     return 0;
 }

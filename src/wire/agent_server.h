@@ -31,6 +31,7 @@ struct agent_stream {
     const char *path;  /* without the query, still percent-encoded */
     const char *query; /* what stood after "?", "" when nothing */
     bool body_ended;   /* the client has sent all of its body */
+    bool duplex;       /* set by the owner: the body goes on when the answer has ended */
     void *data;        /* the owner's */
 };
 

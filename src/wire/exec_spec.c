@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "wire/field.h"
+#include "wire/frame.h"
 
 static const struct field_range id_range = {0, UINT32_MAX - 1}; /* -1 means "no change" to Linux */
 static const struct field_range count_range = {0, INT64_MAX};
@@ -25,6 +26,8 @@ void exec_spec_done(struct exec_spec *spec)
     strv_free(spec->argv);
     strv_free(spec->env);
     free(spec->cwd);
+    free(spec->user);
+    free(spec->job);
     *spec = (struct exec_spec){0};
 }
 
@@ -57,6 +60,38 @@ static int encode_env(char *const *env, json_t *ret, struct err *e)
     return 0;
 }
 
+/* Who runs it and where: members that are missing mean something else than any value. */
+static int encode_place(const struct exec_spec *spec, json_t *obj, struct err *e)
+{
+    const char *cwd = spec->cwd || spec->login ? spec->cwd : "/";
+    if (cwd && json_object_set_new(obj, "cwd", json_string(cwd)) < 0)
+        return err_field(e, "cwd", "cwd is not UTF-8");
+    if (spec->user)
+        return json_object_set_new(obj, "user", json_string(spec->user)) < 0
+                   ? err_field(e, "user", "user is not UTF-8")
+                   : 0;
+    if (json_object_set_new(obj, "uid", json_integer(spec->uid)) < 0 ||
+        json_object_set_new(obj, "gid", json_integer(spec->gid)) < 0)
+        return err_errno(e, -ENOMEM, "encode the spec");
+    return 0;
+}
+
+static int encode_manner(const struct exec_spec *spec, json_t *obj, struct err *e)
+{
+    bool failed =
+        json_object_set_new(obj, "timeout_ms", json_integer(spec->timeout_ms)) < 0 ||
+        json_object_set_new(obj, "stdin", json_boolean(spec->has_stdin)) < 0 ||
+        (spec->login && json_object_set_new(obj, "login", json_true()) < 0) ||
+        (spec->pty_rows && json_object_set_new(obj, "pty",
+                                               json_pack("{s:i,s:i}", "rows", spec->pty_rows,
+                                                         "cols", spec->pty_cols)) < 0);
+    if (failed)
+        return err_errno(e, -ENOMEM, "encode the spec");
+    if (spec->job && json_object_set_new(obj, "job", json_string(spec->job)) < 0)
+        return err_field(e, "job", "job is not UTF-8");
+    return 0;
+}
+
 int exec_spec_encode(const struct exec_spec *spec, struct buf *out, struct err *e)
 {
     auto_json json_t *obj = json_object();
@@ -65,15 +100,10 @@ int exec_spec_encode(const struct exec_spec *spec, struct buf *out, struct err *
         return err_errno(e, -ENOMEM, "encode the spec");
     int r = encode_argv(spec->argv, argv, e);
     r = r < 0 ? r : encode_env(spec->env, env, e);
+    r = r < 0 ? r : encode_place(spec, obj, e);
+    r = r < 0 ? r : encode_manner(spec, obj, e);
     if (r < 0)
         return r;
-    if (json_object_set_new(obj, "cwd", json_string(spec->cwd ? spec->cwd : "/")) < 0)
-        return err_field(e, "cwd", "cwd is not UTF-8");
-    if (json_object_set_new(obj, "uid", json_integer(spec->uid)) < 0 ||
-        json_object_set_new(obj, "gid", json_integer(spec->gid)) < 0 ||
-        json_object_set_new(obj, "timeout_ms", json_integer(spec->timeout_ms)) < 0 ||
-        json_object_set_new(obj, "stdin", json_boolean(spec->has_stdin)) < 0)
-        return err_errno(e, -ENOMEM, "encode the spec");
     r = dump(obj, out);
     return r < 0 ? err_errno(e, r, "encode the spec") : 0;
 }
@@ -142,32 +172,93 @@ static int decode_env(json_t *obj, char ***ret, struct err *e)
     return 0;
 }
 
-static int decode_scalars(json_t *obj, struct exec_spec *ret, struct err *e)
+/* Copies an optional string; *ret stays NULL when it is missing. */
+static int copy_str(json_t *obj, const char *name, size_t max_bytes, char **ret, struct err *e)
 {
-    static const struct field_range timeout_range = {0, EXEC_TIMEOUT_MAX_MS};
-    const char *cwd = "/";
+    const char *s = NULL;
+    int r = field_str(obj, name, FIELD_OPTIONAL, max_bytes, &s, e);
+    if (r < 0 || !s)
+        return r;
+    *ret = strdup(s);
+    return *ret ? 0 : err_errno(e, -ENOMEM, "%s", name);
+}
+
+static int decode_user(json_t *obj, struct exec_spec *ret, struct err *e)
+{
     int64_t uid = 0, gid = 0;
-    ret->has_stdin = true;
-    int r = field_str(obj, "cwd", FIELD_OPTIONAL, AGENT_PATH_MAX_BYTES - 1, &cwd, e);
-    r = r < 0 ? r : field_int(obj, "uid", FIELD_OPTIONAL, id_range, &uid, e);
+    int r = field_int(obj, "uid", FIELD_OPTIONAL, id_range, &uid, e);
     r = r < 0 ? r : field_int(obj, "gid", FIELD_OPTIONAL, id_range, &gid, e);
-    r = r < 0 ? r
-              : field_int(obj, "timeout_ms", FIELD_OPTIONAL, timeout_range, &ret->timeout_ms, e);
-    r = r < 0 ? r : field_bool(obj, "stdin", FIELD_OPTIONAL, &ret->has_stdin, e);
+    r = r < 0 ? r : copy_str(obj, "user", AGENT_USER_MAX_BYTES, &ret->user, e);
     if (r < 0)
         return r;
-    if (cwd[0] != '/')
-        return err_field(e, "cwd", "cwd must be an absolute path");
+    if (ret->user && (json_object_get(obj, "uid") || json_object_get(obj, "gid")))
+        return err_field(e, "user", "user stands instead of uid and gid");
+    if (ret->user && (!ret->user[0] || strpbrk(ret->user, "/\n")))
+        return err_field(e, "user", "user is no name of a user");
     ret->uid = (uint32_t)uid;
     ret->gid = (uint32_t)gid;
-    ret->cwd = strdup(cwd);
-    return ret->cwd ? 0 : err_errno(e, -ENOMEM, "cwd");
+    return 0;
+}
+
+static int decode_pty(json_t *obj, struct exec_spec *ret, struct err *e)
+{
+    static const char *const names[] = {"rows", "cols", NULL};
+    static const struct field_range size_range = {1, FRAME_RESIZE_MAX};
+    json_t *pty = json_object_get(obj, "pty");
+    int64_t rows = 0, cols = 0;
+    if (!pty)
+        return 0;
+    if (!json_is_object(pty))
+        return err_field(e, "pty", "pty must be an object");
+    int r = field_only(pty, names, e);
+    r = r < 0 ? r : field_int(pty, "rows", FIELD_REQUIRED, size_range, &rows, e);
+    r = r < 0 ? r : field_int(pty, "cols", FIELD_REQUIRED, size_range, &cols, e);
+    ret->pty_rows = (int)rows;
+    ret->pty_cols = (int)cols;
+    return r;
+}
+
+bool exec_job_id_is_valid(const char *id)
+{
+    size_t len = strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz");
+    return len > 0 && len <= EXEC_JOB_ID_MAX_BYTES && id[len] == '\0';
+}
+
+static int decode_manner(json_t *obj, struct exec_spec *ret, struct err *e)
+{
+    static const struct field_range timeout_range = {0, EXEC_TIMEOUT_MAX_MS};
+    ret->has_stdin = true;
+    int r = field_int(obj, "timeout_ms", FIELD_OPTIONAL, timeout_range, &ret->timeout_ms, e);
+    r = r < 0 ? r : field_bool(obj, "stdin", FIELD_OPTIONAL, &ret->has_stdin, e);
+    r = r < 0 ? r : field_bool(obj, "login", FIELD_OPTIONAL, &ret->login, e);
+    r = r < 0 ? r : decode_pty(obj, ret, e);
+    r = r < 0 ? r : copy_str(obj, "job", EXEC_JOB_ID_MAX_BYTES, &ret->job, e);
+    if (r < 0)
+        return r;
+    if (ret->job && !exec_job_id_is_valid(ret->job))
+        return err_field(e, "job", "job must be 1 to %d characters of 0-9a-z",
+                         EXEC_JOB_ID_MAX_BYTES);
+    if (ret->job && ret->pty_rows)
+        return err_field(e, "pty", "a job has no terminal");
+    return 0;
+}
+
+static int decode_cwd(json_t *obj, struct exec_spec *ret, struct err *e)
+{
+    int r = copy_str(obj, "cwd", AGENT_PATH_MAX_BYTES - 1, &ret->cwd, e);
+    if (r < 0)
+        return r;
+    if (ret->cwd && ret->cwd[0] != '/')
+        return err_field(e, "cwd", "cwd must be an absolute path");
+    if (!ret->cwd && !ret->login && !(ret->cwd = strdup("/")))
+        return err_errno(e, -ENOMEM, "cwd");
+    return 0;
 }
 
 int exec_spec_decode(const char *json, size_t len, struct exec_spec *ret, struct err *e)
 {
-    static const char *const names[] = {"argv", "env",        "cwd",   "uid",
-                                        "gid",  "timeout_ms", "stdin", NULL};
+    static const char *const names[] = {"argv",  "env",  "cwd",   "uid", "gid", "timeout_ms",
+                                        "stdin", "user", "login", "pty", "job", NULL};
     if (len > AGENT_SPEC_MAX_BYTES)
         return err_set(e, ERR_TOO_LARGE, "the spec is larger than %llu bytes",
                        AGENT_SPEC_MAX_BYTES);
@@ -177,7 +268,9 @@ int exec_spec_decode(const char *json, size_t len, struct exec_spec *ret, struct
     r = r < 0 ? r : field_only(obj, names, e);
     r = r < 0 ? r : decode_argv(obj, &spec.argv, e);
     r = r < 0 ? r : decode_env(obj, &spec.env, e);
-    r = r < 0 ? r : decode_scalars(obj, &spec, e);
+    r = r < 0 ? r : decode_user(obj, &spec, e);
+    r = r < 0 ? r : decode_manner(obj, &spec, e);
+    r = r < 0 ? r : decode_cwd(obj, &spec, e);
     if (r < 0)
         return r;
     *ret = spec;

@@ -13,18 +13,19 @@
 
 /* The longest timeout: a week. */
 #define EXEC_TIMEOUT_MAX_MS (7 * 24 * 3600 * 1000LL)
+#define EXEC_JOB_ID_MAX_BYTES 32
 
 struct exec_spec {
     char **argv; /* NULL-terminated, at least one; argv[0] without a slash is searched in PATH */
     char **env;  /* NULL-terminated "NAME=value": the whole environment; NULL: empty */
-    char *cwd;   /* absolute; NULL: "/" */
+    char *cwd;   /* absolute; NULL: "/", or with `login` the user's home */
     uint32_t uid;
     uint32_t gid;
     int64_t timeout_ms; /* 0: none */
     bool has_stdin;     /* false: standard input is /dev/null */
-    char *user;   /* instead of uid and gid: a name of /etc/passwd, or "uid:gid"; NULL: those */
-    bool login;   /* the environment of a login comes before `env` */
-    int pty_rows; /* 0: no terminal */
+    char *user;         /* instead of uid and gid: a name, a uid or "uid:gid"; NULL: those */
+    bool login;         /* the environment of a login comes before `env` */
+    int pty_rows;       /* 0: no terminal */
     int pty_cols;
     char *job; /* 1-32 of [0-9a-z]: detached under this name; NULL: attached */
 };
@@ -40,6 +41,9 @@ int exec_spec_decode(const char *json, size_t len, struct exec_spec *ret, struct
 
 /* Frees what exec_spec_decode made. */
 void exec_spec_done(struct exec_spec *spec);
+
+/* 1 to EXEC_JOB_ID_MAX_BYTES of [0-9a-z]. */
+bool exec_job_id_is_valid(const char *id);
 
 /* The X frame. `code` is 0-255, or 128 + signal when a signal ended it. */
 struct exec_exit {

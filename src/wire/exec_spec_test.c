@@ -50,6 +50,38 @@ static void test_defaults(void **state)
     exec_spec_done(&out);
 }
 
+static void test_manner(void **state)
+{
+    struct exec_spec in = {
+        .argv = STRV("sh"),
+        .user = (char *)(uintptr_t) "me",
+        .login = true,
+        .pty_rows = 24,
+        .pty_cols = 65535,
+    };
+    struct exec_spec out;
+    auto_buf struct buf json = {0};
+    assert_int_equal(0, exec_spec_encode(&in, &json, NULL));
+    assert_int_equal(0, exec_spec_decode(json.data, json.len, &out, NULL));
+    assert_string_equal("me", out.user);
+    assert_null(out.cwd); /* the user's home */
+    assert_true(out.login);
+    assert_int_equal(24, out.pty_rows);
+    assert_int_equal(65535, out.pty_cols);
+    assert_null(out.job);
+    exec_spec_done(&out);
+
+    in = (struct exec_spec){.argv = STRV("sh"), .job = (char *)(uintptr_t) "job1"};
+    buf_clear(&json);
+    assert_int_equal(0, exec_spec_encode(&in, &json, NULL));
+    assert_int_equal(0, exec_spec_decode(json.data, json.len, &out, NULL));
+    assert_string_equal("job1", out.job);
+    assert_string_equal("/", out.cwd);
+    assert_null(out.user);
+    assert_int_equal(0, out.pty_rows);
+    exec_spec_done(&out);
+}
+
 static void test_encode_refusals(void **state)
 {
     const struct {
@@ -61,6 +93,8 @@ static void test_encode_refusals(void **state)
         {{.argv = STRV("a"), .env = STRV("A")}, "env"},
         {{.argv = STRV("a"), .env = STRV("=a")}, "env"},
         {{.argv = STRV("a"), .cwd = (char *)(uintptr_t) "/\xff"}, "cwd"},
+        {{.argv = STRV("a"), .user = (char *)(uintptr_t) "\xff"}, "user"},
+        {{.argv = STRV("a"), .job = (char *)(uintptr_t) "\xff"}, "job"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         auto_buf struct buf json = {0};
@@ -99,6 +133,18 @@ static void test_decode_refusals(void **state)
         {"{\"argv\":[\"a\"],\"timeout_ms\":-5}", "timeout_ms",
          "timeout_ms must be between 0 and 604800000"},
         {"{\"argv\":[\"a\"],\"stdin\":1}", "stdin", "stdin must be true or false"},
+        {"{\"argv\":[\"a\"],\"login\":1}", "login", "login must be true or false"},
+        {"{\"argv\":[\"a\"],\"user\":\"\"}", "user", "user is no name of a user"},
+        {"{\"argv\":[\"a\"],\"user\":\"a\",\"uid\":0}", "user",
+         "user stands instead of uid and gid"},
+        {"{\"argv\":[\"a\"],\"pty\":1}", "pty", "pty must be an object"},
+        {"{\"argv\":[\"a\"],\"pty\":{\"rows\":1}}", "cols", "cols is missing"},
+        {"{\"argv\":[\"a\"],\"pty\":{\"rows\":0,\"cols\":1}}", "rows",
+         "rows must be between 1 and 65535"},
+        {"{\"argv\":[\"a\"],\"pty\":{\"rows\":1,\"cols\":1,\"x\":1}}", "x", "unknown field \"x\""},
+        {"{\"argv\":[\"a\"],\"job\":\"../x\"}", "job", "job must be 1 to 32 characters of 0-9a-z"},
+        {"{\"argv\":[\"a\"],\"job\":\"a\",\"pty\":{\"rows\":1,\"cols\":1}}", "pty",
+         "a job has no terminal"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct exec_spec out;
@@ -193,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_encode_refusals), cmocka_unit_test(test_decode_refusals),
         cmocka_unit_test(test_too_many),        cmocka_unit_test(test_exit),
         cmocka_unit_test(test_exit_refusals),   cmocka_unit_test(test_started),
+        cmocka_unit_test(test_manner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

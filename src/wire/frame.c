@@ -15,6 +15,39 @@ void frame_header(uint8_t ret[FRAME_HEADER_BYTES], enum frame_type type, size_t 
     ret[3] = (uint8_t)len;
 }
 
+static void put_number(uint8_t *ret, uint64_t v, size_t len)
+{
+    for (size_t i = len; i-- > 0; v >>= 8)
+        ret[i] = (uint8_t)v;
+}
+
+uint64_t frame_number(const uint8_t *data, size_t len)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < len; i++)
+        v = v << 8 | data[i];
+    return v;
+}
+
+void frame_signal(uint8_t ret[FRAME_HEADER_BYTES + FRAME_SIGNAL_BYTES], int signal)
+{
+    frame_header(ret, FRAME_SIGNAL, FRAME_SIGNAL_BYTES);
+    put_number(ret + FRAME_HEADER_BYTES, (uint64_t)signal, FRAME_SIGNAL_BYTES);
+}
+
+void frame_resize(uint8_t ret[FRAME_HEADER_BYTES + FRAME_RESIZE_BYTES], int rows, int cols)
+{
+    frame_header(ret, FRAME_RESIZE, FRAME_RESIZE_BYTES);
+    put_number(ret + FRAME_HEADER_BYTES, (uint64_t)rows, 2);
+    put_number(ret + FRAME_HEADER_BYTES + 2, (uint64_t)cols, 2);
+}
+
+void frame_offset(uint8_t ret[FRAME_HEADER_BYTES + FRAME_OFFSET_BYTES], int64_t offset)
+{
+    frame_header(ret, FRAME_OFFSET, FRAME_OFFSET_BYTES);
+    put_number(ret + FRAME_HEADER_BYTES, (uint64_t)offset, FRAME_OFFSET_BYTES);
+}
+
 static size_t head_length(const struct frame_decoder *d)
 {
     return (size_t)d->head[1] << 16 | (size_t)d->head[2] << 8 | d->head[3];

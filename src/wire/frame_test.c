@@ -15,6 +15,20 @@ static void test_header(void **state)
     assert_memory_equal("X\0\x12\x34", head, 4);
 }
 
+static void test_fixed(void **state)
+{
+    uint8_t frame[FRAME_HEADER_BYTES + FRAME_OFFSET_BYTES];
+    frame_signal(frame, 9);
+    assert_memory_equal("K\0\0\2\0\x9", frame, 6);
+    frame_resize(frame, 24, 0x1234);
+    assert_memory_equal("W\0\0\4\0\x18\x12\x34", frame, 8);
+    assert_int_equal(0x1234, frame_number(frame + 6, 2));
+    frame_offset(frame, INT64_MAX);
+    assert_memory_equal("N\0\0\x8\x7f\xff\xff\xff\xff\xff\xff\xff", frame, 12);
+    assert_true(frame_number(frame + 4, 8) == INT64_MAX);
+    assert_true(frame_number(frame, 0) == 0);
+}
+
 /* Decodes `data` in pieces of `step` bytes into one line a frame: type, length, payload. */
 static void decode_all(const char *data, size_t len, size_t step, struct buf *out)
 {
@@ -82,9 +96,8 @@ static void test_largest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_header),
-        cmocka_unit_test(test_any_split),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_header),    cmocka_unit_test(test_fixed),
+        cmocka_unit_test(test_any_split), cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_largest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

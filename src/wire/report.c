@@ -80,18 +80,59 @@ int report_decode(const char *json, size_t len, struct agent_report *ret, struct
     return 0;
 }
 
+#define LOWER "0123456789abcdefghijklmnopqrstuvwxyz-"
+
+bool report_id_is_valid(const char *id)
+{
+    size_t len = strspn(id, LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return len > 0 && len <= REPORT_ID_MAX_BYTES && id[len] == '\0';
+}
+
+bool report_hostname_is_valid(const char *hostname)
+{
+    size_t len = strspn(hostname, LOWER);
+    return len > 0 && len <= REPORT_HOSTNAME_MAX_BYTES && hostname[len] == '\0' &&
+           hostname[0] != '-' && hostname[len - 1] != '-';
+}
+
 int report_restored_encode(const struct restored_request *request, struct buf *out)
 {
-    buf_printf(out, "{\"real_time_ns\":%lld,\"entropy\":\"", (long long)request->real_time_ns);
+    buf_printf(out, "{\"real_time_ns\":%lld,\"keep\":%s", (long long)request->real_time_ns,
+               request->keep ? "true" : "false");
+    if (request->id[0])
+        buf_printf(out, ",\"id\":\"%s\"", request->id);
+    if (request->hostname[0])
+        buf_printf(out, ",\"hostname\":\"%s\"", request->hostname);
+    buf_append_str(out, ",\"entropy\":\"");
     for (size_t i = 0; i < request->entropy_len; i++)
         buf_printf(out, "%02x", request->entropy[i]);
     return buf_append_str(out, "\"}");
 }
 
+static int decode_identity(json_t *obj, struct restored_request *ret, struct err *e)
+{
+    const char *id = NULL, *hostname = NULL;
+    int r = field_str(obj, "id", FIELD_OPTIONAL, REPORT_ID_MAX_BYTES, &id, e);
+    r = r < 0 ? r
+              : field_str(obj, "hostname", FIELD_OPTIONAL, REPORT_HOSTNAME_MAX_BYTES, &hostname, e);
+    if (r < 0)
+        return r;
+    if (id && !report_id_is_valid(id))
+        return err_field(e, "id", "id must be 1 to %d characters of 0-9A-Za-z and -",
+                         REPORT_ID_MAX_BYTES);
+    if (hostname && !report_hostname_is_valid(hostname))
+        return err_field(e, "hostname",
+                         "hostname must be 1 to %d characters of 0-9a-z and, in between, -",
+                         REPORT_HOSTNAME_MAX_BYTES);
+    snprintf(ret->id, sizeof(ret->id), "%s", id ? id : "");
+    snprintf(ret->hostname, sizeof(ret->hostname), "%s", hostname ? hostname : "");
+    return 0;
+}
+
 int report_restored_decode(const char *json, size_t len, struct restored_request *ret,
                            struct err *e)
 {
-    static const char *const names[] = {"real_time_ns", "entropy", NULL};
+    static const char *const names[] = {"real_time_ns", "entropy", "keep", "id", "hostname", NULL};
     struct restored_request q = {0};
     const char *hex;
     auto_json json_t *obj = NULL;
@@ -99,6 +140,8 @@ int report_restored_decode(const char *json, size_t len, struct restored_request
     r = r < 0 ? r : field_only(obj, names, e);
     r = r < 0 ? r
               : field_int(obj, "real_time_ns", FIELD_REQUIRED, positive_range, &q.real_time_ns, e);
+    r = r < 0 ? r : field_bool(obj, "keep", FIELD_OPTIONAL, &q.keep, e);
+    r = r < 0 ? r : decode_identity(obj, &q, e);
     r = r < 0 ? r : field_str(obj, "entropy", FIELD_REQUIRED, 2 * sizeof(q.entropy), &hex, e);
     if (r < 0)
         return r;

@@ -36,12 +36,21 @@ int report_decode(const char *json, size_t len, struct agent_report *ret, struct
 
 #define REPORT_ENTROPY_MIN_BYTES 32
 #define REPORT_ENTROPY_MAX_BYTES 256
+#define REPORT_ID_MAX_BYTES 64
+#define REPORT_HOSTNAME_MAX_BYTES 63
 
 struct restored_request {
     int64_t real_time_ns;
     uint8_t entropy[REPORT_ENTROPY_MAX_BYTES];
     size_t entropy_len;
+    bool keep;                        /* programs of the session before go on */
+    char id[REPORT_ID_MAX_BYTES + 1]; /* of [0-9A-Za-z-]; "": stays; likewise hostname */
+    char hostname[REPORT_HOSTNAME_MAX_BYTES + 1]; /* of [0-9a-z-], none of these at an end */
 };
+
+/* Whether they may stand in a struct restored_request; "" may not. */
+bool report_id_is_valid(const char *id);
+bool report_hostname_is_valid(const char *hostname);
 
 int report_restored_encode(const struct restored_request *request, struct buf *out);
 int report_restored_decode(const char *json, size_t len, struct restored_request *ret,

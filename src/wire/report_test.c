@@ -79,6 +79,19 @@ static void test_restored(void **state)
     assert_int_equal(123, out.real_time_ns);
     assert_int_equal(32, out.entropy_len);
     assert_memory_equal(in.entropy, out.entropy, 32);
+    assert_false(out.keep);
+    assert_string_equal("", out.id);
+    assert_string_equal("", out.hostname);
+
+    in.keep = true;
+    snprintf(in.id, sizeof(in.id), "Ab-9");
+    snprintf(in.hostname, sizeof(in.hostname), "my-host");
+    buf_clear(&json);
+    assert_int_equal(0, report_restored_encode(&in, &json));
+    assert_int_equal(0, report_restored_decode(json.data, json.len, &out, NULL));
+    assert_true(out.keep);
+    assert_string_equal("Ab-9", out.id);
+    assert_string_equal("my-host", out.hostname);
 }
 
 static void test_restored_refusals(void **state)
@@ -93,6 +106,13 @@ static void test_restored_refusals(void **state)
         {0, "{\"real_time_ns\":1,\"entropy\":\"0g\"}", "entropy"},
         {0, "{\"real_time_ns\":1}", "entropy"},
         {0, "{\"real_time_ns\":1,\"entropy\":\"\",\"x\":0}", "x"},
+        {0, "{\"real_time_ns\":1,\"keep\":1}", "keep"},
+        {0, "{\"real_time_ns\":1,\"id\":\"\"}", "id"},
+        {0, "{\"real_time_ns\":1,\"id\":\"a\\\"b\"}", "id"},
+        {0, "{\"real_time_ns\":1,\"hostname\":\"a.b\"}", "hostname"},
+        {0, "{\"real_time_ns\":1,\"hostname\":\"-a\"}", "hostname"},
+        {0, "{\"real_time_ns\":1,\"hostname\":\"a-\"}", "hostname"},
+        {0, "{\"real_time_ns\":1,\"hostname\":\"Host\"}", "hostname"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct restored_request in = {.entropy_len = rows[i].entropy_len}, out;

@@ -28,6 +28,7 @@ const struct dialect runner_dialect = {
     .name = "runner",
     .title = "Holm code runner",
     .doc = "Runs a program in a virtual machine of its own: source code in, output out.",
+    .prefix = "/api/v1/",
     .error = runner_error,
     .error_fields = runner_error_fields,
 };

@@ -155,7 +155,7 @@ static int save(struct board *b, const char *args, struct buf *ret, struct err *
 static int flatten(struct board *b, struct err *e)
 {
     struct disk_shape shape = b->guest.disk.shape;
-    if (shape.layers < ENGINE_LAYERS_FLATTEN)
+    if (shape.layers <= ENGINE_LAYERS_FLATTEN)
         return 0;
     shape.layers = 1;
     int r = disk_reshape(&b->guest.disk, &shape);

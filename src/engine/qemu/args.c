@@ -6,8 +6,11 @@
  *   the template.
  * - disks, sockets, memory, state: all are inherited descriptors, no file is opened by name. So the
  *   jail needs nothing but programs and libraries.
- * - the serial console goes to a ring in the monitor's memory, which an endlessly writing guest
- *   cannot fill up; a log beside it is kept at boot only, to tell why a boot failed.
+ * - the serial console is a socket, like the agent's; what nobody listens to is kept nowhere, so an
+ *   endlessly writing guest fills nothing up.
+ * - the network card is the same in every machine, with or without a tap behind it, and without
+ *   offloads, which QEMU grants by what is behind it: a template taken with them could not be
+ *   restored without.
  * - format and file nodes are named by depth, "l2" and "f2", so a capture can tell them apart. */
 
 #include "engine/qemu/args.h"
@@ -127,19 +130,23 @@ static void add_links(struct argv *a, const struct args_spec *spec)
 
 static void add_console(struct argv *a, const struct args_spec *spec)
 {
-    int set = spec->top + 2; /* the first that the disk does not use */
-    if (spec->console_fd >= 0) {
-        argv_add(a, "-add-fd");
-        argv_add(a, "fd=%d,set=%d", spec->console_fd, set);
-    }
     argv_add(a, "-chardev");
-    if (spec->console_fd >= 0)
-        argv_add(a, "ringbuf,id=console,size=%llu,logfile=/dev/fdset/%d,logappend=on",
-                 ENGINE_CONSOLE_BYTES, set);
-    else
-        argv_add(a, "ringbuf,id=console,size=%llu", ENGINE_CONSOLE_BYTES);
+    argv_add(a, "socket,id=console,fd=%d,server=on,wait=off", spec->console_fd);
     argv_add(a, "-serial");
     argv_add(a, "chardev:console");
+}
+
+static void add_network(struct argv *a, const struct args_spec *spec)
+{
+    argv_add(a, "-netdev");
+    if (spec->tap_fd >= 0)
+        argv_add(a, "tap,id=net,fd=%d", spec->tap_fd);
+    else
+        argv_add(a, "hubport,id=net,hubid=0"); /* a hub with nobody else on it */
+    argv_add(a, "-device");
+    argv_add(a, "virtio-net-pci,netdev=net,id=nic,mac=" ARGS_MAC ",romfile=,csum=off,gso=off,"
+                "guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,"
+                "host_tso4=off,host_tso6=off,host_ecn=off,host_ufo=off");
 }
 
 void args_build(struct argv *a, const struct args_spec *spec)
@@ -148,6 +155,7 @@ void args_build(struct argv *a, const struct args_spec *spec)
     add_disk(a, spec);
     add_links(a, spec);
     add_console(a, spec);
+    add_network(a, spec);
     if (spec->state_fd >= 0) {
         /* Neither kernel nor initramfs: they are in the loaded memory, and a reset ends the VM. */
         argv_add(a, "-incoming");

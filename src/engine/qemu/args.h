@@ -10,7 +10,10 @@
 #include "engine/engine.h"
 #include "engine/qemu/argv.h"
 
-#define ARGS_VERSION 2
+#define ARGS_VERSION 3
+
+/* The same in every machine: each is alone in its network. */
+#define ARGS_MAC "02:68:6f:6c:6d:01"
 
 /* The names under which the preload library hands out inherited descriptors. */
 #define ARGS_MEMORY_NAME "/holm/memory"
@@ -24,11 +27,12 @@ struct args_spec {
     bool ephemeral; /* flushes by the guest are not passed on to the host's disk */
     int agent_fd;   /* listening sockets */
     int qmp_fd;
+    int console_fd;
     const int *layer_fds; /* read-only, one for each of layers 0 to top; at top: read-write */
     int top;
     int top_read_fd; /* the top layer once more, read-only: for the time after it is frozen */
     int state_fd;    /* restore: the device state; -1: boot */
-    int console_fd;  /* boot: where the serial output is appended to; -1: nowhere */
+    int tap_fd;      /* of the network card; -1: what it sends goes nowhere */
 };
 
 void args_build(struct argv *a, const struct args_spec *spec);

@@ -39,7 +39,8 @@ static void test_arguments(void **state)
                              .top = 2,
                              .top_read_fd = 13,
                              .state_fd = 20,
-                             .console_fd = -1};
+                             .console_fd = 7,
+                             .tap_fd = -1};
     auto_argv struct argv restore = {0};
     auto_argv struct argv boot = {0};
     auto_buf struct buf text = {0};
@@ -58,8 +59,10 @@ static void test_arguments(void **state)
     assert_non_null(strstr(text.data, "drive=l2"));
     assert_null(strstr(text.data, "-kernel"));
     assert_null(strstr(text.data, "microvm"));
+    assert_non_null(strstr(text.data, "socket,id=console,fd=7,server=on,wait=off -serial"));
+    assert_non_null(strstr(text.data, "-netdev hubport,id=net,hubid=0 -device virtio-net-pci"));
     spec.state_fd = -1;
-    spec.console_fd = 30;
+    spec.tap_fd = 30;
     spec.kvm = true;
     spec.ephemeral = false;
     buf_clear(&text);
@@ -67,7 +70,8 @@ static void test_arguments(void **state)
     join(&boot, &text);
     assert_null(strstr(text.data, "-incoming"));
     assert_non_null(strstr(text.data, "-accel kvm -cpu host"));
-    assert_non_null(strstr(text.data, "-add-fd fd=30,set=4"));
+    assert_non_null(
+        strstr(text.data, "-netdev tap,id=net,fd=30 -device virtio-net-pci,netdev=net"));
     assert_non_null(
         strstr(text.data, "-kernel /holm/kernel -initrd /holm/initrd -append console="));
     assert_null(strstr(text.data, "\"no-flush\":true"));

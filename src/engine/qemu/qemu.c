@@ -5,9 +5,9 @@
  *     memory                what its RAM is a private mapping of: a hard link to the template's
  *                           file or, at boot, an empty sparse file
  *     layer-*               its disk, see layers.h
- *     agent.sock, qmp.sock  listening sockets that the monitor inherited
+ *     agent.sock, qmp.sock, console.sock
+ *                           listening sockets that the monitor inherited
  *     monitor.log           the monitor's stderr
- *     console.log           serial output of a cold boot
  *
  * The monitor opens none of these by name; all are inherited descriptors. */
 
@@ -15,8 +15,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,6 +148,22 @@ static int give_layers(struct start *s, const char *vm_dir, int top, struct err 
     return s->args.top_read_fd < 0 ? s->args.top_read_fd : 0;
 }
 
+/* A tap with headers of its own before each packet would make the saved network card one that only
+ * such taps can take over. */
+static int give_tap(struct start *s, int fd, struct err *e)
+{
+    struct ifreq ifr = {0};
+    s->args.tap_fd = -1;
+    if (fd <= 0)
+        return 0;
+    if (ioctl(fd, TUNGETIFF, &ifr) < 0)
+        return err_errno(e, -errno, "the network's descriptor is not a tap device");
+    if (!(ifr.ifr_flags & IFF_TAP) || ifr.ifr_flags & IFF_VNET_HDR)
+        return err_set(e, ERR_INVALID, "the network's device %s is not a plain tap", ifr.ifr_name);
+    s->args.tap_fd = launch_give(&s->launch, fd, e);
+    return s->args.tap_fd < 0 ? s->args.tap_fd : 0;
+}
+
 static int give_common(struct engine *en, struct start *s, const struct vm_spec *spec, int top,
                        struct err *e)
 {
@@ -163,6 +182,10 @@ static int give_common(struct engine *en, struct start *s, const struct vm_spec 
         r = give_socket(s, spec->vm_dir, SOCKETS_AGENT, &s->args.agent_fd, e);
     if (r == 0)
         r = give_socket(s, spec->vm_dir, SOCKETS_QMP, &s->args.qmp_fd, e);
+    if (r == 0)
+        r = give_socket(s, spec->vm_dir, SOCKETS_CONSOLE, &s->args.console_fd, e);
+    if (r == 0)
+        r = give_tap(s, spec->tap_fd, e);
     return r < 0 ? r : give_layers(s, spec->vm_dir, top, e);
 }
 
@@ -218,13 +241,8 @@ static int prepare_boot(struct start *s, const struct vm_spec *spec, struct err 
         r = launch_show(&s->launch, spec->kernel, O_RDONLY, ARGS_KERNEL_NAME, e);
     if (r == 0)
         r = launch_show(&s->launch, spec->initrd, O_RDONLY, ARGS_INITRD_NAME, e);
-    if (r == 0)
-        r = path_printf(path, sizeof(path), "%s/console.log", spec->vm_dir);
-    if (r < 0)
-        return r;
     s->args.state_fd = -1;
-    s->args.console_fd = launch_give_file(&s->launch, path, O_WRONLY | O_CREAT | O_APPEND, e);
-    return s->args.console_fd < 0 ? s->args.console_fd : 0;
+    return r;
 }
 
 static int qemu_boot(struct engine *en, const struct vm_spec *spec, struct monitor *ret,
@@ -265,7 +283,6 @@ static int prepare_restore(struct engine *en, struct start *s, const struct vm_s
         r = path_printf(from, sizeof(from), "%s/" MANIFEST_STATE, spec->template_dir);
     if (r < 0)
         return r;
-    s->args.console_fd = -1;
     s->args.state_fd = launch_give_file(&s->launch, from, O_RDONLY, e);
     *ret_top = m.top_layer + 1;
     return s->args.state_fd < 0 ? s->args.state_fd : 0;
@@ -357,19 +374,31 @@ static int qemu_state(struct engine *en, const struct monitor *m, enum monitor_s
     return 0;
 }
 
-static int qemu_connect_agent(struct engine *en, const struct monitor *m, struct err *e)
+/* Connects to one of the guest's sockets; `what` completes "cannot be reached". */
+static int connect_guest(const struct monitor *m, const char *name, const char *what, struct err *e)
 {
     char path[PATH_MAX];
-    int r = path_printf(path, sizeof(path), "%s/" SOCKETS_AGENT, m->vm_dir);
+    int r = path_printf(path, sizeof(path), "%s/%s", m->vm_dir, name);
     int fd = r < 0 ? r : sockets_connect(path, ENGINE_QMP_TIMEOUT_MS);
     if (fd < 0)
-        r = err_set(e, ERR_UNAVAILABLE, "the guest's agent cannot be reached: %s", strerror(-fd));
+        r = err_set(e, ERR_UNAVAILABLE, "the guest's %s cannot be reached: %s", what,
+                    strerror(-fd));
     return fd < 0 ? explain(m, r, e) : fd;
+}
+
+static int qemu_connect_agent(struct engine *en, const struct monitor *m, struct err *e)
+{
+    return connect_guest(m, SOCKETS_AGENT, "agent", e);
+}
+
+static int qemu_connect_console(struct engine *en, const struct monitor *m, struct err *e)
+{
+    return connect_guest(m, SOCKETS_CONSOLE, "console", e);
 }
 
 static int qemu_kill(struct engine *en, const struct monitor *m, struct err *e)
 {
-    static const char *const sockets[] = {SOCKETS_AGENT, SOCKETS_QMP};
+    static const char *const sockets[] = {SOCKETS_AGENT, SOCKETS_QMP, SOCKETS_CONSOLE};
     const struct qemu *qemu = en->data;
     auto_close int pidfd = proc_ref_open(&m->proc);
     int r = pidfd < 0 ? pidfd : proc_kill_wait(pidfd, ENGINE_KILL_TIMEOUT_MS);
@@ -404,6 +433,7 @@ const struct engine_ops engine_qemu_ops = {
     .state = qemu_state,
     .stats = stats_read,
     .connect_agent = qemu_connect_agent,
+    .connect_console = qemu_connect_console,
     .fingerprint = qemu_fingerprint,
     .facts = facts_list,
 };

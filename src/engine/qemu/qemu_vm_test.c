@@ -3,109 +3,11 @@
 /* The real engine with real guests: boot, capture, restore over two generations, pause, damage,
  * adoption, and that nothing is left. Needs root, QEMU, a kernel; exits 77 (skipped) without. */
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
+#include "engine/qemu/test_rig.h"
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "base/test.h"
-#include "engine/engine.h"
 #include "engine/qemu/layers.h"
 #include "engine/qemu/manifest.h"
-#include "engine/qemu/test_guest.h"
-
-#define FIRST_UID 1700000000u
-#define VMS_MAX 32
-
-/* One machine that all tests share: a parent that was booted once, and its template. */
-static struct {
-    struct engine *en;
-    char *dir;
-    struct test_guest guest;
-    struct monitor parent;
-    int parent_fd;
-    char first[256];             /* the template taken from the parent right after boot */
-    struct monitor all[VMS_MAX]; /* every VM ever started, for the end */
-    int n;
-} t;
-
-#define OK(call)                                      \
-    do {                                              \
-        struct err e = ERR_INIT;                      \
-        int r_ = (call);                              \
-        if (r_ < 0)                                   \
-            fail_msg("%s: %d %s", #call, r_, e.text); \
-    } while (0)
-
-/* A directory, id and uid for one more VM. */
-static struct vm_spec new_spec(char id[ID_SIZE], char dir[256])
-{
-    id_new(id);
-    snprintf(dir, 256, "%s/%s", t.dir, id);
-    assert_int_equal(mkdir(dir, 0700), 0);
-    return (struct vm_spec){.id = id,
-                            .vm_dir = dir,
-                            .shape = {.vcpus = 1, .memory_mib = 128},
-                            .uid = FIRST_UID + (uid_t)t.n,
-                            .ephemeral = true};
-}
-
-static int connect_agent(const struct monitor *m)
-{
-    struct err e = ERR_INIT;
-    int fd = engine_connect_agent(t.en, m, &e);
-    if (fd < 0)
-        fail_msg("connect: %s", e.text);
-    return fd;
-}
-
-static struct monitor restore(const char *template_dir)
-{
-    char id[ID_SIZE], dir[256];
-    struct vm_spec spec = new_spec(id, dir);
-    spec.template_dir = template_dir;
-    struct monitor m;
-    OK(engine_restore(t.en, &spec, &m, &e));
-    t.all[t.n++] = m;
-    return m;
-}
-
-static void capture(const struct monitor *m, const char *name, char ret[256])
-{
-    struct capture_times times;
-    snprintf(ret, 256, "%s/%s", t.dir, name);
-    OK(engine_capture(t.en, m, ret, CAPTURE_DURABLE, &times, &e));
-    printf("capture %s: pause %lld us, %llu dirty pages, total %lld us\n", name,
-           (long long)times.pause_us, (unsigned long long)times.dirty_pages,
-           (long long)times.total_us);
-}
-
-/* What a guest remembers in memory and on disk, as "MEMORY/DISK". */
-static void remember(int fd, const char *word)
-{
-    char command[256];
-    auto_buf struct buf out = {0};
-    snprintf(command, sizeof(command),
-             "echo %s >/tmp/word; echo %s | dd of=/dev/vda bs=512 seek=2048 conv=sync 2>/dev/null; "
-             "sync",
-             word, word);
-    test_guest_run(fd, command, &out);
-}
-
-static void assert_remembers(int fd, const char *word)
-{
-    char expected[128];
-    auto_buf struct buf out = {0};
-    snprintf(expected, sizeof(expected), "%s/%s/pristine\n", word, word);
-    const char *text = test_guest_run(fd,
-                                      "echo 3 >/proc/sys/vm/drop_caches; w=$(cat /tmp/word); "
-                                      "d=$(dd if=/dev/vda bs=512 skip=2048 count=1 2>/dev/null | "
-                                      "head -n1); echo $w/$d/$(head -n1 /dev/vda)",
-                                      &out);
-    assert_string_equal(text, expected);
-}
 
 /* A sum over all bytes of a template's files. */
 static uint64_t sum_of(const char *dir)
@@ -125,147 +27,99 @@ static uint64_t sum_of(const char *dir)
     return sum;
 }
 
-static enum monitor_state state_of(const struct monitor *m)
-{
-    enum monitor_state s = MONITOR_GONE;
-    OK(engine_state(t.en, m, &s, &e));
-    return s;
-}
-
-static void kill_vm(const struct monitor *m)
-{
-    OK(engine_kill(t.en, m, &e));
-    assert_int_equal(state_of(m), MONITOR_GONE);
-    OK(engine_kill(t.en, m, &e)); /* idempotent */
-    OK(dir_remove(m->vm_dir));
-}
-
-static int setup(void **state)
-{
-    const struct engine_config config = {.qemu_binary = "qemu-system-x86_64",
-                                         .accel = "auto",
-                                         .helper_dir = getenv("HOLM_HELPER_DIR"),
-                                         .jail = true};
-    char id[ID_SIZE], dir[256];
-    int64_t start_us = clock_mono_us();
-    OK(engine_new("qemu", &config, &t.en, &e));
-    struct vm_spec spec = new_spec(id, dir);
-    spec.kernel = t.guest.kernel;
-    spec.initrd = t.guest.initrd;
-    spec.rootfs = t.guest.rootfs;
-    OK(engine_boot(t.en, &spec, &t.parent, &e));
-    t.all[t.n++] = t.parent;
-    t.parent_fd = connect_agent(&t.parent);
-    remember(t.parent_fd, "first");
-    printf("boot to first exec %lld us\n", (long long)(clock_mono_us() - start_us));
-    capture(&t.parent, "first", t.first);
-    assert_remembers(t.parent_fd, "first");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    for (int i = 0; i < t.n; i++)
-        (void)engine_kill(t.en, &t.all[i], NULL);
-    if (t.parent_fd > 0)
-        close(t.parent_fd);
-    engine_free(t.en);
-    return 0;
-}
-
 static void test_generations(void **state)
 {
     uint64_t sum = sum_of(t.first);
     int64_t start_us = clock_mono_us();
-    struct monitor a = restore(t.first);
+    struct monitor a = rig_restore(t.first);
     int64_t started_us = clock_mono_us();
-    auto_close int a_fd = connect_agent(&a);
+    auto_close int a_fd = rig_connect(&a);
     auto_buf struct buf out = {0};
     test_guest_run(a_fd, "echo", &out);
     printf("restore call %lld us, to first exec %lld us\n", (long long)(started_us - start_us),
            (long long)(clock_mono_us() - start_us));
-    struct monitor b = restore(t.first);
-    auto_close int b_fd = connect_agent(&b);
-    assert_remembers(a_fd, "first");
-    remember(a_fd, "child");
-    assert_remembers(b_fd, "first");
-    assert_remembers(t.parent_fd, "first");
+    struct monitor b = rig_restore(t.first);
+    auto_close int b_fd = rig_connect(&b);
+    rig_assert_remembers(a_fd, "first");
+    rig_remember(a_fd, "child");
+    rig_assert_remembers(b_fd, "first");
+    rig_assert_remembers(t.parent_fd, "first");
 
     char second[256];
-    capture(&a, "second", second);
-    assert_remembers(a_fd, "child");
+    rig_capture(&a, "second", CAPTURE_DURABLE, second);
+    rig_assert_remembers(a_fd, "child");
     uint64_t second_sum = sum_of(second);
-    remember(a_fd, "later");
-    struct monitor c = restore(second);
-    auto_close int c_fd = connect_agent(&c);
-    assert_remembers(c_fd, "child");
-    remember(c_fd, "grandchild");
-    assert_remembers(b_fd, "first");
-    assert_remembers(a_fd, "later");
+    rig_remember(a_fd, "later");
+    struct monitor c = rig_restore(second);
+    auto_close int c_fd = rig_connect(&c);
+    rig_assert_remembers(c_fd, "child");
+    rig_remember(c_fd, "grandchild");
+    rig_assert_remembers(b_fd, "first");
+    rig_assert_remembers(a_fd, "later");
 
     /* A template stands on its own: the first may go, with the VM that made the second. */
-    kill_vm(&a);
-    kill_vm(&b);
+    rig_kill(&a);
+    rig_kill(&b);
     assert_int_equal(sum_of(t.first), sum);
     assert_int_equal(sum_of(second), second_sum);
-    struct monitor d = restore(second);
-    auto_close int d_fd = connect_agent(&d);
-    assert_remembers(d_fd, "child");
-    assert_remembers(c_fd, "grandchild");
-    kill_vm(&c);
-    kill_vm(&d);
+    struct monitor d = rig_restore(second);
+    auto_close int d_fd = rig_connect(&d);
+    rig_assert_remembers(d_fd, "child");
+    rig_assert_remembers(c_fd, "grandchild");
+    rig_kill(&c);
+    rig_kill(&d);
 }
 
 static void test_capture_again_and_again(void **state)
 {
-    struct monitor m = restore(t.first);
-    auto_close int fd = connect_agent(&m);
+    struct monitor m = rig_restore(t.first);
+    auto_close int fd = rig_connect(&m);
     char name[32], word[32], dir[256] = "";
     for (int i = 0; i < 3; i++) {
         snprintf(name, sizeof(name), "again-%d", i);
         snprintf(word, sizeof(word), "word%d", i);
-        remember(fd, word);
-        capture(&m, name, dir);
-        assert_remembers(fd, word);
+        rig_remember(fd, word);
+        rig_capture(&m, name, CAPTURE_DURABLE, dir);
+        rig_assert_remembers(fd, word);
     }
-    struct monitor child = restore(dir);
-    auto_close int child_fd = connect_agent(&child);
-    assert_remembers(child_fd, "word2");
+    struct monitor child = rig_restore(dir);
+    auto_close int child_fd = rig_connect(&child);
+    rig_assert_remembers(child_fd, "word2");
     struct err e = ERR_INIT;
     assert_true(engine_capture(t.en, &m, dir, CAPTURE_DURABLE, NULL, &e) < 0);
     assert_int_equal(e.class, ERR_CONFLICT);
-    kill_vm(&m);
-    kill_vm(&child);
+    rig_kill(&m);
+    rig_kill(&child);
 }
 
 static void test_pause_resume(void **state)
 {
-    struct monitor m = restore(t.first);
-    auto_close int fd = connect_agent(&m);
-    assert_remembers(fd, "first");
-    assert_int_equal(state_of(&m), MONITOR_RUNNING);
+    struct monitor m = rig_restore(t.first);
+    auto_close int fd = rig_connect(&m);
+    rig_assert_remembers(fd, "first");
+    assert_int_equal(rig_state(&m), MONITOR_RUNNING);
     OK(engine_pause(t.en, &m, &e));
     OK(engine_pause(t.en, &m, &e));
-    assert_int_equal(state_of(&m), MONITOR_PAUSED);
+    assert_int_equal(rig_state(&m), MONITOR_PAUSED);
     char dir[256];
-    capture(&m, "paused", dir);
-    assert_int_equal(state_of(&m), MONITOR_PAUSED);
+    rig_capture(&m, "paused", CAPTURE_DURABLE, dir);
+    assert_int_equal(rig_state(&m), MONITOR_PAUSED);
     OK(engine_resume(t.en, &m, &e));
     OK(engine_resume(t.en, &m, &e));
-    assert_int_equal(state_of(&m), MONITOR_RUNNING);
-    assert_remembers(fd, "first");
+    assert_int_equal(rig_state(&m), MONITOR_RUNNING);
+    rig_assert_remembers(fd, "first");
     /* What was captured from a paused VM runs when restored. */
-    struct monitor child = restore(dir);
-    auto_close int child_fd = connect_agent(&child);
-    assert_remembers(child_fd, "first");
+    struct monitor child = rig_restore(dir);
+    auto_close int child_fd = rig_connect(&child);
+    rig_assert_remembers(child_fd, "first");
     struct monitor_stats stats;
     OK(engine_stats(t.en, &m, &stats, &e));
     printf("pss %llu KiB, private %llu KiB, disk %llu KiB\n",
            (unsigned long long)stats.pss_bytes >> 10, (unsigned long long)stats.private_bytes >> 10,
            (unsigned long long)stats.disk_bytes >> 10);
     assert_true(stats.cpu_us > 0 && stats.pss_bytes > 0 && stats.private_bytes > 0);
-    kill_vm(&m);
-    kill_vm(&child);
+    rig_kill(&m);
+    rig_kill(&child);
 }
 
 /* A monitor that is not our child, as after a restart of the daemon. */
@@ -274,7 +128,7 @@ static void test_adoption(void **state)
     int pipe_fds[2];
     struct monitor m;
     char id[ID_SIZE], dir[256];
-    struct vm_spec spec = new_spec(id, dir);
+    struct vm_spec spec = rig_spec(id, dir);
     spec.template_dir = t.first;
     assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
     pid_t pid = fork();
@@ -287,13 +141,13 @@ static void test_adoption(void **state)
     close(pipe_fds[0]);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     t.all[t.n++] = m;
-    assert_int_equal(state_of(&m), MONITOR_RUNNING);
-    auto_close int fd = connect_agent(&m);
-    assert_remembers(fd, "first");
+    assert_int_equal(rig_state(&m), MONITOR_RUNNING);
+    auto_close int fd = rig_connect(&m);
+    rig_assert_remembers(fd, "first");
     char again[256];
-    capture(&m, "adopted", again);
-    assert_remembers(fd, "first");
-    kill_vm(&m);
+    rig_capture(&m, "adopted", CAPTURE_DURABLE, again);
+    rig_assert_remembers(fd, "first");
+    rig_kill(&m);
 }
 
 /* Links a template's files into a new directory and breaks one of them. */
@@ -314,7 +168,7 @@ static void copy_template(const char *name, char ret[256])
 static void assert_refused(const char *dir, int class, const char *why)
 {
     char id[ID_SIZE], vm_dir[256];
-    struct vm_spec spec = new_spec(id, vm_dir);
+    struct vm_spec spec = rig_spec(id, vm_dir);
     spec.template_dir = dir;
     struct monitor m;
     struct err e = ERR_INIT;
@@ -370,7 +224,7 @@ static void test_monitor_that_dies(void **state)
     struct manifest m = {.shape = {.vcpus = 1, .memory_mib = 128}, .top_layer = 1};
     OK(engine_fingerprint(t.en, m.fingerprint, sizeof(m.fingerprint), &e));
     OK(manifest_store(dir, &m, &e));
-    struct monitor vm = restore(dir);
+    struct monitor vm = rig_restore(dir);
     auto_close int pidfd = proc_ref_open(&vm.proc);
     struct pollfd p = {.fd = pidfd, .events = POLLIN};
     if (pidfd >= 0)
@@ -379,50 +233,50 @@ static void test_monitor_that_dies(void **state)
     assert_true(engine_pause(t.en, &vm, &e) < 0);
     assert_int_equal(e.class, ERR_UNAVAILABLE);
     assert_non_null(strstr(e.text, "the monitor has ended: qemu"));
-    kill_vm(&vm);
+    rig_kill(&vm);
 }
 
 /* Capturing into a place that cannot be made fails and changes nothing. */
 static void test_failed_capture(void **state)
 {
-    struct monitor m = restore(t.first);
-    auto_close int fd = connect_agent(&m);
+    struct monitor m = rig_restore(t.first);
+    auto_close int fd = rig_connect(&m);
     char dir[256];
     snprintf(dir, sizeof(dir), "%s/nowhere/at-all", t.dir);
     struct err e = ERR_INIT;
     assert_true(engine_capture(t.en, &m, dir, CAPTURE_DURABLE, NULL, &e) < 0);
-    assert_int_equal(state_of(&m), MONITOR_RUNNING);
-    remember(fd, "unharmed");
-    assert_remembers(fd, "unharmed");
+    assert_int_equal(rig_state(&m), MONITOR_RUNNING);
+    rig_remember(fd, "unharmed");
+    rig_assert_remembers(fd, "unharmed");
     assert_int_equal(layers_top(m.vm_dir), 2);
-    capture(&m, "after-failure", dir);
-    struct monitor child = restore(dir);
-    auto_close int child_fd = connect_agent(&child);
-    assert_remembers(child_fd, "unharmed");
-    kill_vm(&m);
-    kill_vm(&child);
+    rig_capture(&m, "after-failure", CAPTURE_DURABLE, dir);
+    struct monitor child = rig_restore(dir);
+    auto_close int child_fd = rig_connect(&child);
+    rig_assert_remembers(child_fd, "unharmed");
+    rig_kill(&m);
+    rig_kill(&child);
 }
 
 static void test_power_button(void **state)
 {
-    struct monitor m = restore(t.first);
+    struct monitor m = rig_restore(t.first);
     OK(engine_power_button(t.en, &m, &e));
-    assert_int_equal(state_of(&m), MONITOR_RUNNING); /* this guest does not listen to it */
-    kill_vm(&m);
+    assert_int_equal(rig_state(&m), MONITOR_RUNNING); /* this guest does not listen to it */
+    rig_kill(&m);
 }
 
 /* The daemon died before it wrote the process down, and that process has been ended by uid. */
 static void test_kill_without_a_process(void **state)
 {
-    struct monitor m = restore(t.first);
+    struct monitor m = rig_restore(t.first);
     struct monitor unknown = m;
     unknown.proc = (struct proc_ref){0};
     auto_close int pidfd = proc_ref_open(&m.proc);
     assert_int_equal(proc_kill_wait(pidfd, 60000), 0);
     OK(engine_kill(t.en, &unknown, &e));
-    assert_int_equal(state_of(&m), MONITOR_GONE);
+    assert_int_equal(rig_state(&m), MONITOR_GONE);
     OK(engine_kill(t.en, &unknown, &e));
-    kill_vm(&m);
+    rig_kill(&m);
 }
 
 static void test_facts(void **state)
@@ -445,7 +299,7 @@ static void test_nothing_left(void **state)
 {
     close(t.parent_fd);
     t.parent_fd = -1;
-    kill_vm(&t.parent);
+    rig_kill(&t.parent);
     auto_buf struct buf mounts = {0};
     assert_int_equal(file_read("/proc/self/mountinfo", &mounts, 16 << 20), 0);
     assert_null(strstr(buf_str(&mounts), t.dir));
@@ -484,10 +338,12 @@ int main(void)
         cmocka_unit_test(test_damaged_templates),
         cmocka_unit_test(test_monitor_that_dies),
         cmocka_unit_test(test_failed_capture),
+        cmocka_unit_test(test_console),
+        cmocka_unit_test(test_network),
         cmocka_unit_test(test_power_button),
         cmocka_unit_test(test_kill_without_a_process),
         cmocka_unit_test(test_facts),
         cmocka_unit_test(test_nothing_left),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }
