@@ -35,6 +35,8 @@
 #define HTTP_STREAM_STATUS_WAIT_MS 2000
 /* How often a run that waits for its client looks whether it still should. */
 #define STREAM_ASK_INTERVAL_MS 100
+#define WEBSOCKET_MESSAGE_MAX_BYTES (1 * MIB)
+#define WEBSOCKET_CLOSE_WAIT_MS 2000 /* for the client's part of the closing handshake */
 #define JSON_DEPTH_MAX 32
 #define JSON_VALUES_MAX 8192 /* in one body, told by its commas and opening brackets */
 

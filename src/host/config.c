@@ -75,8 +75,7 @@ static const struct option options[] = {
     OPT("limits", "queue_max", INTEGER, queue_max, "64", 0, 65536,
         "Launches that may wait for room or for a template. Beyond it they get 503 with "
         "Retry-After."),
-    OPT("vms", "image", TEXT, vm_image, "bash", 0, 0,
-        "The image of a VM whose launch names none."),
+    OPT("vms", "image", TEXT, vm_image, "bash", 0, 0, "The image of a VM whose launch names none."),
     OPT("vms", "machine_types", TEXT, machine_type_names,
         "c1m0.25 c1m0.5 c1m1 c1m2 c2m2 c2m4 c4m4 c4m8 c8m16", 0, 0,
         "The machine types that may be launched: cNmM is N vCPUs and M GiB. The first is the "
@@ -192,9 +191,10 @@ static int parse_machine_type(const char *word, struct machine_type *ret, struct
     int vcpus, n = 0;
     double gib;
     if (sscanf(word, "c%dm%lf%n", &vcpus, &gib, &n) != 2 || word[n] || vcpus < 1 ||
-        vcpus > VM_VCPUS_MAX || gib * 1024 < VM_MEMORY_MIN_MIB ||
-        gib * 1024 > VM_MEMORY_MAX_MIB || strlen(word) >= sizeof(ret->name))
-        return err_field(e, "machine_types", "vms.machine_types: \"%.40s\" is no machine type", word);
+        vcpus > VM_VCPUS_MAX || gib * 1024 < VM_MEMORY_MIN_MIB || gib * 1024 > VM_MEMORY_MAX_MIB ||
+        strlen(word) >= sizeof(ret->name))
+        return err_field(e, "machine_types", "vms.machine_types: \"%.40s\" is no machine type",
+                         word);
     ret->shape = (struct machine_shape){.vcpus = vcpus, .memory_mib = (int)(gib * 1024)};
     strcpy(ret->name, word);
     return 0;

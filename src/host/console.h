@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Serial consoles: one connection to each VM's, whose output goes into a bounded log (DATA/consoles/
- * ID.log and, before that, ID.log.1) and to whoever is attached.
+/* Serial consoles: one connection to each VM's, whose output goes into a bounded log
+ * (DATA/consoles/ ID.log and, before that, ID.log.1) and to whoever is attached.
  *
  * One thread reads them all. What a guest writes costs a bounded read and a bounded write; a reader
  * that is slow loses the oldest, never holds up the guest or the others. Any thread may call. */

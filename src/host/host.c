@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "host/accounts.h"
 #include "host/console.h"
 #include "host/instance.h"
@@ -125,14 +125,7 @@ static int open_parts(struct host *h, struct err *e)
         .uid_count = c->uid_count,
     };
     path_printf(path, sizeof(path), "%s/holm.db", c->data_dir);
-    const struct quota no_bound = {0};
     int r = store_open(path, &h->store, e);
-    if (r == 0)
-        r = accounts_new(h->store, c->data_dir, &no_bound, &h->accounts, e);
-    if (r == 0) {
-        path_printf(path, sizeof(path), "%s/staging", c->data_dir);
-        r = staging_new(path, &h->staging, e);
-    }
     if (r == 0)
         r = admission_init(&h->admission, &limits, e);
     if (r == 0)
@@ -312,8 +305,6 @@ void host_free(struct host *h)
     instances_free(h->instances);
     snapshots_free(h->snapshots);
     consoles_free(h->consoles);
-    staging_free(h->staging);
-    accounts_free(h->accounts);
     link_loop_free(h->links);
     if (h->net)
         net_free(h->net);

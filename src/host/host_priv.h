@@ -49,7 +49,6 @@ struct host {
     struct instances *instances;
     struct snapshots *snapshots;
     struct consoles *consoles;
-    struct staging *staging;
     struct vm_pool *vm_pool;
     int lock_fd;          /* flock of the data directory: one daemon each */
     atomic_bool draining; /* no new runs */

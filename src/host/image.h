@@ -55,8 +55,8 @@ void image_set_free(struct image_set *s); /* after it was stopped and the pool t
 enum language_state image_state(struct image_set *s, const char *name, char *ret_detail);
 
 /* The image and its template's directory (PATH_MAX / 4 bytes); ERR_NOT_FOUND or ERR_FULL (being
- * prepared) when not ready. `shape` NULL: that of its languages. A shape that was never asked for is
- * prepared from then on. */
+ * prepared) when not ready. `shape` NULL: that of its languages. A shape that was never asked for
+ * is prepared from then on. */
 int image_ready(struct image_set *s, const char *name, const struct machine_shape *shape,
                 const struct image **ret, char *ret_template_dir, struct err *e);
 
@@ -67,8 +67,7 @@ void image_distrust(struct image_set *s, const char *name, const struct machine_
 /* --- what was built (image_files.c) --- */
 
 /* Whether there is such an image, and how large its disk is. ERR_INVALID (the field "image"). */
-int image_look(const struct image_set *s, const char *name, int64_t *ret_disk_bytes,
-               struct err *e);
+int image_look(const struct image_set *s, const char *name, int64_t *ret_disk_bytes, struct err *e);
 /* By index from 0, in order of names; false beyond the end. */
 bool image_info(struct image_set *s, size_t index, struct image_info *ret);
 const char *image_set_data_dir(const struct image_set *s);

@@ -22,8 +22,9 @@ static int64_t disk_bytes(const struct image_set *s, const char *name)
 {
     char path[PATH_MAX];
     struct stat st;
-    if (!name_ok(name) || path_printf(path, sizeof(path), "%s/images/%s/rootfs.ext4",
-                                      image_set_data_dir(s), name) < 0 ||
+    if (!name_ok(name) ||
+        path_printf(path, sizeof(path), "%s/images/%s/rootfs.ext4", image_set_data_dir(s), name) <
+            0 ||
         stat(path, &st) < 0)
         return -1;
     return st.st_size;
@@ -33,7 +34,8 @@ int image_look(const struct image_set *s, const char *name, int64_t *ret_disk_by
 {
     int64_t bytes = disk_bytes(s, name);
     if (bytes < 0)
-        return err_field(e, "image", "there is no image \"%.40s\": GET /v1/images lists them", name);
+        return err_field(e, "image", "there is no image \"%.40s\": GET /v1/images lists them",
+                         name);
     *ret_disk_bytes = bytes;
     return 0;
 }

@@ -254,7 +254,8 @@ int instance_add(struct instances *s, struct instance_record *record, struct ins
 void instance_remove(struct instances *s, struct instance *inst)
 {
     struct err e = ERR_INIT;
-    /* A record that stays is that of a VM without monitor and disk: the next daemon sees it lost. */
+    /* A record that stays is that of a VM without monitor and disk: the next daemon sees it lost.
+     */
     if (store_instance_delete(s->host->store, inst->record.info.id, &e) < 0)
         log_error("vms", "vm=%s record cannot be removed: %s", inst->record.info.id, e.text);
     release_all(s, inst);
@@ -485,8 +486,7 @@ int instances_new(struct host *h, struct instances **ret, struct err *e)
 
 static bool uses_compute(enum vm_state state)
 {
-    return state != VM_SUSPENDED && state != VM_STOPPED && state != VM_LOST &&
-           state != VM_DELETING;
+    return state != VM_SUSPENDED && state != VM_STOPPED && state != VM_LOST && state != VM_DELETING;
 }
 
 static int load_one(void *arg, const void *row)
@@ -559,6 +559,9 @@ void instances_stop(struct instances *s)
     for (int i = 0; i < s->n_threads; i++)
         pthread_join(s->threads[i], NULL);
     s->n_threads = 0;
+    AUTO_LOCK(&s->lock);
+    while (s->n_forwards > 0) /* they look whether the host ends */
+        pthread_cond_wait(&s->changed, &s->lock);
 }
 
 /* Monitors run on; only what this process has of them goes. */

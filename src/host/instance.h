@@ -52,10 +52,11 @@ struct instance {
     int captures;              /* since the disk was looked at for flattening; busy */
     bool was_captured;         /* the timers' thread has something to do for it */
     int refs;
-    int users;         /* threads that use vm->link */
-    atomic_int execs;  /* commands and terminals */
-    struct quota_use { /* what the account was charged for it */
-        bool compute;  /* vCPUs and memory */
+    int users;                /* threads that use vm->link */
+    atomic_int execs;         /* commands and terminals */
+    struct forward *forwards; /* vms_forward.c */
+    struct quota_use {        /* what the account was charged for it */
+        bool compute;         /* vCPUs and memory */
         bool disk;
     } charged;
     struct { /* the idle watch's: its thread only */
@@ -70,7 +71,7 @@ struct instances {
     pthread_cond_t changed; /* busy, users, state; something to launch */
     struct instance *first, **end;
     bool stopping;
-    int queued; /* instances that wait to be started */
+    int n_forwards; /* threads of vms_forward.c */
     pthread_t threads[8];
     int n_threads;
 };
@@ -120,9 +121,9 @@ void instance_get_info(struct instances *s, const struct instance *inst, struct 
 
 /* --- moves --- */
 
-/* Waits until no other move is under way, then makes `event`'s state the one in the store. Busy when
- * it returns 0; inst->before is the state it was in. 1: it is in the state `already` (-1: none), and
- * nothing was done. */
+/* Waits until no other move is under way, then makes `event`'s state the one in the store. Busy
+ * when it returns 0; inst->before is the state it was in. 1: it is in the state `already` (-1:
+ * none), and nothing was done. */
 int instance_begin(struct instances *s, struct instance *inst, enum vm_event event, int already,
                    struct err *e);
 /* Busy, without a change of state; it must be in one of `states` (a mask of 1 << state). */
@@ -173,8 +174,7 @@ void instance_path(const struct host *h, const char *kind, const char *id, char 
 
 /* Starts the monitor of a busy instance that is starting, from its origin. -EINPROGRESS or
  * ERR_FULL: not now. */
-int instance_start(struct instances *s, struct instance *inst, const char *fork_dir,
-                   struct err *e);
+int instance_start(struct instances *s, struct instance *inst, const char *fork_dir, struct err *e);
 /* Removes a file tree of an instance or snapshot; what cannot be is logged. */
 void instance_drop_dir(const struct host *h, const char *kind, const char *id);
 /* The launchers' thread. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Snapshots: templates that an account owns, in DATA/snapshots/ID. They are few and looked at often:
- * held in memory behind one leaf lock; the store is written first. Any thread. */
+/* Snapshots: templates that an account owns, in DATA/snapshots/ID. They are few and looked at
+ * often: held in memory behind one leaf lock; the store is written first. Any thread. */
 
 #include "host/vms.h"
 

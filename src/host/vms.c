@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/limits.h"
 #include "host/accounts.h"
 #include "host/instance.h"
@@ -124,16 +125,23 @@ static int apply_words(struct host *h, const struct vm_patch *p, struct instance
     return 0;
 }
 
-static int apply_firewall(const struct vm_patch *p, struct instance_record *next, struct err *e)
+static int apply_firewall(const struct instance *inst, const struct vm_patch *p,
+                          struct instance_record *next, struct err *e)
 {
-    json_t *policy = NULL;
-    if (!(p->what & VM_PATCH_FIREWALL))
-        return 0;
-    int r = vms_policy(p->firewall, &policy, e);
-    if (r < 0)
+    struct net_policy *policy = NULL;
+    int r = 0;
+    if (p->what & VM_PATCH_FIREWALL)
+        r = net_policy_parse(p->firewall, &policy, e);
+    else if (p->what & VM_PATCH_FIREWALL_AXES)
+        r = net_policy_merge(inst->policy, p->firewall, &policy, e);
+    if (r < 0 || !policy)
         return r;
+    json_t *json = net_policy_json(policy);
+    net_policy_free(policy);
+    if (!json)
+        return err_errno(e, -ENOMEM, "firewall");
     json_decref(next->info.firewall);
-    next->info.firewall = policy;
+    next->info.firewall = json;
     return 0;
 }
 
@@ -170,7 +178,7 @@ static int carry_out(struct instances *s, struct instance *inst, const struct vm
 {
     int r = 0;
     struct vm *vm = inst->vm;
-    if (vm && vm->net_slot >= 0 && p->what & VM_PATCH_FIREWALL)
+    if (vm && vm->net_slot >= 0 && p->what & (VM_PATCH_FIREWALL | VM_PATCH_FIREWALL_AXES))
         r = net_apply(s->host->net, vm->net_slot, inst->policy, e);
     if (r == 0 && vm && vm->link && p->what & VM_PATCH_DISK &&
         inst->record.info.state == VM_RUNNING)
@@ -185,7 +193,7 @@ static int patch_held(struct instances *s, struct instance *inst, const struct v
     vms_copy_record(s, inst, &next);
     int r = apply_words(s->host, p, &next, e);
     if (r == 0)
-        r = apply_firewall(p, &next, e);
+        r = apply_firewall(inst, p, &next, e);
     if (r == 0)
         r = apply_disk(s, inst, p, &next, e);
     if (r < 0) {

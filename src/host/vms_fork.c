@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Forking a VM that runs: it is captured into a template of a moment, and its children are clones of
- * that. The template goes when the children are there: they hold what they need of it.
+/* Forking a VM that runs: it is captured into a template of a moment, and its children are clones
+ * of that. The template goes when the children are there: they hold what they need of it.
  *
  * All or none. The children are `starting` in the store until every one has answered, and become
  * running in one transaction; a daemon that finds some still starting removes them. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Calls into the guests of VMs that live, that are over when they return: commands, jobs, files. (What
- * is read and written piece by piece is in vms_stream.c.) Each is a use of the VM's link. */
+/* Calls into the guests of VMs that live, that are over when they return: commands, jobs, files.
+ * (What is read and written piece by piece is in vms_stream.c.) Each is a use of the VM's link. */
 
 #include "host/vms_guest.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Launching. What can start at once does so on the caller's thread; what has to wait - for a template
- * of its shape, for room on the host - is started by the launchers, in the order it came. */
+/* Launching. What can start at once does so on the caller's thread; what has to wait - for a
+ * template of its shape, for room on the host - is started by the launchers, in the order it came.
+ */
 
 #include <ctype.h>
 #include <errno.h>
@@ -54,7 +55,8 @@ static int find_source(struct instances *s, const struct instance *inst, const c
     *ret = (struct source){.disk_bytes = info->disk_bytes};
     switch (inst->record.origin) {
     case ORIGIN_IMAGE: {
-        int r = image_ready(s->host->images, info->image, &info->shape, &image, ret->template_dir, e);
+        int r =
+            image_ready(s->host->images, info->image, &info->shape, &image, ret->template_dir, e);
         if (r == 0)
             ret->disk_bytes = image->disk_bytes;
         return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The moves of the life cycle. Each is: find, begin (the transitional state is stored), do, end. What
- * fails puts the VM back to where it was. */
+/* The moves of the life cycle. Each is: find, begin (the transitional state is stored), do, end.
+ * What fails puts the VM back to where it was. */
 
 #include <errno.h>
 #include <string.h>
@@ -15,7 +15,6 @@
 #include "host/vms_priv.h"
 
 #define POWER_TIMEOUT_MS 5000
-
 
 /* What the public calls have in common. */
 struct move {
@@ -197,8 +196,7 @@ static void power_off(struct instances *s, struct instance *inst, int timeout_ms
     (void)proc_wait(pidfd, clock_left_ms(until_ms), NULL);
 }
 
-static int run_stop(struct instances *s, struct instance *inst, const struct move *m,
-                    struct err *e)
+static int run_stop(struct instances *s, struct instance *inst, const struct move *m, struct err *e)
 {
     if (m->timeout_ms > 0)
         power_off(s, inst, m->timeout_ms);

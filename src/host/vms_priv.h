@@ -14,10 +14,10 @@ int vms_policy(json_t *json, json_t **ret, struct err *e);
 /* A copy that owns its JSON. */
 void vms_copy_record(struct instances *s, struct instance *inst, struct instance_record *ret);
 
-/* Captures a held VM that goes on. Its guest's clock stood still meanwhile and its disk has one more
- * layer: the timers' thread sees to both soon. */
-int vms_capture(struct instances *s, struct instance *inst, const char *dir,
-                enum capture_kind kind, struct capture_times *ret, struct err *e);
+/* Captures a held VM that goes on. Its guest's clock stood still meanwhile and its disk has one
+ * more layer: the timers' thread sees to both soon. */
+int vms_capture(struct instances *s, struct instance *inst, const char *dir, enum capture_kind kind,
+                struct capture_times *ret, struct err *e);
 
 /* Monitor, files, record of a busy instance. */
 void vms_remove_all(struct instances *s, struct instance *inst);

@@ -64,7 +64,8 @@ static void settle(struct instances *s, struct instance *inst, const char *why)
     if (is_suspended(s, inst)) {
         instance_release_compute(s, inst);
         instance_end(s, inst, VM_SUSPENDED);
-    } else if (state == VM_DELETING || (state == VM_STARTING && inst->record.origin == ORIGIN_FORK)) {
+    } else if (state == VM_DELETING ||
+               (state == VM_STARTING && inst->record.origin == ORIGIN_FORK)) {
         vms_remove_all(s, inst);
     } else if (state == VM_STOPPING) {
         instance_release_compute(s, inst);
@@ -126,8 +127,8 @@ static void drop_orphans(struct instances *s, const char *kind)
         if (de->d_name[0] == '.')
             continue;
         struct instance *inst = instances_peek(s, de->d_name);
-        bool wanted = inst && strcmp(kind, "suspended") == 0 &&
-                      inst->record.info.state == VM_SUSPENDED;
+        bool wanted =
+            inst && strcmp(kind, "suspended") == 0 && inst->record.info.state == VM_SUSPENDED;
         if (!wanted)
             instance_drop_dir(s->host, kind, de->d_name);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Streams into and out of VMs: one face for files, tar archives, terminals and the serial console. */
+/* Streams into and out of VMs: one face for files, tar archives, terminals and the serial console.
+ */
 
 #include <assert.h>
 #include <errno.h>
@@ -84,7 +85,8 @@ int host_vm_file_read(struct host *h, const char *account, const char *id, const
     if (r < 0)
         return r;
     struct link_wait w = patience(s);
-    r = guest_open_read(s->use.link, path, offset, length, &w, &s->file, e);
+    struct guest_range g = {.path = path, .offset = offset, .length = length};
+    r = guest_open_read(s->use.link, &g, &w, &s->file, e);
     if (r == 0)
         *ret = TAKE_PTR(s);
     return r;
@@ -148,7 +150,7 @@ int host_vm_tar_write(struct host *h, const char *account, const char *id, const
 {
     auto_stream struct vm_stream *s = NULL;
     int r = stream_new(h, account, id, TAR_WRITE, &s, e);
-    const char *const argv[] = {"sh", "-c", "mkdir -p -- \"$1\" && exec tar -x -C \"$1\"",
+    const char *const argv[] = {"sh",  "-c", "mkdir -p -- \"$1\" && exec tar -x -C \"$1\"",
                                 "tar", path, NULL};
     if (r == 0)
         r = open_tar(s, (char *const *)argv, e);
@@ -158,8 +160,7 @@ int host_vm_tar_write(struct host *h, const char *account, const char *id, const
 }
 
 /* The login shell is what /etc/passwd says; a shell that is asked for nothing finds it. */
-static const char *const login_shell[] = {
-    "sh", "-c", "exec \"${SHELL:-/bin/sh}\" -l", NULL};
+static const char *const login_shell[] = {"sh", "-c", "exec \"${SHELL:-/bin/sh}\" -l", NULL};
 
 int host_vm_terminal(struct host *h, const char *account, const char *id,
                      const struct vm_terminal *t, struct vm_stream **ret, struct err *e)

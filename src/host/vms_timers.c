@@ -31,8 +31,8 @@ static int flatten(struct instances *s, struct instance *inst, struct err *e)
     return r;
 }
 
-int vms_capture(struct instances *s, struct instance *inst, const char *dir,
-                enum capture_kind kind, struct capture_times *ret, struct err *e)
+int vms_capture(struct instances *s, struct instance *inst, const char *dir, enum capture_kind kind,
+                struct capture_times *ret, struct err *e)
 {
     /* One capture after the other gives the timers no time between them. */
     int r = inst->captures >= FLATTEN_AT_CAPTURES ? flatten(s, inst, e) : 0;
@@ -133,11 +133,11 @@ static bool is_active(struct instance *inst, const struct vm_stats *st, int64_t 
     uint64_t net = st->net_rx_bytes + st->net_tx_bytes;
     int64_t wall = now_us - inst->seen.at_us;
     bool first = !inst->seen.at_us;
-    bool active = st->execs > 0 ||
-                  (int64_t)(st->monitor.cpu_us - inst->seen.cpu_us) * 100 >
-                      wall * IDLE_CPU_PERCENT ||
-                  st->monitor.io_bytes - inst->seen.io_bytes > IDLE_IO_BYTES ||
-                  net - inst->seen.net_bytes > IDLE_NET_BYTES;
+    bool active =
+        st->execs > 0 ||
+        (int64_t)(st->monitor.cpu_us - inst->seen.cpu_us) * 100 > wall * IDLE_CPU_PERCENT ||
+        st->monitor.io_bytes - inst->seen.io_bytes > IDLE_IO_BYTES ||
+        net - inst->seen.net_bytes > IDLE_NET_BYTES;
     inst->seen.cpu_us = st->monitor.cpu_us;
     inst->seen.io_bytes = st->monitor.io_bytes;
     inst->seen.net_bytes = net;

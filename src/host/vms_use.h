@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* One thread's use of the guest of a VM that lives: while it lasts the link may end, but is there. */
+/* One thread's use of the guest of a VM that lives: while it lasts the link may end, but is there.
+ */
 
 #include "host/instance.h"
 
