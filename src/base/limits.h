@@ -116,8 +116,10 @@
 #define FORWARD_CONNECTIONS_MAX 16             /* to the staging store, of one VM at a time */
 
 /* Engine */
-#define ENGINE_LAYERS_MAX 64 /* disk layers under one VM: captures in a row without flattening */
-#define ENGINE_STATE_MAX_BYTES (64 * MIB) /* device state of one VM */
+#define ENGINE_LAYERS_MAX 64                 /* disk layers under one VM */
+#define ENGINE_LAYERS_FLATTEN 16             /* with more than these, flattening merges some */
+#define ENGINE_STAGING_MAX_BYTES (256 * MIB) /* changed memory held while a guest stands still */
+#define ENGINE_STATE_MAX_BYTES (64 * MIB)    /* device state of one VM */
 #define ENGINE_QMP_TIMEOUT_MS 15000
 #define ENGINE_LAUNCH_TIMEOUT_MS \
     10000 /* from starting the launcher until it has become the monitor */
