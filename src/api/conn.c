@@ -90,6 +90,8 @@ static enum MHD_Result answer(struct conn *cn)
     const struct route *route = cn->rq.route;
     struct answer a = {0};
     struct err e = ERR_INIT;
+    if (route->websocket)
+        return conn_upgrade(cn, &a, &e) < 0 ? conn_send_error(cn, &a, &e) : MHD_YES;
     if (handle(cn, &a, &e) < 0)
         return conn_send_error(cn, &a, &e);
     if (!a.status)
@@ -169,6 +171,7 @@ void conn_completed(void *cls, struct MHD_Connection *c, void **req_cls,
                   cn->rq.route ? cn->rq.route->path : "?", status, (long long)took_us,
                   (unsigned long long)cn->body_bytes, cn->id);
     conn_drop_body(cn);
+    conn_drop_session(cn);
     atomic_fetch_sub(&s->answers_bytes, cn->answer_bytes);
     cn->answer_bytes = 0;
     conn_set_phase(cn, CONN_IDLE, now_us / 1000);
@@ -219,6 +222,7 @@ static void conn_close(struct conn *cn)
             cn->next->prev_next = cn->prev_next;
     }
     conn_drop_body(cn);
+    conn_drop_session(cn);
     buf_done(&cn->query);
     buf_done(&cn->body);
     free(cn);

@@ -2,10 +2,12 @@
 #pragma once
 
 /* A connection's state, shared by conn.c (what the HTTP library calls), conn_admit.c (headers),
- * conn_body.c (bodies) and conn_send.c (answers). It belongs to the connection's thread, but for
+ * conn_body.c (bodies), conn_send.c (answers) and
+ * conn_websocket.c. It belongs to the connection's thread, but for
  * what says otherwise. */
 
 #include "api/server_impl.h"
+#include "api/websocket.h"
 #include "base/id.h"
 
 /* How long a body the headers announce. More than one claim is how requests are smuggled past a
@@ -35,11 +37,15 @@ struct conn {
     struct err err;   /* why it was refused; ERR_NONE: not yet */
     struct buf query; /* what came behind the "?" */
     struct buf body;
-    struct upload upload;   /* of an upload row that accepted the headers */
-    uint64_t body_bytes;    /* came, whether kept or dropped */
-    uint64_t dropped_bytes; /* of these, those nobody wants */
-    uint64_t charged_bytes; /* of server.bodies_bytes */
-    uint64_t answer_bytes;  /* of server.answers_bytes */
+    struct upload upload;             /* of an upload row that accepted the headers */
+    uint64_t body_bytes;              /* came, whether kept or dropped */
+    uint64_t dropped_bytes;           /* of these, those nobody wants */
+    uint64_t charged_bytes;           /* of server.bodies_bytes */
+    uint64_t answer_bytes;            /* of server.answers_bytes */
+    struct websocket_session session; /* of a websocket row that accepted the handshake */
+    struct websocket *websocket;      /* while its session runs; server.lock */
+    bool is_told_to_stop;             /* server.lock */
+    bool is_pinned; /* server.lock: stop is being called, the session may not end */
     int64_t start_us;
     int status; /* of the queued answer; 0: none */
     char id[ID_SIZE];
@@ -77,3 +83,11 @@ enum MHD_Result conn_send(struct conn *cn, struct answer *a);
 
 /* In the dialect's shape, with the headers that `a` has; 5xx are logged. */
 enum MHD_Result conn_send_error(struct conn *cn, struct answer *a, const struct err *e);
+
+/* ---- conn_websocket.c ---- */
+
+/* Checks the handshake, asks the row, and queues the answer that makes the connection a WebSocket.
+ * On failure `a` may have headers for the error. */
+int conn_upgrade(struct conn *cn, struct answer *a, struct err *e);
+/* Frees a session that was not run. */
+void conn_drop_session(struct conn *cn);

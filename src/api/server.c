@@ -94,7 +94,7 @@ static struct MHD_Daemon *start_daemon(struct server_listener *l, const struct s
 {
     return MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-            MHD_USE_ERROR_LOG,
+            MHD_USE_ERROR_LOG | MHD_ALLOW_UPGRADE,
         0, NULL, NULL, conn_request, l,
         /* First, so that nothing is written to stderr by MHD itself. */
         MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL, MHD_OPTION_LISTEN_SOCKET, l->listener.fd,
@@ -190,6 +190,7 @@ static int server_alloc(const struct server_config *config, struct server **ret)
     if (!s)
         return -ENOMEM;
     pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->session_ended, NULL);
     s->idle_fd = s->reaper_stop_fd = -1;
     s->config = *config;
     fill_defaults(&s->config);
@@ -254,6 +255,7 @@ void server_stop(struct server *s, int grace_ms)
         return;
     s->stopped = true;
     server_quiesce(s);
+    conn_stop_sessions(s);
     if (s->metrics && s->idle_fd >= 0)
         wait_idle(s, grace_ms);
     for (size_t i = 0; i < s->config.n_listeners; i++) {
@@ -284,6 +286,7 @@ void server_free(struct server *s)
         close(s->idle_fd);
     if (s->reaper_stop_fd >= 0)
         close(s->reaper_stop_fd);
+    pthread_cond_destroy(&s->session_ended);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }

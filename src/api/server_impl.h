@@ -47,7 +47,10 @@ struct server {
     /* The reaper walks the connections once a second and shuts down the sockets of those whose
      * time is over. The lock is held when a connection comes or goes, never during a request. */
     pthread_mutex_t lock;
-    struct conn *conns; /* lock */
+    pthread_cond_t session_ended; /* or is no longer pinned */
+    struct conn *conns;           /* lock */
+    unsigned n_sessions;          /* lock: WebSockets that are open */
+    bool sessions_stop;           /* lock: no more may begin */
     unsigned n_accepted;
     pthread_t reaper;
     bool has_reaper;
@@ -66,6 +69,9 @@ void conn_notify(void *cls, struct MHD_Connection *c, void **socket_context,
                  enum MHD_ConnectionNotificationCode code);
 void conn_completed(void *cls, struct MHD_Connection *c, void **req_cls,
                     enum MHD_RequestTerminationCode code);
+
+/* Ends all WebSockets, and waits until they are. No new one begins afterwards. */
+void conn_stop_sessions(struct server *s);
 
 /* Shuts down the sockets of connections whose phase has lasted too long. */
 void conn_reap(struct server *s, int64_t now_ms);

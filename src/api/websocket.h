@@ -40,12 +40,40 @@ bool websocket_read(struct websocket *ws, struct websocket_message *ret);
 int websocket_send_text(struct websocket *ws, const char *data, size_t len);
 int websocket_send_binary(struct websocket *ws, const void *data, size_t len);
 
-#define WEBSOCKET_NORMAL 1000
-#define WEBSOCKET_GOING_AWAY 1001
-#define WEBSOCKET_POLICY 1008
-#define WEBSOCKET_INTERNAL 1011
+/* What a close code says. */
+enum {
+    WEBSOCKET_NORMAL = 1000,
+    WEBSOCKET_GOING_AWAY = 1001,
+    WEBSOCKET_PROTOCOL = 1002,
+    WEBSOCKET_NOT_UTF8 = 1007,
+    WEBSOCKET_POLICY = 1008,
+    WEBSOCKET_TOO_LARGE = 1009,
+    WEBSOCKET_INTERNAL = 1011,
+};
 
 /* Begins the closing handshake: nothing can be sent any more, and websocket_read returns false when
  * the client has answered, or after WEBSOCKET_CLOSE_WAIT_MS. `reason` is cut to 123 bytes. Any
  * thread, once; later calls do nothing. */
 void websocket_close(struct websocket *ws, int code, const char *reason);
+
+/* ---- for the server ---- */
+
+#define WEBSOCKET_ACCEPT_SIZE 29
+
+/* What Sec-WebSocket-Accept says to a Sec-WebSocket-Key; -EINVAL: that is none. */
+int websocket_accept_key(const char *key, char ret[WEBSOCKET_ACCEPT_SIZE]);
+
+struct websocket_config {
+    int fd;            /* borrowed */
+    const char *early; /* bytes that were read with the handshake; borrowed */
+    size_t early_len;
+    int send_timeout_ms; /* how long the client may take nothing */
+    int idle_timeout_ms; /* how long it may say nothing; it is pinged after a third of it */
+};
+
+int websocket_new(const struct websocket_config *config, struct websocket **ret);
+/* Ends it soon with 1001; websocket_read returns false. Any thread. */
+void websocket_stop(struct websocket *ws);
+/* The closing handshake, as far as it is not done. The reader's thread, when no other sends. */
+void websocket_end(struct websocket *ws);
+void websocket_free(struct websocket *ws);

@@ -35,6 +35,8 @@
 #define HTTP_STREAM_STATUS_WAIT_MS 2000
 /* How often a run that waits for its client looks whether it still should. */
 #define STREAM_ASK_INTERVAL_MS 100
+#define WEBSOCKET_MESSAGE_MAX_BYTES (1 * MIB)
+#define WEBSOCKET_CLOSE_WAIT_MS 2000 /* for the client's part of the closing handshake */
 #define JSON_DEPTH_MAX 32
 #define JSON_VALUES_MAX 8192 /* in one body, told by its commas and opening brackets */
 
@@ -100,6 +102,18 @@
 #define VM_VCPUS_MAX 64
 #define VM_MEMORY_MIN_MIB 64
 #define VM_MEMORY_MAX_MIB (1024 * 1024)
+
+#define VM_DISK_MAX_BYTES (1024 * GIB)
+
+/* Serial consoles */
+#define CONSOLE_LOG_KEEP_BYTES (256 * KIB) /* of one VM; twice that is stored at the most */
+#define CONSOLE_QUEUE_BYTES (1 * MIB)      /* that a slow reader may be behind */
+
+/* Commands and streams in living VMs */
+#define GUEST_STREAM_STALL_MS (10 * 60 * 1000) /* without a byte in either direction of a transfer */
+#define GUEST_CALL_TIMEOUT_MS 30000            /* of what should be quick */
+#define GUEST_FOREVER_MS (INT64_C(10) * 365 * 86400 * 1000) /* no timeout, for those that have one */
+#define FORWARD_CONNECTIONS_MAX 16             /* to the staging store, of one VM at a time */
 
 /* Engine */
 #define ENGINE_LAYERS_MAX 64 /* disk layers under one VM: captures in a row without flattening */

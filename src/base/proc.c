@@ -168,6 +168,13 @@ int proc_wait(int pidfd, int timeout_ms, int *ret_status)
     return 0;
 }
 
+bool proc_has_ended(const struct proc_ref *ref)
+{
+    auto_close int pidfd = proc_ref_open(ref);
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    return pidfd < 0 ? pidfd == -ESRCH : poll(&p, 1, 0) > 0;
+}
+
 int proc_kill_wait(int pidfd, int timeout_ms)
 {
     if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)

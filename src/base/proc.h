@@ -4,6 +4,7 @@
 /* Running helper programs (qemu-img, ip, ...) and naming processes across a restart of the daemon.
  * Never a shell. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -32,6 +33,9 @@ int proc_ref_open(const struct proc_ref *ref);
 /* Waits until the process behind a pidfd has ended, reaping it when it is our child; -ETIMEDOUT.
  * timeout_ms < 0: for ever. `ret_status` (may be NULL) gets si_status of a child, -1 otherwise. */
 int proc_wait(int pidfd, int timeout_ms, int *ret_status);
+
+/* Whether that process has ended; a child that did is not reaped. */
+bool proc_has_ended(const struct proc_ref *ref);
 
 /* SIGKILL by pidfd, then proc_wait. Ended already is fine. */
 int proc_kill_wait(int pidfd, int timeout_ms);

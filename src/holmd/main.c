@@ -221,6 +221,8 @@ static int serve(struct command *cmd, struct err *e)
     struct server *server = NULL;
     int r = cmd->config.key_file[0] ? keys_read(&keys, cmd->config.key_file, e) : 0;
     if (r == 0)
+        r = config_finish(&cmd->config, e);
+    if (r == 0)
         r = host_new(&cmd->config, &h, e);
     if (r == 0)
         r = start_server(cmd, h, &keys, &server, e);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/limits.h"
 
 enum kind { TEXT, INTEGER, BOOLEAN };
 
@@ -71,6 +72,36 @@ static const struct option options[] = {
         "Memory of all VMs together, as promised to the guests. 0: three quarters of the host's."),
     OPT("limits", "starts_max", INTEGER, starts_max, "0", 0, 4096,
         "VMs that may be starting at the same time; more wait their turn. 0: twice the CPUs."),
+    OPT("limits", "queue_max", INTEGER, queue_max, "64", 0, 65536,
+        "Launches that may wait for room or for a template. Beyond it they get 503 with "
+        "Retry-After."),
+    OPT("vms", "image", TEXT, vm_image, "bash", 0, 0, "The image of a VM whose launch names none."),
+    OPT("vms", "machine_types", TEXT, machine_type_names,
+        "c1m0.25 c1m0.5 c1m1 c1m2 c2m2 c2m4 c4m4 c4m8 c8m16", 0, 0,
+        "The machine types that may be launched: cNmM is N vCPUs and M GiB. The first is the "
+        "default."),
+    OPT("quota", "vcpus", INTEGER, quota_vcpus, "0", 0, 1 << 20,
+        "What a new account may use. 0: no bound but the host's. vCPUs and memory of VMs that run "
+        "or are paused."),
+    OPT("quota", "memory_mib", INTEGER, quota_memory_mib, "0", 0, 1 << 30, "Likewise."),
+    OPT("quota", "disk_gib", INTEGER, quota_disk_gib, "0", 0, 1 << 20,
+        "Disks of all its VMs that are not deleted."),
+    OPT("quota", "snapshots", INTEGER, quota_snapshots, "0", 0, 1 << 20, "How many snapshots."),
+    OPT("network", "enabled", BOOLEAN, network, "yes", 0, 0,
+        "Whether VMs get a network. It needs CAP_NET_ADMIN, /dev/net/tun and nftables; without "
+        "them VMs run without a network."),
+    OPT("network", "pool", TEXT, network_pool, "10.201.0.0/16", 0, 0,
+        "IPv4 addresses for the links between host and VMs, two each. Nothing else should use "
+        "them."),
+    OPT("network", "resolver", TEXT, network_resolver, "", 0, 0,
+        "The DNS server that guests' questions go to. Empty: the first of /etc/resolv.conf."),
+    OPT("network", "prefix", TEXT, network_prefix, "holm", 0, 0,
+        "What the names of namespaces, devices and tables begin with. Two daemons on one host need "
+        "two."),
+    OPT("network", "spare", INTEGER, network_spare, "4", 0, 256,
+        "Networks that are kept ready for the next VMs."),
+    OPT("pool", "vms", INTEGER, vm_pool, "1", 0, 1024,
+        "VMs of the default image and machine type that wait to be launched."),
     OPT("pool", "default", INTEGER, pool_default, "2", 0, 1024,
         "Warm VMs kept ready for a language. A line NAME = N sets it for one language."),
     OPT("pool", "warm", BOOLEAN, pool_warm, "yes", 0, 0,
@@ -152,6 +183,40 @@ static int set_option(struct config *c, const char *section, const char *key, co
         return set_pool(c, key, value, e);
     return err_field(e, key, "there is no option %s.%s; holmd --print-config shows all", section,
                      key);
+}
+
+/* "c2m4": 2 vCPUs, 4 GiB; the memory may have a fraction. */
+static int parse_machine_type(const char *word, struct machine_type *ret, struct err *e)
+{
+    int vcpus, n = 0;
+    double gib;
+    if (sscanf(word, "c%dm%lf%n", &vcpus, &gib, &n) != 2 || word[n] || vcpus < 1 ||
+        vcpus > VM_VCPUS_MAX || gib * 1024 < VM_MEMORY_MIN_MIB || gib * 1024 > VM_MEMORY_MAX_MIB ||
+        strlen(word) >= sizeof(ret->name))
+        return err_field(e, "machine_types", "vms.machine_types: \"%.40s\" is no machine type",
+                         word);
+    ret->shape = (struct machine_shape){.vcpus = vcpus, .memory_mib = (int)(gib * 1024)};
+    strcpy(ret->name, word);
+    return 0;
+}
+
+int config_finish(struct config *c, struct err *e)
+{
+    char words[CONFIG_TEXT_SIZE];
+    strcpy(words, c->machine_type_names);
+    c->n_machine_types = 0;
+    for (char *save, *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+        if (c->n_machine_types == CONFIG_MACHINE_TYPES_MAX)
+            return err_field(e, "machine_types", "vms.machine_types: more than %d",
+                             CONFIG_MACHINE_TYPES_MAX);
+        int r = parse_machine_type(w, &c->machine_types[c->n_machine_types], e);
+        if (r < 0)
+            return r;
+        c->n_machine_types++;
+    }
+    if (!c->n_machine_types)
+        return err_field(e, "machine_types", "vms.machine_types names none");
+    return 0;
 }
 
 void config_init(struct config *c)

@@ -9,8 +9,10 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "host/vms.h"
 
 #define CONFIG_TEXT_SIZE 256
+#define CONFIG_MACHINE_TYPES_MAX 32
 #define CONFIG_POOLS_MAX 64
 
 struct config_pool {
@@ -45,7 +47,29 @@ struct config {
     int memory_max_mib; /* 0: three quarters of the host's */
     int starts_max;     /* monitors starting at the same time; 0: twice the CPUs */
 
+    int queue_max; /* launches that wait for room or for a template */
+
+    /* [vms] */
+    char vm_image[CONFIG_TEXT_SIZE];
+    char machine_type_names[CONFIG_TEXT_SIZE];
+    struct machine_type machine_types[CONFIG_MACHINE_TYPES_MAX]; /* by config_finish */
+    int n_machine_types;
+
+    /* [quota]: of a new account; 0: no bound */
+    int quota_vcpus;
+    int quota_memory_mib;
+    int quota_disk_gib;
+    int quota_snapshots;
+
+    /* [network] */
+    bool network;
+    char network_pool[CONFIG_TEXT_SIZE];
+    char network_resolver[CONFIG_TEXT_SIZE];
+    char network_prefix[CONFIG_TEXT_SIZE];
+    int network_spare;
+
     /* [pool] */
+    int vm_pool; /* VMs that wait to be launched */
     int pool_default;
     bool pool_warm;
     int fillers; /* 0: the number of CPUs */
@@ -61,6 +85,9 @@ int config_read(struct config *c, const char *path, struct err *e);
 
 /* One "section.key=value". */
 int config_set(struct config *c, const char *assignment, struct err *e);
+
+/* Works out what is derived; to be called once all is set. */
+int config_finish(struct config *c, struct err *e);
 
 /* The pool size of a language. */
 int config_pool_size(const struct config *c, const char *language);

@@ -126,6 +126,19 @@ static int check_restored(const struct agent_report *report, int64_t told_ns, st
     return 0;
 }
 
+static int set_identity(struct restored_request *rq, const struct guest_identity *who,
+                        struct err *e)
+{
+    if (who->id && !report_id_is_valid(who->id))
+        return err_field(e, "id", "no VM can have this id");
+    if (who->hostname && !report_hostname_is_valid(who->hostname))
+        return err_field(e, "hostname", "no VM can have this host name");
+    rq->keep = who->keep;
+    snprintf(rq->id, sizeof(rq->id), "%s", who->id ? who->id : "");
+    snprintf(rq->hostname, sizeof(rq->hostname), "%s", who->hostname ? who->hostname : "");
+    return 0;
+}
+
 int guest_restored(struct link *l, const struct link_wait *w, const struct guest_identity *who,
                    struct agent_report *ret, struct err *e)
 {
@@ -134,6 +147,9 @@ int guest_restored(struct link *l, const struct link_wait *w, const struct guest
     if (r < 0)
         return r;
     struct restored_request rq = {.entropy_len = ENTROPY_BYTES};
+    r = who ? set_identity(&rq, who, e) : 0;
+    if (r < 0)
+        return r;
     id_random(rq.entropy, ENTROPY_BYTES);
     auto_buf struct buf body = {0};
     rq.real_time_ns = clock_real_ns();
@@ -166,4 +182,20 @@ int guest_power(struct link *l, bool reboot, int64_t deadline_ms, struct err *e)
     struct link_wait w = {.deadline_ms = deadline_ms};
     struct guest_simple s = {"POST", "/v1/power", &body, &w, 200};
     return guest_simple(l, &s, NULL, e);
+}
+
+int guest_grow(struct link *l, int64_t deadline_ms, struct err *e)
+{
+    static const struct field_range size_range = {1, INT64_MAX};
+    auto_buf struct buf answer = {.max_bytes = AGENT_REPORT_MAX_BYTES};
+    auto_json json_t *obj = NULL;
+    int64_t bytes;
+    struct link_wait w = {.deadline_ms = deadline_ms};
+    struct guest_simple s = {"POST", "/v1/grow", NULL, &w, 200};
+    int r = guest_simple(l, &s, &answer, e);
+    if (r < 0)
+        return r;
+    r = field_parse(buf_str(&answer), answer.len, &obj, e);
+    r = r < 0 ? r : field_int(obj, "bytes", FIELD_REQUIRED, size_range, &bytes, e);
+    return r < 0 ? guest_nonsense(e) : 0;
 }

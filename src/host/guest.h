@@ -89,17 +89,26 @@ int guest_exec(struct link *l, struct guest_exec *x, struct exec_exit *ret, stru
 
 /* --- streams of any size; the caller reads, writes and frees the link_stream --- */
 
-/* `length` < 0: to the end. Returns when the agent has answered: ERR_NOT_FOUND and the like. */
-int guest_open_read(struct link *l, const char *path, int64_t offset, int64_t length,
-                    const struct link_wait *w, struct link_stream **ret, struct err *e);
-/* f->data and len do not count. After link_stream_end, guest_finish_write tells whether the file is
- * there. */
+struct guest_range {
+    const char *path;
+    int64_t offset;
+    int64_t length; /* < 0: to the end */
+};
+
+/* Returns when the agent has answered: ERR_NOT_FOUND and the like. A guest may still send less than
+ * there is, or more than was asked for. */
+int guest_open_read(struct link *l, const struct guest_range *g, const struct link_wait *w,
+                    struct link_stream **ret, struct err *e);
+/* f->data and len do not count. After link_stream_end, or when a write was refused (-EPIPE),
+ * guest_finish_write tells whether the file is there, or why not. */
 int guest_open_write(struct link *l, const struct guest_file *f, const struct link_wait *w,
                      struct link_stream **ret, struct err *e);
 int guest_finish_write(struct link_stream *s, const struct link_wait *w, struct err *e);
 
-/* A program whose standard input and output are streams; it may have a terminal (spec->pty). */
+/* A program whose standard input and output are streams; it may have a terminal (spec->pty). One
+ * thread reads; one writes, ends the input and resizes. */
 struct guest_program;
+/* Returns when it runs, or with why it could not be started. */
 int guest_program_open(struct link *l, const struct exec_spec *spec, const struct link_wait *w,
                        struct guest_program **ret, struct err *e);
 /* A piece of output; *ret_stream is 1 or 2. 0: the program has ended. */
@@ -112,16 +121,18 @@ int guest_program_resize(struct guest_program *p, int rows, int cols, const stru
                          struct err *e);
 /* After read returned 0. */
 void guest_program_exit(const struct guest_program *p, struct exec_exit *ret);
-void guest_program_shutdown(struct guest_program *p);
-void guest_program_free(struct guest_program *p); /* kills it when it has not ended */
+void guest_program_shutdown(struct guest_program *p); /* any thread; as link_stream_shutdown */
+void guest_program_free(struct guest_program *p);     /* kills it when it has not ended */
 
 /* --- the file system --- */
 
 int guest_get_stat(struct link *l, const char *path, int64_t deadline_ms, struct guest_stat *ret,
                    struct err *e);
-/* *ret is an array of {"name", "type", "size", "mode", "uid", "gid", "mtime_ms"}, checked. */
+/* *ret is an array of {"name", "type", "size", "mode", "uid", "gid", "mtime_ms"}, checked; the
+ * caller owns it. More than AGENT_LIST_MAX: ERR_TOO_LARGE. */
 int guest_list_dir(struct link *l, const char *path, int64_t deadline_ms, json_t **ret,
                    struct err *e);
+/* The file, or the directory with all that is in it; never follows a link. */
 int guest_remove(struct link *l, const char *path, int64_t deadline_ms, struct err *e);
 /* Makes the root file system fill its disk. */
 int guest_grow(struct link *l, int64_t deadline_ms, struct err *e);
@@ -135,11 +146,12 @@ int guest_job_start(struct link *l, const struct exec_spec *spec, const void *st
 int guest_job_list(struct link *l, const char *id, int64_t deadline_ms, struct guest_jobs *ret,
                    struct err *e);
 struct guest_job_output {
-    int64_t offset;
-    bool follow;
+    int64_t offset;      /* begins here, or at what is kept when that is less */
+    bool follow;         /* goes on until the job has ended */
+    int64_t deadline_ms; /* 0: none */
     /* On the caller's thread; `offset` is that of the first byte. Negative ends it (-ECANCELED). */
     int (*output)(void *arg, int stream, int64_t offset, const void *data, size_t len);
-    bool (*cancelled)(void *arg); /* may be NULL */
+    bool (*cancelled)(void *arg); /* asked about ten times a second; may be NULL */
     void *arg;
     bool ended;            /* out: the job has ended, all its output was delivered */
     struct exec_exit exit; /* out: then */
@@ -149,8 +161,8 @@ int guest_job_signal(struct link *l, const char *id, int signal, int64_t deadlin
                      struct err *e);
 int guest_job_forget(struct link *l, const char *id, int64_t deadline_ms, struct err *e);
 
-/* The next connection that a program of the guest makes to address:port inside. `w` may wait long.
- * Bytes of the connection are the stream's. */
+/* The next connection that a program of the guest makes to address:port inside; `address` NULL is
+ * 127.0.0.1. `w` may wait long. Bytes of the connection are the stream's, each way with its end. */
 int guest_accept(struct link *l, const char *address, int port, const struct link_wait *w,
                  struct link_stream **ret, struct err *e);
 

@@ -59,6 +59,7 @@ struct exec_reader {
     struct frame_decoder decoder;
     struct buf json; /* of a P or X frame */
     struct exec_exit exit;
+    bool detached; /* the answer ends after P */
     bool exited;
     int r; /* what ended it, with `err`; 0: nothing */
     struct err err;
@@ -123,7 +124,8 @@ static int exec_result(const struct exec_reader *rd, const struct link_request *
     int r = guest_check(&rqs[n_files], 200, e);
     if (r < 0)
         return r;
-    if (!rd->exited || !frame_at_boundary(&rd->decoder))
+    bool whole = rd->detached ? rd->x->started && !rd->exited : rd->exited;
+    if (!whole || !frame_at_boundary(&rd->decoder))
         return err_set(e, ERR_UNAVAILABLE, "the agent's answer ended before the program did");
     return 0;
 }
@@ -175,8 +177,9 @@ static int run_waves(struct link *l, const struct link_request *exec, struct exe
     return r;
 }
 
-int guest_exec(struct link *l, struct guest_exec *x, struct exec_exit *ret, struct err *e)
+static int exec_run(struct link *l, struct exec_reader *rd, struct err *e)
 {
+    struct guest_exec *x = rd->x;
     x->started = false;
     auto_buf struct buf spec = {.max_bytes = AGENT_SPEC_MAX_BYTES};
     int r = exec_spec_encode(x->spec, &spec, e);
@@ -190,18 +193,39 @@ int guest_exec(struct link *l, struct guest_exec *x, struct exec_exit *ret, stru
     frames_add_one(&f, FRAME_SPEC, NULL, 0);
     if (x->spec->has_stdin)
         frames_add(&f, FRAME_STDIN, x->stdin_data, x->stdin_len);
-
-    struct exec_reader rd = {.x = x, .json.max_bytes = AGENT_FRAME_MAX_BYTES, .err = ERR_INIT};
+    rd->json.max_bytes = AGENT_FRAME_MAX_BYTES;
     struct link_request exec = {.method = "POST",
                                 .path = "/v1/exec",
                                 .body = f.v,
                                 .n_body = f.n,
                                 .hold = true,
                                 .sink = exec_sink,
-                                .arg = &rd};
-    r = run_waves(l, &exec, &rd, e);
-    buf_done(&rd.json);
+                                .arg = rd};
+    r = run_waves(l, &exec, rd, e);
+    buf_done(&rd->json);
+    return r;
+}
+
+int guest_exec(struct link *l, struct guest_exec *x, struct exec_exit *ret, struct err *e)
+{
+    struct exec_reader rd = {.x = x, .err = ERR_INIT};
+    int r = exec_run(l, &rd, e);
     if (r == 0)
         *ret = rd.exit;
     return r;
+}
+
+int guest_job_start(struct link *l, const struct exec_spec *spec, const void *stdin_data,
+                    size_t stdin_len, int64_t deadline_ms, struct err *e)
+{
+    struct guest_exec x = {
+        .spec = spec,
+        .stdin_data = stdin_data,
+        .stdin_len = stdin_len,
+        .deadline_ms = deadline_ms,
+    };
+    struct exec_reader rd = {.x = &x, .detached = true, .err = ERR_INIT};
+    if (!spec->job)
+        return err_field(e, "job", "the job has no id");
+    return exec_run(l, &rd, e);
 }

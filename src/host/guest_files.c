@@ -8,13 +8,15 @@
 #include "host/guest.h"
 #include "host/guest_priv.h"
 
-static int file_url(struct buf *b, const char *path, struct err *e)
+#define FILES_URL "/v1/files?path="
+
+int guest_url(struct buf *b, const char *head, const char *path, struct err *e)
 {
     if (strnlen(path, AGENT_PATH_MAX_BYTES) == AGENT_PATH_MAX_BYTES)
         return err_field(e, "path", "the path is longer than %d bytes", AGENT_PATH_MAX_BYTES - 1);
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-";
-    buf_append_str(b, "/v1/files?path=");
+    buf_append_str(b, head);
     for (const char *p = path; *p;) {
         size_t n = strspn(p, plain);
         buf_append(b, p, n);
@@ -28,7 +30,7 @@ static int file_url(struct buf *b, const char *path, struct err *e)
 int guest_put_init(struct guest_put *p, const struct guest_file *f, struct link_request *ret,
                    struct err *e)
 {
-    int r = file_url(&p->url, f->path, e);
+    int r = guest_url(&p->url, FILES_URL, f->path, e);
     if (r < 0)
         return r;
     r = buf_printf(&p->url, "&mode=%04o&uid=%" PRIu32 "&gid=%" PRIu32 "&parents=1", f->mode, f->uid,
@@ -60,7 +62,7 @@ int guest_get_file(struct link *l, const char *path, int64_t deadline_ms, struct
                    struct err *e)
 {
     auto_buf struct buf url = {0};
-    int r = file_url(&url, path, e);
+    int r = guest_url(&url, FILES_URL, path, e);
     if (r < 0)
         return r;
     struct link_wait w = {.deadline_ms = deadline_ms};
@@ -72,7 +74,7 @@ int guest_get_file_to(struct link *l, const char *path, const struct guest_sink 
                       struct err *e)
 {
     auto_buf struct buf url = {0};
-    int r = file_url(&url, path, e);
+    int r = guest_url(&url, FILES_URL, path, e);
     if (r < 0)
         return r;
     struct link_request rq = {
@@ -83,4 +85,47 @@ int guest_get_file_to(struct link *l, const char *path, const struct guest_sink 
         r = guest_check(&rq, 200, e);
     buf_done(&rq.answer);
     return r;
+}
+
+int guest_get_stat(struct link *l, const char *path, int64_t deadline_ms, struct guest_stat *ret,
+                   struct err *e)
+{
+    auto_buf struct buf url = {0}, answer = {.max_bytes = AGENT_REPORT_MAX_BYTES};
+    int r = guest_url(&url, "/v1/stat?path=", path, e);
+    if (r < 0)
+        return r;
+    struct link_wait w = {.deadline_ms = deadline_ms};
+    struct guest_simple s = {"GET", buf_str(&url), NULL, &w, 200};
+    r = guest_simple(l, &s, &answer, e);
+    if (r < 0)
+        return r;
+    r = guest_stat_decode(buf_str(&answer), answer.len, ret, e);
+    return r < 0 ? guest_nonsense(e) : 0;
+}
+
+int guest_list_dir(struct link *l, const char *path, int64_t deadline_ms, json_t **ret,
+                   struct err *e)
+{
+    auto_buf struct buf url = {0}, answer = {.max_bytes = AGENT_ANSWER_MAX_BYTES};
+    int r = guest_url(&url, "/v1/list?path=", path, e);
+    if (r < 0)
+        return r;
+    struct link_wait w = {.deadline_ms = deadline_ms};
+    struct guest_simple s = {"GET", buf_str(&url), NULL, &w, 200};
+    r = guest_simple(l, &s, &answer, e);
+    if (r < 0)
+        return r;
+    r = guest_list_decode(buf_str(&answer), answer.len, ret, e);
+    return r < 0 ? guest_nonsense(e) : 0;
+}
+
+int guest_remove(struct link *l, const char *path, int64_t deadline_ms, struct err *e)
+{
+    auto_buf struct buf url = {0};
+    int r = guest_url(&url, FILES_URL, path, e);
+    if (r < 0)
+        return r;
+    struct link_wait w = {.deadline_ms = deadline_ms};
+    struct guest_simple s = {"DELETE", buf_str(&url), NULL, &w, 200};
+    return guest_simple(l, &s, NULL, e);
 }

@@ -22,7 +22,18 @@ struct guest_simple {
 /* The answer's body goes to `ret` (may be NULL), bounded by its max_bytes. */
 int guest_simple(struct link *l, const struct guest_simple *s, struct buf *ret, struct err *e);
 
-/* A PUT ready to be sent; put_done frees. */
+/* "<head><path, percent-encoded>" */
+int guest_url(struct buf *b, const char *head, const char *path, struct err *e);
+
+/* guest_check for a stream; what an answer of another status says is read from it. */
+int guest_check_stream(struct link_stream *s, int expected, const struct link_wait *w,
+                       struct err *e);
+
+/* Opens a stream and waits for status 200. */
+int guest_open_stream(struct link *l, const struct link_head *head, const struct link_wait *w,
+                      struct link_stream **ret, struct err *e);
+
+/* A PUT ready to be sent; the owner calls buf_done on `url`. */
 struct guest_put {
     struct buf url;
     struct iovec body;

@@ -13,8 +13,14 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/limits.h"
 #include "base/log.h"
-#include "host/host_priv.h"
+#include "host/accounts.h"
+#include "host/console.h"
+#include "host/instance.h"
+#include "host/snapshots.h"
+#include "host/staging.h"
+#include "host/vm_pool.h"
 
 int host_helper_dir(const struct config *config, char *ret, size_t size)
 {
@@ -39,7 +45,8 @@ int host_helper_dir(const struct config *config, char *ret, size_t size)
 
 static int make_dirs(const struct config *config, struct err *e)
 {
-    static const char *const names[] = {"", "/vms", "/templates", "/images"};
+    static const char *const names[] = {"",           "/vms",       "/templates", "/images",
+                                        "/snapshots", "/suspended", "/forks"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         char path[PATH_MAX];
         path_printf(path, sizeof(path), "%s%s", config->data_dir, names[i]);
@@ -64,6 +71,48 @@ static int lock_data_dir(struct host *h, struct err *e)
     return 0;
 }
 
+/* A host that cannot make networks is still one that runs VMs. */
+static void open_net(struct host *h)
+{
+    const struct config *c = h->config;
+    struct err e = ERR_INIT;
+    struct net_config nc = {
+        .prefix = c->network_prefix,
+        .pool_cidr = c->network_pool,
+        .resolver = c->network_resolver,
+        .slots = c->uid_count,
+        .spare = c->network_spare,
+        .uid_first = (uid_t)c->uid_first,
+    };
+    if (c->network && net_new(&nc, &h->net, &e) < 0)
+        log_warn("host", "VMs have no network: %s", e.text);
+}
+
+static int open_living(struct host *h, struct err *e)
+{
+    const struct config *c = h->config;
+    struct quota defaults = {
+        .vcpus = c->quota_vcpus,
+        .memory_mib = c->quota_memory_mib,
+        .disk_bytes = c->quota_disk_gib * (int64_t)GIB,
+        .snapshots = c->quota_snapshots,
+    };
+    char staging[PATH_MAX / 4];
+    instance_path(h, "staging", "", staging);
+    int r = accounts_new(h->store, c->data_dir, &defaults, &h->accounts, e);
+    if (r == 0)
+        r = staging_new(staging, &h->staging, e);
+    if (r == 0)
+        r = consoles_new(c->data_dir, &h->consoles, e);
+    if (r == 0)
+        r = snapshots_new(h, &h->snapshots, e);
+    if (r == 0)
+        r = vm_pool_new(h, &h->vm_pool, e);
+    if (r == 0)
+        r = instances_new(h, &h->instances, e);
+    return r == 0 ? instances_load(h->instances, e) : r;
+}
+
 static int open_parts(struct host *h, struct err *e)
 {
     const struct config *c = h->config;
@@ -76,14 +125,7 @@ static int open_parts(struct host *h, struct err *e)
         .uid_count = c->uid_count,
     };
     path_printf(path, sizeof(path), "%s/holm.db", c->data_dir);
-    const struct quota no_bound = {0};
     int r = store_open(path, &h->store, e);
-    if (r == 0)
-        r = accounts_new(h->store, c->data_dir, &no_bound, &h->accounts, e);
-    if (r == 0) {
-        path_printf(path, sizeof(path), "%s/staging", c->data_dir);
-        r = staging_new(path, &h->staging, e);
-    }
     if (r == 0)
         r = admission_init(&h->admission, &limits, e);
     if (r == 0)
@@ -94,7 +136,7 @@ static int open_parts(struct host *h, struct err *e)
         r = pool_new(h, &h->pool, e);
     if (r == 0)
         r = reaper_new(h, &h->reaper, e);
-    return r;
+    return r == 0 ? open_living(h, e) : r;
 }
 
 static int open_engine(struct host *h, struct err *e)
@@ -119,17 +161,24 @@ static int inherit(void *arg, const struct vm_record *record)
     struct host *h = arg;
     struct err e = ERR_INIT;
     struct vm *vm = NULL;
+    if (instances_inherit(h->instances, record))
+        return 0;
     const struct language *lang = host_language_find(record->language);
+    enum monitor_state state = MONITOR_GONE;
     bool idle = record->state == VM_RUNNING && !record->used && lang &&
                 config_pool_size(h->config, lang->name) > 0;
-    if (idle && vm_adopt(h, record, &vm, &e) == 0) {
-        log_info("host", "vm=%s language=%s adopted", record->id, record->language);
-        pool_adopt(h->pool, vm);
+    if (idle && vm_adopt(h, record, NULL, &vm, &state, &e) == 0) {
+        if (state == MONITOR_RUNNING) {
+            log_info("host", "vm=%s language=%s adopted", record->id, record->language);
+            pool_adopt(h->pool, vm);
+        } else {
+            vm_end(h, vm);
+        }
         return 0;
     }
     if (idle)
         log_info("host", "vm=%s not adopted: %s", record->id, e.text);
-    vm_reap(h, record);
+    vm_reap(h, record, false);
     return 0;
 }
 
@@ -151,10 +200,34 @@ static int drop_orphans(struct host *h, struct err *e)
         int r = store_vm_known(h->store, record.id, &known, e);
         if (r < 0)
             return r;
-        if (!known)
-            vm_reap(h, &record);
+        if (!known && !instances_want_dir(h->instances, record.id))
+            vm_reap(h, &record, false);
     }
     return 0;
+}
+
+static int start_parts(struct host *h, struct err *e)
+{
+    int r = h->net ? net_start(h->net, e) : 0;
+    if (r == 0)
+        r = image_set_start(h->images, e);
+    if (r == 0)
+        r = pool_start(h->pool, e);
+    if (r == 0)
+        r = vm_pool_start(h->vm_pool, e);
+    if (r == 0)
+        r = instances_start(h->instances, e);
+    return r;
+}
+
+/* What a former daemon left: monitors first, then what has none, then what nobody has. */
+static int take_over(struct host *h, struct err *e)
+{
+    int r = store_vm_each(h->store, inherit, h, e);
+    if (r < 0)
+        return r;
+    instances_settle(h->instances);
+    return drop_orphans(h, e);
 }
 
 int host_new(const struct config *config, struct host **ret, struct err *e)
@@ -172,15 +245,13 @@ int host_new(const struct config *config, struct host **ret, struct err *e)
     if (r == 0)
         r = open_engine(h, e);
     if (r == 0)
+        open_net(h);
+    if (r == 0)
         r = open_parts(h, e);
     if (r == 0)
-        r = store_vm_each(h->store, inherit, h, e);
+        r = take_over(h, e);
     if (r == 0)
-        r = drop_orphans(h, e);
-    if (r == 0)
-        r = image_set_start(h->images, e);
-    if (r == 0)
-        r = pool_start(h->pool, e);
+        r = start_parts(h, e);
     if (r < 0) {
         host_free(h);
         return r;
@@ -219,14 +290,24 @@ void host_free(struct host *h)
         return;
     host_end_runs(h, 0);
     /* Preparers wake the pool, fillers ask for images, reapers wake the pool: all threads first. */
+    if (h->instances)
+        instances_stop(h->instances);
     if (h->images)
         image_set_stop(h->images);
     if (h->pool)
         pool_stop(h->pool);
+    if (h->vm_pool)
+        vm_pool_stop(h->vm_pool);
     reaper_free(h->reaper);
     pool_free(h->pool);
+    vm_pool_free(h->vm_pool);
     image_set_free(h->images);
+    instances_free(h->instances);
+    snapshots_free(h->snapshots);
+    consoles_free(h->consoles);
     link_loop_free(h->links);
+    if (h->net)
+        net_free(h->net);
     admission_done(&h->admission);
     staging_free(h->staging);
     accounts_free(h->accounts);

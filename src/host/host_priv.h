@@ -15,11 +15,20 @@
 #include "host/host.h"
 #include "host/image.h"
 #include "host/link.h"
+#include "host/link_priv.h"
 #include "host/metrics.h"
 #include "host/pool.h"
 #include "host/staging.h"
 #include "host/store.h"
 #include "host/vm.h"
+
+struct net;
+struct accounts;
+struct instances;
+struct snapshots;
+struct consoles;
+struct staging;
+struct vm_pool;
 
 /* Where Holm's helper programs are, by configuration or beside the running one. */
 int host_helper_dir(const struct config *config, char *ret, size_t size);
@@ -36,6 +45,11 @@ struct host {
     struct image_set *images;
     struct pool *pool;
     struct reaper *reaper;
+    struct net *net; /* NULL: this host cannot give VMs a network */
+    struct instances *instances;
+    struct snapshots *snapshots;
+    struct consoles *consoles;
+    struct vm_pool *vm_pool;
     int lock_fd;          /* flock of the data directory: one daemon each */
     atomic_bool draining; /* no new runs */
     atomic_bool aborting; /* running ones are cancelled */

@@ -17,7 +17,7 @@
 #include "host/host_priv.h"
 #include "host/program.h"
 
-#define IMAGES_MAX 64
+#define IMAGES_MAX 256
 #define PREPARE_THREADS_MAX 4
 #define SYNC_TIMEOUT_MS 60000
 
@@ -96,7 +96,7 @@ static int fingerprint(struct image_set *s, const struct image *im, struct buf *
 
 static void manifest_path(const struct image_set *s, const struct image *im, char *ret, size_t size)
 {
-    path_printf(ret, size, "%s/templates/%s.json", s->host->config->data_dir, im->name);
+    path_printf(ret, size, "%s/templates/%s.json", s->host->config->data_dir, im->key);
 }
 
 /* Takes over the template of a former run when it still fits. */
@@ -229,6 +229,12 @@ static void prepare_failed(struct image_set *s, struct image *im, const struct e
                   im->backoff_ms / 1000, e->text);
 }
 
+static int64_t image_file_bytes(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) < 0 ? 0 : st.st_size;
+}
+
 static void prepare(struct image_set *s, struct image *im)
 {
     struct err e = ERR_INIT;
@@ -241,6 +247,7 @@ static void prepare(struct image_set *s, struct image *im)
         put_off(s, im, MISSING_AGAIN_MS);
         return;
     }
+    im->disk_bytes = image_file_bytes(im->rootfs);
     int r = fingerprint(s, im, &print, &e);
     if (r == 0 && reuse_template(s, im, buf_str(&print))) {
         pool_wake(s->host->pool);
@@ -312,13 +319,41 @@ static void *prepare_thread(void *arg)
 
 /* --- The set --- */
 
-static struct image *find(struct image_set *s, const char *name)
+/* `shape` NULL: the one of its languages. */
+static struct image *find(struct image_set *s, const char *name, const struct machine_shape *shape)
 {
     for (int i = 0; i < s->n_images; i++) {
-        if (strcmp(s->images[i].name, name) == 0)
-            return &s->images[i];
+        struct image *im = &s->images[i];
+        if (strcmp(im->name, name) != 0)
+            continue;
+        if (shape ? memcmp(&im->shape, shape, sizeof(*shape)) == 0 : strcmp(im->key, name) == 0)
+            return im;
     }
     return NULL;
+}
+
+static struct image *add(struct image_set *s, const char *name, const struct machine_shape *shape,
+                         struct err *e)
+{
+    if (s->n_images == IMAGES_MAX) {
+        err_set(e, ERR_FULL, "more than %d images and shapes", IMAGES_MAX);
+        return NULL;
+    }
+    struct image *im = &s->images[s->n_images];
+    *im = (struct image){.state = LANGUAGE_PREPARING, .detail = "waiting for its turn"};
+    im->shape = shape ? *shape : (struct machine_shape){.vcpus = 1};
+    path_printf(im->name, sizeof(im->name), "%s", name);
+    if (shape)
+        path_printf(im->key, sizeof(im->key), "%s@%dx%d", name, shape->vcpus, shape->memory_mib);
+    else
+        path_printf(im->key, sizeof(im->key), "%s", name);
+    if (path_printf(im->rootfs, sizeof(im->rootfs), "%s/images/%s/rootfs.ext4",
+                    s->host->config->data_dir, name) < 0) {
+        err_set(e, ERR_INTERNAL, "data_dir is too long");
+        return NULL;
+    }
+    s->n_images++;
+    return im;
 }
 
 /* One image for each that a language names; it needs the memory of its hungriest language. */
@@ -326,24 +361,31 @@ static int add_images(struct image_set *s, struct err *e)
 {
     const struct language *lang;
     for (size_t i = 0; (lang = host_language(i)); i++) {
-        struct image *im = find(s, lang->image);
-        if (!im) {
-            if (s->n_images == IMAGES_MAX)
-                return err_set(e, ERR_INTERNAL, "more than %d images", IMAGES_MAX);
-            im = &s->images[s->n_images++];
-            *im = (struct image){
-                .state = LANGUAGE_PREPARING, .detail = "waiting for its turn", .shape.vcpus = 1};
-            path_printf(im->name, sizeof(im->name), "%s", lang->image);
-            if (path_printf(im->dir, sizeof(im->dir), "%s/images/%s", s->host->config->data_dir,
-                            im->name) < 0 ||
-                path_printf(im->rootfs, sizeof(im->rootfs), "%s/images/%s/rootfs.ext4",
-                            s->host->config->data_dir, im->name) < 0)
-                return err_set(e, ERR_INTERNAL, "data_dir is too long");
-        }
+        struct image *im = find(s, lang->image, NULL);
+        if (!im)
+            im = add(s, lang->image, NULL, e);
+        if (!im)
+            return -EINVAL;
         if (im->shape.memory_mib < lang->memory_mib)
             im->shape.memory_mib = lang->memory_mib;
     }
     return 0;
+}
+
+/* Shapes that were asked for in former times: "name@VCPUSxMIB.json" among the templates. */
+static void add_known_shapes(struct image_set *s)
+{
+    char top[PATH_MAX / 4];
+    path_printf(top, sizeof(top), "%s/templates", s->host->config->data_dir);
+    auto_closedir DIR *d = opendir(top);
+    for (struct dirent *de; d && (de = readdir(d));) {
+        char name[64], end[8] = "";
+        struct machine_shape shape;
+        if (sscanf(de->d_name, "%63[a-z0-9-]@%dx%d%7s", name, &shape.vcpus, &shape.memory_mib,
+                   end) == 4 &&
+            strcmp(end, ".json") == 0 && !find(s, name, &shape))
+            (void)add(s, name, &shape, NULL);
+    }
 }
 
 static bool is_named(struct image_set *s, const char *entry)
@@ -391,6 +433,7 @@ int image_set_new(struct host *h, struct image_set **ret, struct err *e)
         image_set_free(s);
         return r;
     }
+    add_known_shapes(s);
     drop_orphans(s);
     *ret = s;
     return 0;
@@ -432,7 +475,7 @@ void image_set_free(struct image_set *s)
 enum language_state image_state(struct image_set *s, const char *name, char *ret_detail)
 {
     AUTO_LOCK(&s->lock);
-    const struct image *im = find(s, name);
+    const struct image *im = find(s, name, NULL);
     if (!im)
         return LANGUAGE_MISSING;
     if (ret_detail)
@@ -440,11 +483,12 @@ enum language_state image_state(struct image_set *s, const char *name, char *ret
     return im->state;
 }
 
-void image_distrust(struct image_set *s, const char *name, const char *why)
+void image_distrust(struct image_set *s, const char *name, const struct machine_shape *shape,
+                    const char *why)
 {
     char path[PATH_MAX];
     AUTO_LOCK(&s->lock);
-    struct image *im = find(s, name);
+    struct image *im = find(s, name, shape);
     if (!im || im->state != LANGUAGE_READY)
         return;
     manifest_path(s, im, path, sizeof(path));
@@ -456,11 +500,17 @@ void image_distrust(struct image_set *s, const char *name, const char *why)
     pthread_cond_broadcast(&s->stop_asked);
 }
 
-int image_ready(struct image_set *s, const char *name, const struct image **ret,
-                char *ret_template_dir, struct err *e)
+int image_ready(struct image_set *s, const char *name, const struct machine_shape *shape,
+                const struct image **ret, char *ret_template_dir, struct err *e)
 {
     AUTO_LOCK(&s->lock);
-    const struct image *im = find(s, name);
+    const struct image *im = find(s, name, shape);
+    if (!im && shape) {
+        im = add(s, name, shape, e);
+        if (!im)
+            return -EAGAIN;
+        pthread_cond_broadcast(&s->stop_asked);
+    }
     if (!im || im->state == LANGUAGE_MISSING)
         return err_set(e, ERR_NOT_FOUND, "image %s was not built on this host: run images/build %s",
                        name, name);
@@ -475,4 +525,9 @@ int image_ready(struct image_set *s, const char *name, const struct image **ret,
     *ret = im;
     memcpy(ret_template_dir, im->template_dir, sizeof(im->template_dir));
     return 0;
+}
+
+const char *image_set_data_dir(const struct image_set *s)
+{
+    return s->host->config->data_dir;
 }

@@ -19,13 +19,16 @@
 #include "base/err.h"
 #include "engine/engine.h"
 #include "host/host.h"
+#include "host/vms.h"
 
 struct host;
 
+/* One image in one machine shape: what a template is made of. */
 struct image {
     char name[64];
-    char dir[PATH_MAX / 4];
+    char key[96]; /* of its template: the name, or "name@VCPUSxMIB" when no language asked for it */
     char rootfs[PATH_MAX / 4];
+    int64_t disk_bytes; /* 0 until it was seen */
     struct machine_shape shape;
 
     /* guarded by the set's lock */
@@ -48,13 +51,23 @@ int image_set_start(struct image_set *s, struct err *e);
 void image_set_stop(struct image_set *s);
 void image_set_free(struct image_set *s); /* after it was stopped and the pool too; NULL is fine */
 
-/* Where an image stands; ret_detail (256 bytes) may be NULL. */
+/* Where an image stands, in the shape its languages need; ret_detail (256 bytes) may be NULL. */
 enum language_state image_state(struct image_set *s, const char *name, char *ret_detail);
 
 /* The image and its template's directory (PATH_MAX / 4 bytes); ERR_NOT_FOUND or ERR_FULL (being
- * prepared) when not ready. */
-int image_ready(struct image_set *s, const char *name, const struct image **ret,
-                char *ret_template_dir, struct err *e);
+ * prepared) when not ready. `shape` NULL: that of its languages. A shape that was never asked for
+ * is prepared from then on. */
+int image_ready(struct image_set *s, const char *name, const struct machine_shape *shape,
+                const struct image **ret, char *ret_template_dir, struct err *e);
 
 /* The engine refused the template as damaged or foreign: it is made anew. */
-void image_distrust(struct image_set *s, const char *name, const char *why);
+void image_distrust(struct image_set *s, const char *name, const struct machine_shape *shape,
+                    const char *why);
+
+/* --- what was built (image_files.c) --- */
+
+/* Whether there is such an image, and how large its disk is. ERR_INVALID (the field "image"). */
+int image_look(const struct image_set *s, const char *name, int64_t *ret_disk_bytes, struct err *e);
+/* By index from 0, in order of names; false beyond the end. */
+bool image_info(struct image_set *s, size_t index, struct image_info *ret);
+const char *image_set_data_dir(const struct image_set *s);

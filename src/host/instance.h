@@ -47,11 +47,16 @@ struct instance {
     struct vm *vm;             /* NULL while no monitor runs */
     bool busy;                 /* a move is under way */
     bool gone;                 /* deleted: out of the list */
+    enum vm_state before;      /* a move: the state it began in */
+    int64_t due_ms;            /* a launch that waits: not before */
+    int captures;              /* since the disk was looked at for flattening; busy */
+    bool was_captured;         /* the timers' thread has something to do for it */
     int refs;
-    int users;         /* threads that use vm->link */
-    atomic_int execs;  /* commands and terminals */
-    struct quota_use { /* what the account was charged for it */
-        bool compute;  /* vCPUs and memory */
+    int users;                /* threads that use vm->link */
+    atomic_int execs;         /* commands and terminals */
+    struct forward *forwards; /* vms_forward.c */
+    struct quota_use {        /* what the account was charged for it */
+        bool compute;         /* vCPUs and memory */
         bool disk;
     } charged;
     struct { /* the idle watch's: its thread only */
@@ -66,7 +71,7 @@ struct instances {
     pthread_cond_t changed; /* busy, users, state; something to launch */
     struct instance *first, **end;
     bool stopping;
-    int queued; /* instances that wait to be started */
+    int n_forwards; /* threads of vms_forward.c */
     pthread_t threads[8];
     int n_threads;
 };
@@ -83,12 +88,19 @@ int instances_start(struct instances *s, struct err *e);
 void instances_stop(struct instances *s);
 void instances_free(struct instances *s);
 
+/* The last reference has gone; lock held or the last thread. */
+void instance_destroy(struct instance *inst);
+/* Whether DATA/vms/ID is an instance's. */
+bool instances_want_dir(struct instances *s, const char *id);
+/* By id, whoever owns it, without a reference: while the daemon starts. NULL: none. */
+struct instance *instances_peek(struct instances *s, const char *id);
+
+/* --- what a former daemon left (vms_recover.c), after instances_load --- */
+
 /* A record of a monitor; true: it is (or was) that of an instance, and has been dealt with. */
 bool instances_inherit(struct instances *s, const struct vm_record *record);
-/* After all monitors: what has none. Directories of nobody are removed. */
-int instances_settle(struct instances *s, struct err *e);
-/* Whether DATA/vms/ID belongs to an instance. */
-bool instances_own_dir(struct instances *s, const char *id);
+/* After all monitors: instances that have none, directories that nobody has. */
+void instances_settle(struct instances *s);
 
 /* Finds the account's; takes a reference. */
 int instance_find(struct instances *s, const char *account, const char *id, struct instance **ret,
@@ -110,16 +122,23 @@ void instance_get_info(struct instances *s, const struct instance *inst, struct 
 /* --- moves --- */
 
 /* Waits until no other move is under way, then makes `event`'s state the one in the store. Busy
- * when it returns 0. */
-int instance_begin(struct instances *s, struct instance *inst, enum vm_event event, struct err *e);
+ * when it returns 0; inst->before is the state it was in. 1: it is in the state `already` (-1:
+ * none), and nothing was done. */
+int instance_begin(struct instances *s, struct instance *inst, enum vm_event event, int already,
+                   struct err *e);
 /* Busy, without a change of state; it must be in one of `states` (a mask of 1 << state). */
 int instance_hold(struct instances *s, struct instance *inst, unsigned states, const char *what,
                   struct err *e);
-/* Ends a move: the state that `event` leads to is stored. When the store cannot, the state in
- * memory is right and the next daemon finds the transitional one. */
-void instance_end(struct instances *s, struct instance *inst, enum vm_event event);
-/* Ends a hold. */
+/* The next state of a move is stored, and the move goes on. When the store cannot, the state in
+ * memory is right and the next daemon finds the one before. `why` is for VM_LOST, else NULL. */
+void instance_mark(struct instances *s, struct instance *inst, enum vm_state state,
+                   const char *why);
+/* Ends a move or a hold. */
 void instance_let_go(struct instances *s, struct instance *inst);
+/* Both. */
+void instance_end(struct instances *s, struct instance *inst, enum vm_state state);
+/* Its monitor has ended, or it could not be started. */
+void instance_lose(struct instances *s, struct instance *inst, const char *why);
 /* Changes a held instance's record to `next` (whose JSON it takes), in the store first; on failure
  * nothing has changed, and `next` is freed too. */
 int instance_change(struct instances *s, struct instance *inst, struct instance_record *next,
@@ -137,7 +156,10 @@ void instance_unuse(struct instances *s, struct instance *inst);
 int instance_charge_compute(struct instances *s, struct instance *inst, struct err *e);
 void instance_release_compute(struct instances *s, struct instance *inst);
 
-/* --- time (instance_time.c): the TTL runs while the VM does; under the lock or busy --- */
+/* Makes busy, starting instances running, all in one transaction, and lets them go. */
+int instances_run_all(struct instances *s, struct instance *const *list, size_t n, struct err *e);
+
+/* --- time: the TTL runs while the VM does; under the lock or busy --- */
 
 void instance_clock_run(struct vm_info *info, int64_t now_ns);
 void instance_clock_stop(struct vm_info *info, int64_t now_ns);
@@ -152,7 +174,9 @@ void instance_path(const struct host *h, const char *kind, const char *id, char 
 
 /* Starts the monitor of a busy instance that is starting, from its origin. -EINPROGRESS or
  * ERR_FULL: not now. */
-int instance_start(struct instances *s, struct instance *inst, struct err *e);
+int instance_start(struct instances *s, struct instance *inst, const char *fork_dir, struct err *e);
+/* Removes a file tree of an instance or snapshot; what cannot be is logged. */
+void instance_drop_dir(const struct host *h, const char *kind, const char *id);
 /* The launchers' thread. */
 void *instances_launcher(void *arg);
 /* The timers' thread (vms_timers.c). */

@@ -431,6 +431,13 @@ void link_unref(struct link *l)
     loop_wake(loop);
 }
 
+void link_shutdown(struct link *l)
+{
+    AUTO_LOCK(&l->lock);
+    link_end(l, "the vm is being ended");
+    link_run_wake(l);
+}
+
 void link_close(struct link *l)
 {
     if (!l)

@@ -67,6 +67,9 @@ void link_loop_free(struct link_loop *loop);
 int link_open(struct link_loop *loop, int fd, int hello_timeout_ms, struct link **ret,
               struct err *e);
 
+/* Ends the connection only: whoever is inside link_run or a stream of it fails soon. Any thread. */
+void link_shutdown(struct link *l);
+
 /* Ends the connection, waits until no thread is inside link_run for it (they fail at once, but for
  * the time of a sink), frees it. Streams of it stay valid, to be freed whenever their owner does,
  * but fail. NULL is fine. */

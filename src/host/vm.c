@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "host/guest.h"
 #include "host/host_priv.h"
+#include "host/net.h"
 
 /* With less than this a guest cannot even boot. */
 #define DISK_FULL_BYTES (16 * MIB)
@@ -22,6 +23,8 @@
 /* One that waited in the pool answers at once or has something wrong with it. */
 #define ADOPT_TIMEOUT_S 5
 
+static void end(struct host *h, struct vm *vm, bool keep_dir);
+
 static int vm_path(const struct host *h, const char *id, char *ret, size_t size, struct err *e)
 {
     int r = path_printf(ret, size, "%s/vms/%s", h->config->data_dir, id);
@@ -29,22 +32,29 @@ static int vm_path(const struct host *h, const char *id, char *ret, size_t size,
 }
 
 /* Grant, directory and record: from here on a leftover can be found. */
-static int vm_new(struct host *h, const char *image, const struct machine_shape *shape,
-                  struct vm **ret, struct err *e)
+static int vm_new(struct host *h, const struct vm_plan *plan, struct vm **ret, struct err *e)
 {
     auto_free struct vm *vm = calloc(1, sizeof(*vm));
     if (!vm)
         return err_errno(e, -ENOMEM, "new vm");
-    id_new(vm->record.id);
+    vm->net_slot = -1;
+    vm->lang = plan->lang;
+    if (plan->id)
+        path_printf(vm->record.id, sizeof(vm->record.id), "%s", plan->id);
+    else
+        id_new(vm->record.id);
     int r = vm_path(h, vm->record.id, vm->dir, sizeof(vm->dir), e);
     if (r == 0)
-        r = admission_take(&h->admission, shape, &vm->record.uid, e);
+        r = admission_take(&h->admission, &plan->shape, &vm->record.uid, e);
     if (r < 0)
         return r;
     vm->record.state = VM_STARTING;
-    vm->record.shape = *shape;
+    vm->record.shape = plan->shape;
+    vm->record.used = plan->lives;
     vm->record.created_real_ns = clock_real_ns();
-    path_printf(vm->record.image, sizeof(vm->record.image), "%s", image);
+    path_printf(vm->record.image, sizeof(vm->record.image), "%s", plan->image);
+    path_printf(vm->record.language, sizeof(vm->record.language), "%s",
+                plan->lang ? plan->lang->name : "");
     r = store_vm_put(h->store, &vm->record, e);
     if (r == 0) {
         r = dir_make(vm->dir, 0700);
@@ -52,7 +62,7 @@ static int vm_new(struct host *h, const char *image, const struct machine_shape 
             err_errno(e, r, "make %s", vm->dir);
     }
     if (r < 0) {
-        vm_end(h, TAKE_PTR(vm));
+        end(h, TAKE_PTR(vm), plan->keep_dir);
         return r;
     }
     *ret = TAKE_PTR(vm);
@@ -74,25 +84,66 @@ static bool is_ending(void *arg)
 }
 
 /* Waits for the agent; a monitor that ended is noticed by the link's end. */
-static int await_agent(struct host *h, struct vm *vm, int timeout_s, struct err *e)
+static int await_agent(struct host *h, struct vm *vm, const struct guest_identity *who,
+                       int timeout_s, struct err *e)
 {
     struct link_wait w = {
         .deadline_ms = clock_mono_ms() + timeout_s * 1000, .cancelled = is_ending, .arg = h};
     /* The deadline of the request comes first, so that a silent agent is always a timeout. */
-    int r = connect_agent(h, vm, 2 * timeout_s * 1000, e);
+    int r = vm->link ? 0 : connect_agent(h, vm, 2 * timeout_s * 1000, e);
     if (r == 0)
-        r = guest_restored(vm->link, &w, NULL, NULL, e);
+        r = guest_restored(vm->link, &w, who, NULL, e);
     return r;
 }
 
-static int start_monitor(struct host *h, struct vm *vm, const struct vm_spec *spec, struct err *e)
+int vm_greet(struct host *h, struct vm *vm, bool keep, struct err *e)
+{
+    const struct guest_identity who = {.keep = keep};
+    return await_agent(h, vm, &who, ADOPT_TIMEOUT_S, e);
+}
+
+/* A host that cannot make networks runs VMs without: the doctor and the log say so. */
+static int take_network(struct host *h, struct vm *vm, const struct net_policy *policy,
+                        int *ret_tap, struct err *e)
+{
+    if (!h->net || !policy)
+        return 0;
+    int slot = (int)(vm->record.uid - h->admission.uid_first);
+    int r = net_take(h->net, slot, policy, ret_tap, e);
+    if (r == 0)
+        vm->net_slot = slot;
+    return r;
+}
+
+static int start_monitor(struct host *h, struct vm *vm, const struct vm_plan *plan, struct err *e)
 {
     if (h->aborting) {
         err_set(e, ERR_UNAVAILABLE, "holmd is ending");
         return -ECANCELED;
     }
-    return spec->template_dir ? engine_restore(h->engine, spec, &vm->monitor, e)
-                              : engine_boot(h->engine, spec, &vm->monitor, e);
+    char kernel[PATH_MAX / 4], initrd[PATH_MAX / 4];
+    if (path_printf(kernel, sizeof(kernel), "%s/kernel/vmlinuz", h->config->data_dir) < 0 ||
+        path_printf(initrd, sizeof(initrd), "%s/kernel/initrd.img", h->config->data_dir) < 0)
+        return err_set(e, ERR_INTERNAL, "data_dir is too long");
+    auto_close int tap = -EBADF;
+    int r = take_network(h, vm, plan->policy, &tap, e);
+    if (r < 0)
+        return r;
+    struct vm_spec spec = {
+        .id = vm->record.id,
+        .vm_dir = vm->dir,
+        .shape = vm->record.shape,
+        .uid = vm->record.uid,
+        .ephemeral = plan->ephemeral,
+        .template_dir = plan->template_dir,
+        .rootfs = plan->rootfs,
+        .disk_bytes = (uint64_t)plan->disk_bytes,
+        .kernel = kernel,
+        .initrd = initrd,
+        .tap_fd = tap > 0 ? tap : 0,
+    };
+    return plan->template_dir ? engine_restore(h->engine, &spec, &vm->monitor, e)
+                              : engine_boot(h->engine, &spec, &vm->monitor, e);
 }
 
 /* A monitor that cannot write its memory or disk is killed by the kernel, which leaves no better
@@ -107,47 +158,51 @@ static void explain(const struct host *h, struct err *e)
     err_set(e, ERR_INTERNAL, "no space left in %s: free some (%s)", h->config->data_dir, text);
 }
 
-/* What vm_boot and vm_restore share: monitor, agent, state. Ends the VM when it fails. */
-static int vm_start(struct host *h, struct vm *vm, struct vm_spec *spec, int timeout_s,
-                    struct err *e)
+/* Monitor, agent, state. */
+static int bring_up(struct host *h, struct vm *vm, const struct vm_plan *plan, struct err *e)
 {
-    spec->id = vm->record.id;
-    spec->vm_dir = vm->dir;
-    spec->shape = vm->record.shape;
-    spec->uid = vm->record.uid;
-    int64_t t0 = clock_mono_us();
     admission_start_enter(&h->admission);
-    int r = start_monitor(h, vm, spec, e);
+    int r = start_monitor(h, vm, plan, e);
     if (r == 0) {
         vm->record.proc = vm->monitor.proc;
         r = store_vm_put(h->store, &vm->record, e);
     }
     if (r == 0)
-        r = await_agent(h, vm, timeout_s, e);
+        r = await_agent(h, vm, &plan->who, plan->timeout_s, e);
     admission_start_leave(&h->admission);
     if (r == 0)
         r = lifecycle_move(&vm->record.state, VM_EV_READY, vm->record.id, e);
-    if (r == 0)
-        r = store_vm_put(h->store, &vm->record, e);
+    return r == 0 ? store_vm_put(h->store, &vm->record, e) : r;
+}
+
+int vm_start(struct host *h, const struct vm_plan *plan, struct vm **ret, struct err *e)
+{
+    struct vm *vm = NULL;
+    int r = vm_new(h, plan, &vm, e);
+    if (r < 0)
+        return r;
+    int64_t t0 = clock_mono_us();
+    r = bring_up(h, vm, plan, e);
     if (r < 0) {
         h->metrics.vms_failed++;
         explain(h, e);
-        err_wrap(e, r, "%s vm %s", spec->template_dir ? "restore" : "boot", vm->record.id);
-        vm_end(h, vm);
+        err_wrap(e, r, "%s vm %s", plan->template_dir ? "restore" : "boot", vm->record.id);
+        end(h, vm, plan->keep_dir);
         return r;
     }
     h->metrics.vms_started++;
-    if (spec->template_dir)
+    if (plan->template_dir)
         histogram_add(&h->metrics.restore, clock_mono_us() - t0);
     log_debug("vm", "vm=%s image=%s ready_ms=%lld", vm->record.id, vm->record.image,
               (long long)(clock_mono_us() - t0) / 1000);
+    *ret = vm;
     return 0;
 }
 
 /* The engine refused the template. */
 static int distrust(struct host *h, const char *image, struct err *e)
 {
-    image_distrust(h->images, image, e->text);
+    image_distrust(h->images, image, NULL, e->text);
     err_set(e, ERR_FULL, "image %s is being prepared anew; try again in 5 s", image);
     e->retry_after_s = 5;
     return -EINPROGRESS;
@@ -157,20 +212,19 @@ int vm_restore(struct host *h, const struct language *lang, struct vm **ret, str
 {
     const struct image *image;
     char template_dir[PATH_MAX / 4];
-    int r = image_ready(h->images, lang->image, &image, template_dir, e);
+    int r = image_ready(h->images, lang->image, NULL, &image, template_dir, e);
     if (r < 0)
         return r;
-    struct vm *vm = NULL;
-    r = vm_new(h, image->name, &image->shape, &vm, e);
-    if (r < 0)
-        return r;
-    vm->lang = lang;
-    path_printf(vm->record.language, sizeof(vm->record.language), "%s", lang->name);
-    struct vm_spec spec = {.template_dir = template_dir, .ephemeral = true};
-    r = vm_start(h, vm, &spec, h->config->restore_timeout_s, e);
-    if (r == 0)
-        *ret = vm;
-    else if (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND || e->class == ERR_INVALID)
+    struct vm_plan plan = {
+        .image = image->name,
+        .shape = image->shape,
+        .template_dir = template_dir,
+        .lang = lang,
+        .ephemeral = true,
+        .timeout_s = h->config->restore_timeout_s,
+    };
+    r = vm_start(h, &plan, ret, e);
+    if (r < 0 && (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND || e->class == ERR_INVALID))
         r = distrust(h, image->name, e);
     return r;
 }
@@ -178,19 +232,13 @@ int vm_restore(struct host *h, const struct language *lang, struct vm **ret, str
 int vm_boot(struct host *h, const struct image *image, const struct machine_shape *shape,
             struct vm **ret, struct err *e)
 {
-    char kernel[PATH_MAX / 4], initrd[PATH_MAX / 4];
-    if (path_printf(kernel, sizeof(kernel), "%s/kernel/vmlinuz", h->config->data_dir) < 0 ||
-        path_printf(initrd, sizeof(initrd), "%s/kernel/initrd.img", h->config->data_dir) < 0)
-        return err_set(e, ERR_INTERNAL, "data_dir is too long");
-    struct vm *vm = NULL;
-    int r = vm_new(h, image->name, shape, &vm, e);
-    if (r < 0)
-        return r;
-    struct vm_spec spec = {.rootfs = image->rootfs, .kernel = kernel, .initrd = initrd};
-    r = vm_start(h, vm, &spec, h->config->boot_timeout_s, e);
-    if (r == 0)
-        *ret = vm;
-    return r;
+    struct vm_plan plan = {
+        .image = image->name,
+        .shape = *shape,
+        .rootfs = image->rootfs,
+        .timeout_s = h->config->boot_timeout_s,
+    };
+    return vm_start(h, &plan, ret, e);
 }
 
 int vm_mark_used(struct host *h, struct vm *vm, struct err *e)
@@ -241,14 +289,14 @@ static void kill_unknown(const char *dir)
         ;
 }
 
-/* Monitor, directory, record, grant, in this order: what is left after a crash in between is found
- * again. */
+/* Monitor, directory (if given), record, grant, in this order: what is left after a crash in
+ * between is found again. */
 static int remove_traces(struct host *h, const struct monitor *m, const char *dir, struct err *e)
 {
     int r = engine_kill(h->engine, m, e);
     if (r < 0)
         return r;
-    r = dir_remove(dir);
+    r = dir ? dir_remove(dir) : 0;
     if (r < 0)
         return err_errno(e, r, "remove %s", dir);
     return store_vm_delete(h->store, m->id, e);
@@ -266,14 +314,14 @@ static void complete_monitor(struct monitor *m, const struct vm_record *r, const
         m->proc = r->proc;
 }
 
-void vm_end(struct host *h, struct vm *vm)
+static void end(struct host *h, struct vm *vm, bool keep_dir)
 {
     struct err e = ERR_INIT;
     vm_hang_up(vm);
     complete_monitor(&vm->monitor, &vm->record, vm->dir);
     if (!vm->monitor.proc.pid)
         kill_unknown(vm->dir);
-    int r = remove_traces(h, &vm->monitor, vm->dir, &e);
+    int r = remove_traces(h, &vm->monitor, keep_dir ? NULL : vm->dir, &e);
     if (r < 0) {
         /* Its uid and memory may still be in use: the grant stays taken. */
         log_error("vm", "vm=%s cannot be removed whole, next start tries again: %s", vm->record.id,
@@ -282,11 +330,23 @@ void vm_end(struct host *h, struct vm *vm)
         return;
     }
     h->metrics.vms_ended++;
+    if (vm->net_slot >= 0)
+        net_give_back(h->net, vm->net_slot);
     admission_give_back(&h->admission, &vm->record.shape, vm->record.uid);
     free(vm);
 }
 
-void vm_reap(struct host *h, const struct vm_record *record)
+void vm_end(struct host *h, struct vm *vm)
+{
+    end(h, vm, false);
+}
+
+void vm_end_keeping_disk(struct host *h, struct vm *vm)
+{
+    end(h, vm, true);
+}
+
+void vm_reap(struct host *h, const struct vm_record *record, bool keep_disk)
 {
     struct err e = ERR_INIT;
     struct monitor m = {0};
@@ -296,7 +356,7 @@ void vm_reap(struct host *h, const struct vm_record *record)
         complete_monitor(&m, record, dir);
         if (!record->proc.pid)
             kill_unknown(dir);
-        r = remove_traces(h, &m, dir, &e);
+        r = remove_traces(h, &m, keep_disk ? NULL : dir, &e);
     }
     if (r < 0) {
         log_error("vm", "vm=%s of a former daemon cannot be removed: %s", record->id, e.text);
@@ -309,23 +369,32 @@ void vm_reap(struct host *h, const struct vm_record *record)
              lifecycle_state_name(record->state));
 }
 
-static int adopt_into(struct host *h, struct vm *vm, struct err *e)
+static int adopt_into(struct host *h, struct vm *vm, const struct net_policy *policy,
+                      enum monitor_state *ret_state, struct err *e)
 {
-    enum monitor_state state = MONITOR_GONE;
-    int r = engine_state(h->engine, &vm->monitor, &state, e);
+    int r = engine_state(h->engine, &vm->monitor, ret_state, e);
     if (r < 0)
         return r;
-    if (state != MONITOR_RUNNING)
+    if (*ret_state == MONITOR_GONE)
         return err_set(e, ERR_UNAVAILABLE, "its monitor has ended");
-    return await_agent(h, vm, ADOPT_TIMEOUT_S, e);
+    if (h->net && policy) {
+        int slot = (int)(vm->record.uid - h->admission.uid_first);
+        r = net_adopt(h->net, slot, policy, e);
+        if (r < 0)
+            return r;
+        vm->net_slot = slot;
+    }
+    return *ret_state == MONITOR_RUNNING ? vm_greet(h, vm, false, e) : 0;
 }
 
-int vm_adopt(struct host *h, const struct vm_record *record, struct vm **ret, struct err *e)
+int vm_adopt(struct host *h, const struct vm_record *record, const struct net_policy *policy,
+             struct vm **ret, enum monitor_state *ret_state, struct err *e)
 {
     auto_free struct vm *vm = calloc(1, sizeof(*vm));
     if (!vm)
         return err_errno(e, -ENOMEM, "adopt");
     vm->record = *record;
+    vm->net_slot = -1;
     vm->lang = host_language_find(record->language);
     int r = vm_path(h, record->id, vm->dir, sizeof(vm->dir), e);
     if (r < 0)
@@ -334,9 +403,11 @@ int vm_adopt(struct host *h, const struct vm_record *record, struct vm **ret, st
     r = admission_adopt(&h->admission, &record->shape, record->uid, e);
     if (r < 0)
         return r;
-    r = adopt_into(h, vm, e);
+    r = adopt_into(h, vm, policy, ret_state, e);
     if (r < 0) {
         vm_hang_up(vm);
+        if (vm->net_slot >= 0)
+            net_give_back(h->net, vm->net_slot);
         admission_give_back(&h->admission, &record->shape, record->uid);
         return r;
     }

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "engine/engine.h"
+#include "host/guest.h"
 #include "host/lifecycle.h"
 #include "host/store.h"
 
@@ -18,6 +19,7 @@ struct host;
 struct image;
 struct link;
 struct language;
+struct net_policy;
 
 /* The nice value of what nobody waits for: filling the pool, ending VMs. */
 #define VM_BACKGROUND_NICE 10
@@ -28,24 +30,51 @@ struct vm {
     struct link *link; /* NULL until the agent is connected */
     const struct language *lang;
     char dir[PATH_MAX / 4];
+    int net_slot; /* -1: it has no network */
     bool warm;
     struct vm *next; /* in the pool's or the reaper's list */
 };
 
-/* Starts a VM from the template of a language's image and returns when its agent has answered, its
- * clock is right and its random generator reseeded. On failure nothing of it is left. */
+/* How to start one. Strings are borrowed. */
+struct vm_plan {
+    const char *id;    /* NULL: a new one */
+    const char *image; /* its name, for the record */
+    struct machine_shape shape;
+    const char *template_dir;        /* to restore; NULL: to boot */
+    const char *rootfs;              /* boot: an image's; NULL: the disk that is in its directory */
+    int64_t disk_bytes;              /* boot: at least; 0: as it is */
+    const struct language *lang;     /* of the pool it is for; or NULL */
+    const struct net_policy *policy; /* NULL: no network */
+    struct guest_identity who;
+    bool ephemeral; /* as vm_spec's */
+    bool lives;     /* belongs to an instance; not one of the pool */
+    bool keep_dir;  /* its directory was there before, and stays when this fails */
+    int timeout_s;  /* until its agent has answered */
+};
+
+/* Starts a VM and returns when its agent has answered, its clock is right and its random generator
+ * reseeded. On failure nothing of it is left. */
+int vm_start(struct host *h, const struct vm_plan *plan, struct vm **ret, struct err *e);
+
+/* From the template of a language's image. */
 int vm_restore(struct host *h, const struct language *lang, struct vm **ret, struct err *e);
 
-/* Boots an image from its kernel; otherwise like vm_restore. */
+/* Boots an image from its kernel. */
 int vm_boot(struct host *h, const struct image *image, const struct machine_shape *shape,
             struct vm **ret, struct err *e);
 
 /* Notes in the store that it ran, or is about to run, somebody's code. */
 int vm_mark_used(struct host *h, struct vm *vm, struct err *e);
 
-/* Finds the VM of a record of a former daemon again: monitor alive, agent answers. -ESRCH when it
- * must be reaped. */
-int vm_adopt(struct host *h, const struct vm_record *record, struct vm **ret, struct err *e);
+/* Finds the VM of a record of a former daemon again: its monitor lives and, unless *ret_state is
+ * MONITOR_PAUSED, its agent answers. What ran in the former daemon's sessions is ended. On failure
+ * nothing has changed; the caller reaps it. */
+int vm_adopt(struct host *h, const struct vm_record *record, const struct net_policy *policy,
+             struct vm **ret, enum monitor_state *ret_state, struct err *e);
+
+/* Tells the guest the time, and connects to its agent first where that was not done yet. Programs
+ * that ran go on if `keep`. */
+int vm_greet(struct host *h, struct vm *vm, bool keep, struct err *e);
 
 /* Closes the agent link only. */
 void vm_hang_up(struct vm *vm);
@@ -54,8 +83,11 @@ void vm_hang_up(struct vm *vm);
  * removed is logged, stays in the store and is tried again at the next start. */
 void vm_end(struct host *h, struct vm *vm);
 
-/* The same for a record whose VM was not adopted. */
-void vm_reap(struct host *h, const struct vm_record *record);
+/* The same, but its directory stays: the disk of a stopped VM. */
+void vm_end_keeping_disk(struct host *h, struct vm *vm);
+
+/* vm_end for a record whose VM was not adopted; its directory may stay. */
+void vm_reap(struct host *h, const struct vm_record *record, bool keep_disk);
 
 /* Ends VMs in the background, so that an answer does not wait for it. */
 struct reaper;

@@ -78,6 +78,12 @@ struct vm_terminal {
 };
 int host_vm_terminal(struct host *h, const char *account, const char *id,
                      const struct vm_terminal *t, struct vm_stream **ret, struct err *e);
+/* From now on a command in the guest that connects to address:port reaches the staging store,
+ * whatever its network is: the address under which the client knows Holm. Ends with the VM's
+ * monitor. */
+int host_vm_forward_staging(struct host *h, const char *account, const char *id,
+                            const char *address, int port, struct err *e);
+
 /* The serial console. What came before is in the log. Any number at once; works while the guest's
  * agent does not. */
 int host_vm_console(struct host *h, const char *account, const char *id, struct vm_stream **ret,

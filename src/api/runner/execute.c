@@ -253,7 +253,7 @@ int execute_handle(struct request *rq, struct answer *ret, struct err *e)
     if (r < 0)
         return r;
     if (request_accepts(rq, "application/x-ndjson"))
-        return stream_start(rq, &j, ret, e);
+        return execute_stream(rq, &j, ret, e);
     j.run.cancelled = client_gone;
     j.run.arg = rq;
     CLEANUP(run_result_done) struct run_result result = {0};

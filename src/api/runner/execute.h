@@ -2,7 +2,7 @@
 #pragma once
 
 /* POST /api/v1/execute: a request body becomes a `struct job`, which is run while the client waits
- * (execute.c) or while its output is streamed (stream.c). */
+ * (execute.c) or while its output is streamed (execute_stream.c). */
 
 #include "api/request.h"
 
@@ -37,7 +37,7 @@ void job_done(struct job *j);
 
 /* Streams the run as NDJSON into `ret`; takes `j` (which is then empty). An error before the first
  * output, within HTTP_STREAM_STATUS_WAIT_MS, is an ordinary failure of this call. */
-int stream_start(struct request *rq, struct job *j, struct answer *ret, struct err *e);
+int execute_stream(struct request *rq, struct job *j, struct answer *ret, struct err *e);
 
 /* "SIGKILL"; NULL for 0. Static. */
 const char *job_signal_name(int signal, char ret[16]);

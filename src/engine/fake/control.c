@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,6 +42,16 @@ static int read_line(int fd, struct buf *line, struct err *e)
     return 0;
 }
 
+/* "error CLASS SENTENCE". */
+static int refused(const char *line, struct err *e)
+{
+    int class = 0, at = 0;
+    if (sscanf(line, "error %d %n", &class, &at) < 1 || at == 0 || class <= ERR_NONE ||
+        class >= ERR_CLASS_COUNT)
+        return err_set(e, ERR_INTERNAL, "the fake monitor: %.400s", line);
+    return err_set(e, (enum err_class) class, "%.400s", line + at);
+}
+
 int control_call(const char *vm_dir, const char *request, struct buf *answer, struct err *e)
 {
     char path[PATH_MAX];
@@ -60,8 +71,7 @@ int control_call(const char *vm_dir, const char *request, struct buf *answer, st
     if (r < 0)
         return r;
     if (strncmp(line.data, "ok", 2) != 0)
-        return err_set(e, ERR_INTERNAL, "the fake monitor: %.400s",
-                       strncmp(line.data, "error ", 6) == 0 ? line.data + 6 : line.data);
+        return refused(line.data, e);
     const char *text = line.data + 2;
     return buf_append_str(answer, text[0] == ' ' ? text + 1 : text) < 0
                ? err_errno(e, -ENOMEM, "answer")

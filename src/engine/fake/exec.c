@@ -235,7 +235,7 @@ static void start(struct exec *x)
     struct call *c = x->call;
     int r = exec_spec_decode(buf_str(&x->spec_json), x->spec_json.len, &x->spec, &e);
     buf_done(&x->spec_json);
-    if (r == 0 && script_start(&x->script, &x->spec, &c->guest->files) < 0)
+    if (r == 0 && script_start(&x->script, &x->spec, c->guest) < 0)
         err_errno(&e, r = -ENOMEM, "start the program");
     if (r < 0) {
         call_fail(c, 0, &e);

@@ -33,45 +33,72 @@ void guest_boot(struct guest *g)
     g->end = GUEST_RUNS;
 }
 
-void guest_done(struct guest *g)
+int guest_install(struct guest *g)
 {
-    files_done(&g->files);
+    static const char *const dirs[] = {"/etc", "/home/user", "/root",    "/run/holm",
+                                       "/tmp", "/usr/bin",   "/var/lib", "/work"};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dirs); i++)
+        r = files_make_dir(&g->files, dirs[i]);
+    return r;
 }
 
-/* What stands before the files in a saved guest; our own machine's byte order. */
-struct saved_head {
-    char boot_id[36];
-    int32_t reserved;
-    int64_t real_time_ns;
-};
+void guest_done(struct guest *g)
+{
+    vars_clear(&g->vars);
+    files_done(&g->files);
+    disk_done(&g->disk);
+}
+
+static const char magic[] = "HOLMFK2";
 
 int guest_save(const struct guest *g, struct buf *out)
 {
-    struct saved_head head = {.real_time_ns = clock_real_ns() + g->clock_offset_ns};
-    memcpy(head.boot_id, g->boot_id, sizeof(head.boot_id));
-    int r = buf_append(out, &head, sizeof(head));
-    return r < 0 ? r : files_save(&g->files, out);
+    pack_str(out, magic);
+    pack_str(out, g->boot_id);
+    pack_i64(out, clock_real_ns() + g->clock_offset_ns);
+    pack_i64(out, clock_mono_us() - g->started_us);
+    pack_i64(out, g->next_pid);
+    vars_save(&g->vars, out);
+    return out->failed ? -ENOMEM : 0;
+}
+
+static bool is_boot_id(const char *id)
+{
+    return strlen(id) == 36 && strspn(id, "0123456789abcdef-") == 36;
+}
+
+static int load(struct guest *g, struct unpack *u)
+{
+    char text[sizeof(magic)], boot_id[sizeof(g->boot_id)];
+    int64_t now_ns = clock_real_ns();
+    unpack_str(u, text, sizeof(text));
+    unpack_str(u, boot_id, sizeof(boot_id));
+    int64_t real_ns = unpack_range(u, 0, 2 * now_ns);
+    int64_t uptime_us = unpack_range(u, 0, INT64_MAX / 2);
+    int64_t next_pid = unpack_range(u, FIRST_PID, INT32_MAX);
+    if (u->failed || strcmp(text, magic) != 0 || !is_boot_id(boot_id))
+        return -EINVAL;
+    int r = vars_load(&g->vars, u);
+    if (r < 0 || u->left)
+        return r < 0 ? r : -EINVAL;
+    guest_boot(g);
+    memcpy(g->boot_id, boot_id, sizeof(g->boot_id));
+    g->clock_offset_ns = real_ns - now_ns;
+    g->started_us = clock_mono_us() - uptime_us;
+    g->next_pid = next_pid;
+    return 0;
 }
 
 int guest_load(struct guest *g, const void *data, size_t len, struct err *e)
 {
-    struct saved_head head;
-    if (len < sizeof(head))
-        return err_set(e, ERR_INVALID, "the saved state is damaged");
-    memcpy(&head, data, sizeof(head));
-    for (size_t i = 0; i < sizeof(head.boot_id); i++)
-        if (!strchr("0123456789abcdef-", head.boot_id[i]) || !head.boot_id[i])
-            return err_set(e, ERR_INVALID, "the saved boot id is damaged");
-    int64_t now_ns = clock_real_ns();
-    if (head.real_time_ns < 0 || head.real_time_ns > 2 * now_ns)
-        return err_set(e, ERR_INVALID, "the saved clock is damaged");
-    int r = files_load(&g->files, (const char *)data + sizeof(head), len - sizeof(head), e);
-    if (r < 0)
-        return r;
-    guest_boot(g);
-    memcpy(g->boot_id, head.boot_id, sizeof(head.boot_id));
-    g->clock_offset_ns = head.real_time_ns - now_ns;
-    return 0;
+    struct unpack u = {.at = data, .left = len};
+    int r = load(g, &u);
+    if (r == 0)
+        return 0;
+    vars_clear(&g->vars);
+    return r == -ENOMEM ? err_errno(e, r, "load the state")
+                        : err_set(e, ERR_INVALID, "the saved state is damaged");
 }
 
 int64_t guest_due_us(const struct guest *g)
@@ -87,6 +114,11 @@ void guest_wake(struct guest *g)
 void guest_skip(struct guest *g, int64_t us)
 {
     exec_skip(g, us);
+}
+
+int64_t guest_cpu_us(const struct guest *g)
+{
+    return g->cpu_us;
 }
 
 /* --- answers --- */
@@ -176,6 +208,8 @@ static void power(struct call *c)
         return;
     }
     call_reply(c, 200, "{}", 2);
+    if (c->guest->ignores_power)
+        return;
     c->guest->end = off ? GUEST_WANTS_OFF : GUEST_WANTS_REBOOT;
 }
 
@@ -235,7 +269,7 @@ static void put_end(struct call *c)
     struct err e = ERR_INIT;
     if (!c->path)
         return;
-    int r = files_put(&c->guest->files, c->path, c->body.data, c->body.len);
+    int r = files_write(&c->guest->files, c->path, c->body.data, c->body.len);
     if (r == 0) {
         call_reply(c, 201, "{}", 2);
         return;

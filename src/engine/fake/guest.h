@@ -12,7 +12,9 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "engine/fake/disk.h"
 #include "engine/fake/files.h"
+#include "engine/fake/vars.h"
 #include "wire/agent_server.h"
 
 struct exec;
@@ -27,9 +29,16 @@ enum guest_end {
     GUEST_DIED,         /* at once: nothing more is sent */
 };
 
+struct console;
+
 struct guest {
     struct files files;
+    struct disk disk;
+    struct vars vars;
+    struct console *console; /* borrowed; NULL: none */
     enum guest_exec_fault exec_fault;
+    bool grow_fails;
+    bool ignores_power;
     enum guest_end end;
     struct exec *execs; /* that have started and whose streams are open */
     int64_t next_pid;
@@ -38,13 +47,17 @@ struct guest {
     int64_t clock_offset_ns; /* of the guest's clock to the host's */
     int64_t clock_step_ms;
     bool reseeded;
+    int64_t cpu_us;    /* of programs that have ended or are past that; guest_cpu_us has it all */
+    uint64_t io_bytes; /* beyond what the files were written */
 };
 
 /* Returns it to the moment after a boot; the files stay. */
 void guest_boot(struct guest *g);
+/* The files of a fresh image. */
+int guest_install(struct guest *g);
 void guest_done(struct guest *g);
 
-/* Appends what a template keeps of the guest: files, boot id, clock. Programs are not kept. */
+/* Appends what a template keeps of the guest's memory; its disk is apart (disk.h). */
 int guest_save(const struct guest *g, struct buf *out);
 
 /* Makes the guest what it was then, its clock behind by the time since. Hostile text. */
@@ -58,6 +71,9 @@ int64_t guest_due_us(const struct guest *g);
 /* Lets programs go on whose time has come. */
 void guest_wake(struct guest *g);
 void guest_skip(struct guest *g, int64_t us);
+
+/* What the programs have computed since the monitor started. */
+int64_t guest_cpu_us(const struct guest *g);
 
 /* One request; what the parts of the guest share. */
 struct call {

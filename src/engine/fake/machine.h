@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The process `holm-fake-monitor`: the agent's socket, the control socket (control.h) and the fake
- * guest, in one epoll loop. */
+/* The process `holm-fake-monitor`: three listening sockets (the agent's, the engine's, the
+ * console's), at most one connection of each, and the fake machine, in one epoll loop. */
 
 #include "base/err.h"
-#include "engine/fake/guest.h"
+#include "engine/fake/board.h"
 #include "engine/fake/port.h"
 
+enum machine_listener { MACHINE_AGENT, MACHINE_CONTROL, MACHINE_CONSOLE, MACHINE_LISTENERS };
+
 struct machine_options {
-    int agent_fd;             /* listening */
-    int control_fd;           /* listening */
-    const char *template_dir; /* NULL: boot */
+    int listen_fds[MACHINE_LISTENERS];
+    struct board_start start;
     enum port_fault port_fault;
+    bool agent_is_slow; /* silent at first, for as long as HOLM_FAKE_SLOW says */
     enum guest_exec_fault exec_fault;
+    bool grow_fails;
+    bool ignores_power;
 };
 
 /* Runs until the guest has ended or was told to. Takes the descriptors. */

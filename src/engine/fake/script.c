@@ -2,10 +2,13 @@
 #include "engine/fake/script.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 
 #include "base/limits.h"
+#include "engine/fake/console.h"
+#include "engine/fake/guest.h"
 
 #define CODE_NOT_FOUND 127
 #define HELLO "Hello, World!"
@@ -37,14 +40,14 @@ static int start_without_text(struct script *s, const char *argv0)
     return buf_printf(&s->scratch, "%.200s: no argument names a file of the fake guest\n", argv0);
 }
 
-int script_start(struct script *s, const struct exec_spec *spec, struct files *files)
+int script_start(struct script *s, const struct exec_spec *spec, struct guest *g)
 {
     char path[AGENT_PATH_MAX_BYTES];
-    *s = (struct script){.spec = spec, .files = files};
+    *s = (struct script){.spec = spec, .guest = g};
     for (int i = 0; spec->argv[i]; i++) {
         struct blob *b = NULL;
         if (files_resolve(spec->cwd, spec->argv[i], path, sizeof(path)) == 0)
-            b = files_find(files, path);
+            b = files_find(&g->files, path);
         if (!b)
             continue;
         s->text = blob_ref(b);
@@ -171,7 +174,7 @@ static int do_file(struct script *s, const struct line *l, struct script_event *
     struct blob *b = NULL;
     if (rest_string(l, name, sizeof(name)) &&
         files_resolve(s->spec->cwd, name, path, sizeof(path)) == 0)
-        b = files_find(s->files, path);
+        b = files_find(&s->guest->files, path);
     if (!b) {
         buf_append_str(&s->scratch, "no file ");
         return write_line(s, l->rest, l->rest_len, ret);
@@ -194,11 +197,96 @@ static int do_put(struct script *s, const struct line *l, struct script_event *r
     buf_append(&s->scratch, "\n", 1);
     if (s->scratch.failed)
         return write_scratch(s, true, ret);
-    if (files_put(s->files, path, s->scratch.data, s->scratch.len) == 0)
+    if (files_write(&s->guest->files, path, s->scratch.data, s->scratch.len) == 0)
         return 0;
     buf_clear(&s->scratch);
     buf_append_str(&s->scratch, "put: no space left\n");
     return write_scratch(s, true, ret);
+}
+
+/* Splits the rest at its first space. False: the name is none. */
+static bool split_rest(const struct line *l, char *name, size_t size, const char **ret_text)
+{
+    const char *space = memchr(l->rest, ' ', l->rest_len);
+    size_t len = space ? (size_t)(space - l->rest) : l->rest_len;
+    if (len == 0 || len >= size || memchr(l->rest, '\0', len))
+        return false;
+    memcpy(name, l->rest, len);
+    name[len] = '\0';
+    *ret_text = space ? space + 1 : l->text + l->len;
+    return true;
+}
+
+static int do_set(struct script *s, const struct line *l, struct script_event *ret)
+{
+    char name[VARS_NAME_MAX_BYTES + 1];
+    const char *text;
+    if (!split_rest(l, name, sizeof(name), &text))
+        return -EINVAL;
+    auto_free char *value = strndup(text, (size_t)(l->text + l->len - text));
+    if (value && vars_set(&s->guest->vars, name, value) == 0)
+        return 0;
+    buf_append_str(&s->scratch, "set: no memory left\n");
+    return write_scratch(s, true, ret);
+}
+
+static int do_get(struct script *s, const struct line *l, struct script_event *ret)
+{
+    char name[VARS_NAME_MAX_BYTES + 1];
+    const char *value = rest_string(l, name, sizeof(name)) ? vars_get(&s->guest->vars, name) : NULL;
+    if (value)
+        return write_line(s, value, strlen(value), ret);
+    buf_append_str(&s->scratch, "not set: ");
+    return write_line(s, l->rest, l->rest_len, ret);
+}
+
+static int do_count(struct script *s, const struct line *l, struct script_event *ret)
+{
+    char name[VARS_NAME_MAX_BYTES + 1];
+    int64_t n;
+    if (!rest_string(l, name, sizeof(name)) || vars_add(&s->guest->vars, name, 1, &n) < 0)
+        return -EINVAL;
+    buf_printf(&s->scratch, "%" PRId64 "\n", n);
+    return write_scratch(s, false, ret);
+}
+
+static int do_sum(struct script *s, const struct line *l, struct script_event *ret)
+{
+    if (l->len != strlen("sum"))
+        return -EINVAL;
+    buf_printf(&s->scratch, "%016" PRIx64 " %016" PRIx64 "\n",
+               vars_hash(&s->guest->vars, PACK_HASH_START),
+               files_hash(&s->guest->files, PACK_HASH_START));
+    return write_scratch(s, false, ret);
+}
+
+static int do_disk(struct script *s, const struct line *l, struct script_event *ret)
+{
+    const struct disk_shape *d = &s->guest->disk.shape;
+    if (l->len != strlen("disk"))
+        return -EINVAL;
+    buf_printf(&s->scratch, "%" PRId64 " %" PRId64 " %d\n", d->device_bytes, d->fs_bytes,
+               d->layers);
+    return write_scratch(s, false, ret);
+}
+
+static int do_io(struct script *s, const struct line *l, struct script_event *ret)
+{
+    int64_t bytes;
+    if (!rest_number(l, 0, NUMBER_MAX, &bytes))
+        return -EINVAL;
+    s->guest->io_bytes += (uint64_t)bytes;
+    return 0;
+}
+
+static int do_console(struct script *s, const struct line *l, struct script_event *ret)
+{
+    struct console *c = s->guest->console;
+    if (c) {
+        console_write(c, l->rest, l->rest_len);
+        console_write(c, "\n", 1);
+    }
+    return 0;
 }
 
 static int do_flood(struct script *s, const struct line *l, struct script_event *ret)
@@ -250,7 +338,8 @@ static const struct {
     {"print", do_print}, {"eprint", do_eprint}, {"args", do_args},   {"env", do_env},
     {"file", do_file},   {"put", do_put},       {"flood", do_flood}, {"sleep", do_sleep},
     {"exit", do_exit},   {"signal", do_signal}, {"cat", do_cat},     {"hang", do_hang},
-    {"die", do_die},
+    {"die", do_die},     {"set", do_set},       {"get", do_get},     {"count", do_count},
+    {"sum", do_sum},     {"disk", do_disk},     {"io", do_io},       {"console", do_console},
 };
 
 /* True for a line of a real language that greets. With a quotation mark before it the text is a

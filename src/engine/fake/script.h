@@ -15,6 +15,8 @@
 #include "engine/fake/files.h"
 #include "wire/exec_spec.h"
 
+struct guest;
+
 enum script_op {
     SCRIPT_WRITE,  /* data, len, to_stderr */
     SCRIPT_FLOOD,  /* number: bytes for standard output */
@@ -37,7 +39,7 @@ struct script_event {
 /* Zero-initialised, script_done is fine. */
 struct script {
     const struct exec_spec *spec; /* borrowed */
-    struct files *files;          /* borrowed */
+    struct guest *guest;          /* borrowed */
     struct blob *text;            /* NULL: a program without text */
     size_t at;
     int program; /* index of the program's file in argv; what follows are its arguments */
@@ -49,7 +51,7 @@ struct script {
 
 /* Chooses the program: the first of argv that names a file, else "true" or "false" by argv[0], else
  * one that ends with 127. 0 or -ENOMEM. */
-int script_start(struct script *s, const struct exec_spec *spec, struct files *files);
+int script_start(struct script *s, const struct exec_spec *spec, struct guest *g);
 
 void script_next(struct script *s, struct script_event *ret);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/fake/guest.h"
 #include "engine/fake/script.h"
 
 /* Literals as the argv or env of a spec, which has them not const. */
@@ -16,13 +17,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct files f = {0};
+    struct guest g = {0};
     struct script s;
     struct script_event ev = {0};
     char **argv = STRINGS("sh", "p", "arg");
     char **env = STRINGS("A=b", "=", "C");
     struct exec_spec spec = {.argv = argv, .env = env, .cwd = work_dir};
-    if (files_put(&f, "/work/p", data, size) < 0 || script_start(&s, &spec, &f) < 0)
+    if (files_write(&g.files, "/work/p", data, size) < 0 || script_start(&s, &spec, &g) < 0)
         abort();
     /* A line yields one event at most. */
     for (size_t i = 0; i <= size + 1; i++) {
@@ -35,6 +36,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (ev.number < 0 || ev.number > 255)
         abort();
     script_done(&s);
-    files_done(&f);
+    guest_done(&g);
     return 0;
 }

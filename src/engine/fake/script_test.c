@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/test.h"
 
+#include <errno.h>
 #include <signal.h>
 
 #include "base/limits.h"
@@ -14,7 +15,7 @@
 static char work_dir[] = "/work";
 
 /* What a program did, as one text: O(..) E(..) for outputs, a word for the rest. */
-static void run(struct files *f, struct exec_spec *spec, struct buf *ret)
+static void run(struct guest *g, struct exec_spec *spec, struct buf *ret)
 {
     static const char *const words[] = {
         [SCRIPT_FLOOD] = "flood", [SCRIPT_CAT] = "cat",   [SCRIPT_SLEEP] = "sleep",
@@ -23,7 +24,7 @@ static void run(struct files *f, struct exec_spec *spec, struct buf *ret)
     };
     struct script s;
     struct script_event ev;
-    assert_int_equal(0, script_start(&s, spec, f));
+    assert_int_equal(0, script_start(&s, spec, g));
     do {
         script_next(&s, &ev);
         if (ev.op == SCRIPT_WRITE)
@@ -36,16 +37,16 @@ static void run(struct files *f, struct exec_spec *spec, struct buf *ret)
 
 static void check(const char *text, const char *expected)
 {
-    struct files f = {0};
+    struct guest g = {0};
     auto_buf struct buf did = {0};
     char **argv = STRINGS("bash", "prog.sh", "one", "two words");
     char **env = STRINGS("A=1", "GREETING=hi there");
     struct exec_spec spec = {.argv = argv, .env = env, .cwd = work_dir};
-    assert_int_equal(0, files_put(&f, "/work/prog.sh", text, strlen(text)));
-    assert_int_equal(0, files_put(&f, "/work/data/a.txt", "from a file", 11));
-    run(&f, &spec, &did);
+    assert_int_equal(0, files_write(&g.files, "/work/prog.sh", text, strlen(text)));
+    assert_int_equal(0, files_write(&g.files, "/work/data/a.txt", "from a file", 11));
+    run(&g, &spec, &did);
     assert_string_equal(buf_str(&did), expected);
-    files_done(&f);
+    guest_done(&g);
 }
 
 static void test_words(void **state)
@@ -90,13 +91,13 @@ static void test_hello_programs_greet_once(void **state)
 
 static void check_argv(char **argv, const char *expected)
 {
-    struct files f = {0};
+    struct guest g = {0};
     auto_buf struct buf did = {0};
     struct exec_spec spec = {.argv = argv, .cwd = work_dir};
-    assert_int_equal(0, files_put(&f, "/work/prog.c", "args", 4));
-    run(&f, &spec, &did);
+    assert_int_equal(0, files_write(&g.files, "/work/prog.c", "args", 4));
+    run(&g, &spec, &did);
     assert_string_equal(buf_str(&did), expected);
-    files_done(&f);
+    guest_done(&g);
 }
 
 static void test_the_program_is_the_first_argument_that_is_a_file(void **state)
@@ -115,63 +116,25 @@ static void test_replacing_a_file_that_runs(void **state)
     check("put prog.sh exit 9\nprint still me", "O(still me\n)exit 0;");
 }
 
-static void test_paths(void **state)
-{
-    char path[16];
-    assert_int_equal(0, files_resolve("/work", "a/./b//c/..", path, sizeof(path)));
-    assert_string_equal(path, "/work/a/b");
-    assert_int_equal(0, files_resolve("/work", "../../../x", path, sizeof(path)));
-    assert_string_equal(path, "/x");
-    assert_int_equal(0, files_resolve("/work", "/abs/", path, sizeof(path)));
-    assert_string_equal(path, "/abs");
-    assert_int_equal(0, files_resolve(NULL, "x", path, sizeof(path)));
-    assert_string_equal(path, "/x");
-    assert_int_equal(-EINVAL, files_resolve("/work", "", path, sizeof(path)));
-    assert_int_equal(-EINVAL, files_resolve("/work", "..", path, sizeof(path)));
-    assert_int_equal(-ENAMETOOLONG, files_resolve("/work", "0123456789", path, sizeof(path)));
-}
-
-static void test_the_table_is_bounded(void **state)
-{
-    struct files f = {0};
-    char path[32];
-    for (int i = 0; i < FAKE_FILES_MAX; i++) {
-        snprintf(path, sizeof(path), "/%d", i * 7919 % FAKE_FILES_MAX);
-        assert_int_equal(0, files_put(&f, path, path, strlen(path)));
-    }
-    assert_int_equal(FAKE_FILES_MAX, f.n);
-    assert_int_equal(-ENOSPC, files_put(&f, "/more", "", 0));
-    assert_int_equal(0, files_put(&f, "/7", "again", 5));
-    assert_string_equal(files_find(&f, "/7")->data, "again");
-    assert_null(files_find(&f, "/more"));
-    size_t before = f.bytes;
-    auto_free char *large = calloc(1, FAKE_FILES_MAX_BYTES);
-    assert_non_null(large);
-    assert_int_equal(-ENOSPC, files_put(&f, "/8", large, FAKE_FILES_MAX_BYTES));
-    assert_int_equal(before, f.bytes);
-    files_done(&f);
-}
-
 static void test_a_guest_is_saved_and_loaded(void **state)
 {
     struct guest g = {0}, h = {0};
     struct err e = ERR_INIT;
     auto_buf struct buf saved = {0};
     guest_boot(&g);
-    assert_int_equal(0, files_put(&g.files, "/a", "x\0y", 3));
-    assert_int_equal(0, files_put(&g.files, "/b", "", 0));
+    assert_int_equal(0, vars_set(&g.vars, "colour", "blue"));
+    assert_int_equal(0, vars_set(&g.vars, "empty", ""));
     assert_int_equal(0, guest_save(&g, &saved));
     assert_int_equal(0, guest_load(&h, saved.data, saved.len, &e));
     assert_string_equal(g.boot_id, h.boot_id);
-    assert_int_equal(3, files_find(&h.files, "/a")->len);
-    assert_memory_equal(files_find(&h.files, "/a")->data, "x\0y", 3);
-    assert_int_equal(0, files_find(&h.files, "/b")->len);
+    assert_string_equal("blue", vars_get(&h.vars, "colour"));
+    assert_string_equal("", vars_get(&h.vars, "empty"));
     guest_done(&h);
     for (size_t len = 0; len < saved.len; len++) {
         h = (struct guest){0};
         assert_int_equal(-EINVAL, guest_load(&h, saved.data, len, &e));
         assert_int_equal(ERR_INVALID, e.class);
-        assert_null(h.files.list);
+        assert_int_equal(0, h.vars.n);
     }
     guest_done(&g);
 }
@@ -184,8 +147,6 @@ int main(void)
         cmocka_unit_test(test_hello_programs_greet_once),
         cmocka_unit_test(test_the_program_is_the_first_argument_that_is_a_file),
         cmocka_unit_test(test_replacing_a_file_that_runs),
-        cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_the_table_is_bounded),
         cmocka_unit_test(test_a_guest_is_saved_and_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

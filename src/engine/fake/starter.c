@@ -33,17 +33,24 @@ static int listen_in(const char *vm_dir, const char *name, struct err *e)
     return high < 0 ? err_errno(e, -errno, "descriptor of %s", path) : high;
 }
 
-struct sockets {
-    int agent, control;
+/* Our names and the child's numbers of what it inherits. */
+static const struct {
+    const char *name;
+    int child_fd;
+} sockets[] = {
+    {STARTER_AGENT_SOCKET, STARTER_AGENT_FD},
+    {STARTER_CONTROL_SOCKET, STARTER_CONTROL_FD},
+    {STARTER_CONSOLE_SOCKET, STARTER_CONSOLE_FD},
 };
+#define N_SOCKETS ((int)ARRAY_SIZE(sockets))
 
 static int spawn_with(const struct starter_request *q, posix_spawn_file_actions_t *fa, pid_t *ret)
 {
-    const char *argv[STARTER_WORDS_MAX + 3] = {q->program, q->id};
+    const char *argv[STARTER_WORDS_MAX + 4] = {q->program, q->id, q->vm_dir};
     posix_spawnattr_t attr;
     sigset_t none, all;
     for (int i = 0; i < STARTER_WORDS_MAX && q->words[i]; i++)
-        argv[i + 2] = q->words[i];
+        argv[i + 3] = q->words[i];
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawnattr_init(&attr);
@@ -56,16 +63,19 @@ static int spawn_with(const struct starter_request *q, posix_spawn_file_actions_
     return -r;
 }
 
-static int spawn(const struct starter_request *q, const struct sockets *s, const char *log,
+static int spawn(const struct starter_request *q, const int fds[N_SOCKETS], const char *log,
                  pid_t *ret)
 {
     posix_spawn_file_actions_t fa;
+    auto_close int tap = q->tap_fd > 0 ? fcntl(q->tap_fd, F_DUPFD_CLOEXEC, SPARE_FD) : -EBADF;
     posix_spawn_file_actions_init(&fa);
     posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&fa, 1, log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
     posix_spawn_file_actions_adddup2(&fa, 1, 2);
-    posix_spawn_file_actions_adddup2(&fa, s->agent, STARTER_AGENT_FD);
-    posix_spawn_file_actions_adddup2(&fa, s->control, STARTER_CONTROL_FD);
+    for (int i = 0; i < N_SOCKETS; i++)
+        posix_spawn_file_actions_adddup2(&fa, fds[i], sockets[i].child_fd);
+    if (tap >= 0)
+        posix_spawn_file_actions_adddup2(&fa, tap, STARTER_TAP_FD);
     int r = spawn_with(q, &fa, ret);
     posix_spawn_file_actions_destroy(&fa);
     return r;
@@ -83,27 +93,12 @@ int starter_explain(const char *vm_dir, struct err *e)
     return err_set(e, ERR_UNAVAILABLE, "the fake monitor is gone");
 }
 
-static int start(const struct starter_request *q, struct proc_ref *ret, struct err *e)
+/* The monitor answers, or what is left of it is ended. */
+static int await(const struct starter_request *q, pid_t pid, struct proc_ref *ret, struct err *e)
 {
-    char log[PATH_MAX];
     auto_buf struct buf answer = {0};
-    pid_t pid;
-    if (path_printf(log, sizeof(log), "%s/" LOG_NAME, q->vm_dir) < 0)
-        return err_errno(e, -ENAMETOOLONG, "%s", q->vm_dir);
-    auto_close int agent = listen_in(q->vm_dir, STARTER_AGENT_SOCKET, e);
-    if (agent < 0)
-        return agent;
-    auto_close int control = listen_in(q->vm_dir, STARTER_CONTROL_SOCKET, e);
-    if (control < 0)
-        return control;
-    int r = spawn(q, &(struct sockets){agent, control}, log, &pid);
-    if (r < 0)
-        return err_errno(e, r, "start %s", q->program);
-    /* From here on only the monitor holds them: its end ends the connections. */
-    close(TAKE_FD(agent));
-    close(TAKE_FD(control));
     struct proc_ref ref;
-    r = proc_ref_of(pid, &ref);
+    int r = proc_ref_of(pid, &ref);
     if (r < 0)
         return err_errno(e, r, "look at the fake monitor");
     r = control_call(q->vm_dir, "state", &answer, e);
@@ -120,6 +115,34 @@ static int start(const struct starter_request *q, struct proc_ref *ret, struct e
     return r == -ETIMEDOUT ? r : starter_explain(q->vm_dir, e);
 }
 
+static int listen_all(const char *vm_dir, int ret[N_SOCKETS], struct err *e)
+{
+    for (int i = 0; i < N_SOCKETS; i++) {
+        ret[i] = listen_in(vm_dir, sockets[i].name, e);
+        if (ret[i] < 0)
+            return ret[i];
+    }
+    return 0;
+}
+
+static int start(const struct starter_request *q, struct proc_ref *ret, struct err *e)
+{
+    char log[PATH_MAX];
+    int fds[N_SOCKETS] = {-EBADF, -EBADF, -EBADF};
+    pid_t pid;
+    if (path_printf(log, sizeof(log), "%s/" LOG_NAME, q->vm_dir) < 0)
+        return err_errno(e, -ENAMETOOLONG, "%s", q->vm_dir);
+    int r = listen_all(q->vm_dir, fds, e);
+    if (r == 0) {
+        r = spawn(q, fds, log, &pid);
+        r = r < 0 ? err_errno(e, r, "start %s", q->program) : 0;
+    }
+    /* From here on only the monitor holds them: its end ends the connections. */
+    for (int i = 0; i < N_SOCKETS; i++)
+        cleanup_close(&fds[i]);
+    return r < 0 ? r : await(q, pid, ret, e);
+}
+
 int starter_start(const struct starter_request *q, struct proc_ref *ret, struct err *e)
 {
     int r = start(q, ret, e);
@@ -131,8 +154,7 @@ int starter_start(const struct starter_request *q, struct proc_ref *ret, struct 
 void starter_clean(const char *vm_dir)
 {
     char path[PATH_MAX];
-    if (path_printf(path, sizeof(path), "%s/" STARTER_AGENT_SOCKET, vm_dir) == 0)
-        unlink(path);
-    if (path_printf(path, sizeof(path), "%s/" STARTER_CONTROL_SOCKET, vm_dir) == 0)
-        unlink(path);
+    for (int i = 0; i < N_SOCKETS; i++)
+        if (path_printf(path, sizeof(path), "%s/%s", vm_dir, sockets[i].name) == 0)
+            unlink(path);
 }

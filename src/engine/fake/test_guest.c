@@ -130,7 +130,7 @@ void test_guest_close(struct test_guest *g)
 
 static void begin(struct test_call *c, const char *method, const char *path)
 {
-    c->stream = agent_client_open(c->guest->http, method, path, true, c);
+    c->stream = agent_client_open(c->guest->http, method, path, AGENT_BODY_REQUEST, c);
     assert_true(c->stream > 0);
 }
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Output as it comes. host_run blocks, and so does the HTTP library when it asks for the next
- * piece, so the run has a thread of its own, which writes finished lines into a socket pair; the
- * connection's thread reads them from the other end. The pair's buffer is the bound on what is
- * held: a client that does not read stops the program, as a full pipe does. But not for ever: the
- * run's thread never blocks in the pair for good, as it holds a VM that others wait for.
+/* What runs blocks, and so does the HTTP library when it asks for the next piece, so the job has a
+ * thread of its own, which writes finished lines into a socket pair; the connection's thread reads
+ * them from the other end. The pair's buffer is the bound on what is held: a client that does not
+ * read stops the job, as a full pipe does. But not for ever: the job's thread never blocks in the
+ * pair for good, as it holds a VM that others wait for.
  *
- * Whether the run failed before there was anything to stream decides between an error with its own
+ * Whether the job failed before there was anything to stream decides between an error with its own
  * status and an error event behind status 200. Both threads settle that with one compare and
  * exchange (`outcome`). */
+
+#include "api/stream.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,9 +19,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "api/runner/execute.h"
-#include "api/runner/runner.h"
-#include "base/base64.h"
+#include "api/request.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -31,11 +31,11 @@ enum outcome {
 };
 
 struct stream {
-    struct host *host;
-    struct job job;
+    const struct host *host;
+    struct stream_job job;
     int client_fd;
     int read_fd;  /* the connection's thread */
-    int write_fd; /* the run's thread */
+    int write_fd; /* the job's thread */
     pthread_t thread;
     bool has_thread;
     atomic_bool abandoned;       /* nobody reads any more */
@@ -43,7 +43,7 @@ struct stream {
     _Atomic int64_t progress_ms; /* when bytes last went into the pair, or out of it */
     int64_t stall_max_ms;
     _Atomic int outcome;
-    struct err err; /* written by the run's thread before OUTCOME_FAILED */
+    struct err err; /* written by the job's thread before OUTCOME_FAILED */
 };
 
 /* Settles the outcome unless it was; returns what it is. */
@@ -59,11 +59,11 @@ static void note_progress(struct stream *st)
     atomic_store_explicit(&st->progress_ms, clock_mono_ms(), memory_order_relaxed);
 }
 
-/* ---- the run's thread ---- */
+/* ---- the job's thread ---- */
 
-static bool on_cancelled(void *arg)
+bool stream_cancelled(void *s)
 {
-    const struct stream *st = arg;
+    const struct stream *st = s;
     return atomic_load(&st->abandoned) || request_fd_hung_up(st->client_fd);
 }
 
@@ -74,13 +74,13 @@ static bool is_stalled(const struct stream *st)
 }
 
 /* The pair is full. Returns 0 when it is worth trying again. */
-static int wait_for_room(const struct stream *st)
+static int wait_for_room(struct stream *st)
 {
     struct pollfd p = {.fd = st->write_fd, .events = POLLOUT};
     int n = poll(&p, 1, STREAM_ASK_INTERVAL_MS);
     if (n > 0 || (n < 0 && errno == EINTR))
         return 0;
-    if (on_cancelled((void *)st) || host_is_stopping(st->host) || is_stalled(st))
+    if (stream_cancelled(st) || host_is_stopping(st->host) || is_stalled(st))
         return -ECANCELED;
     return 0;
 }
@@ -103,29 +103,18 @@ static int write_some(struct stream *st, const char *data, size_t len)
     return 0;
 }
 
-/* Writes a whole line or, from the first failure on, nothing: what follows half a line would be
- * taken for its end. -ECANCELED: the client does not read, or nobody is to wait for it. */
-static int write_line(struct stream *st, const char *data, size_t len)
+int stream_write(struct stream *st, const char *line, size_t len)
 {
+    settle(st, OUTCOME_STREAMING);
+    /* What follows half a line would be taken for its end. */
     if (atomic_load(&st->is_broken))
         return -ECANCELED;
-    /* The bound is on waiting for the client; the program may have been silent for longer. */
+    /* The bound is on waiting for the client; the job may have been silent for longer. */
     note_progress(st);
-    int r = write_some(st, data, len);
+    int r = write_some(st, line, len);
     if (r < 0)
         atomic_store(&st->is_broken, true);
-    return r;
-}
-
-static int on_output(void *arg, int stream, const void *data, size_t len)
-{
-    struct stream *st = arg;
-    settle(st, OUTCOME_STREAMING);
-    auto_buf struct buf line = {0};
-    buf_printf(&line, "{\"t\":\"%c\",\"d\":\"", stream == 1 ? 'o' : 'e');
-    base64_encode(data, len, &line);
-    buf_append_str(&line, "\"}\n");
-    return line.failed ? -ENOMEM : write_line(st, line.data, line.len);
+    return r < 0 ? -ECANCELED : 0;
 }
 
 static int append(const char *data, size_t len, void *arg)
@@ -133,51 +122,29 @@ static int append(const char *data, size_t len, void *arg)
     return buf_append(arg, data, len) < 0 ? -1 : 0;
 }
 
-static void write_event(struct stream *st, json_t *event)
+int stream_write_json(struct stream *st, json_t *line)
 {
-    auto_buf struct buf line = {0};
-    /* Without a last event the client knows that it has not seen the end. */
-    if (json_dump_callback(event, append, &line, JSON_COMPACT) == 0 &&
-        buf_append_str(&line, "\n") == 0)
-        write_line(st, line.data, line.len);
-    json_decref(event);
-}
-
-static json_t *exit_event(const struct run_result *r)
-{
-    json_t *o = json_pack("{s:s, s:i, s:I, s:I}", "t", "x", "c", r->exit_code, "ms",
-                          (json_int_t)(r->exec_us + 500) / 1000, "load_ms",
-                          (json_int_t)(r->load_us + 500) / 1000);
-    char name[16];
-    if (r->timed_out)
-        json_object_set_new(o, "to", json_true());
-    if (r->signal)
-        json_object_set_new(o, "signal", json_string(job_signal_name(r->signal, name)));
-    return o;
-}
-
-static json_t *error_event(const struct err *e)
-{
-    json_t *o = json_pack("{s:s, s:i}", "t", "error", "status", err_http_status(e->class));
-    json_t *shape = runner_error(e);
-    json_object_update(o, shape);
-    json_decref(shape);
-    return o;
+    auto_buf struct buf text = {0};
+    bool made = line && json_dump_callback(line, append, &text, JSON_COMPACT) == 0 &&
+                buf_append_str(&text, "\n") == 0;
+    json_decref(line);
+    return made ? stream_write(st, text.data, text.len) : -ENOMEM;
 }
 
 static void *run(void *arg)
 {
     struct stream *st = arg;
-    CLEANUP(run_result_done) struct run_result result = {0};
     struct err e = ERR_INIT;
-    int r = host_run(st->host, &st->job.run, &result, &e);
+    int r = st->job.run(st, st->job.arg, &e);
     if (r < 0) {
         if (e.class == ERR_NONE)
-            err_errno(&e, r, "run the program");
+            err_errno(&e, r, "stream the output");
         st->err = e;
     }
-    if (settle(st, r < 0 ? OUTCOME_FAILED : OUTCOME_STREAMING) == OUTCOME_STREAMING)
-        write_event(st, r < 0 ? error_event(&e) : exit_event(&result));
+    int outcome = settle(st, r < 0 ? OUTCOME_FAILED : OUTCOME_STREAMING);
+    /* Without a last event the client knows that it has not seen the end. */
+    if (r < 0 && outcome == OUTCOME_STREAMING)
+        (void)stream_write_json(st, st->job.error_line(&e));
     shutdown(st->write_fd, SHUT_RDWR);
     return NULL;
 }
@@ -194,7 +161,8 @@ static void stream_free(void *arg)
         pthread_join(st->thread, NULL);
     cleanup_close(&st->read_fd);
     cleanup_close(&st->write_fd);
-    job_done(&st->job);
+    if (st->job.free)
+        st->job.free(st->job.arg);
     free(st);
 }
 
@@ -229,9 +197,6 @@ static int start_thread(struct stream *st)
         return -errno;
     st->read_fd = fds[0];
     st->write_fd = fds[1];
-    st->job.run.output = on_output;
-    st->job.run.cancelled = on_cancelled;
-    st->job.run.arg = st;
     int r = pthread_create(&st->thread, NULL, run, st);
     st->has_thread = r == 0;
     return -r;
@@ -243,17 +208,20 @@ static void stream_freep(struct stream **st)
         stream_free(*st);
 }
 
-int stream_start(struct request *rq, struct job *j, struct answer *ret, struct err *e)
+int stream_start(struct request *rq, const struct stream_job *job, struct answer *ret,
+                 struct err *e)
 {
     CLEANUP(stream_freep) struct stream *st = calloc(1, sizeof(*st));
-    if (!st)
+    if (!st) {
+        if (job->free)
+            job->free(job->arg);
         return err_errno(e, -ENOMEM, "stream the output");
+    }
     st->read_fd = st->write_fd = -1;
     st->host = rq->host;
     st->client_fd = rq->fd;
     st->stall_max_ms = (int64_t)rq->send_timeout_s * 1000;
-    st->job = *j;
-    *j = (struct job){0};
+    st->job = *job;
     int r = start_thread(st);
     if (r < 0)
         return err_errno(e, r, "stream the output");

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Helpers that the files vms*.c share. */
+
+#include "host/instance.h"
+
+/* By name, NULL or "" for the first; ERR_INVALID on the field machineType. */
+int vms_machine_type(struct host *h, const char *name, struct machine_type *ret, struct err *e);
+
+/* A policy as it is stored: whole, in one shape. `json` may be NULL. */
+int vms_policy(json_t *json, json_t **ret, struct err *e);
+
+/* A copy that owns its JSON. */
+void vms_copy_record(struct instances *s, struct instance *inst, struct instance_record *ret);
+
+/* Captures a held VM that goes on. Its guest's clock stood still meanwhile and its disk has one
+ * more layer: the timers' thread sees to both soon. */
+int vms_capture(struct instances *s, struct instance *inst, const char *dir, enum capture_kind kind,
+                struct capture_times *ret, struct err *e);
+
+/* Monitor, files, record of a busy instance. */
+void vms_remove_all(struct instances *s, struct instance *inst);
+
+/* Of a held instance. */
+int vms_stats(struct instances *s, struct instance *inst, struct vm_stats *ret, struct err *e);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a former daemon left, by the table at the head of instance.h. */
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "host/console.h"
+#include "host/vms_priv.h"
+
+static bool has_dir(struct instances *s, const char *kind, const char *id)
+{
+    char dir[PATH_MAX / 4];
+    instance_path(s->host, kind, id, dir);
+    return access(dir, F_OK) == 0;
+}
+
+/* The state of an instance that was found with this monitor. */
+static enum vm_state found_state(struct instances *s, struct instance *inst, struct vm *vm,
+                                 enum monitor_state monitor)
+{
+    struct err e = ERR_INIT;
+    if (monitor == MONITOR_RUNNING)
+        return VM_RUNNING;
+    /* It was held still for a suspend that did not come to its end. */
+    if (inst->record.info.state == VM_SUSPENDING) {
+        if (engine_resume(s->host->engine, &vm->monitor, &e) == 0 &&
+            vm_greet(s->host, vm, false, &e) == 0)
+            return VM_RUNNING;
+        log_warn("vms", "vm=%s cannot be resumed: %s", inst->record.info.id, e.text);
+    }
+    return VM_PAUSED;
+}
+
+static bool adopt(struct instances *s, struct instance *inst, const struct vm_record *record,
+                  struct err *e)
+{
+    struct vm *vm = NULL;
+    enum monitor_state monitor = MONITOR_GONE;
+    if (vm_adopt(s->host, record, inst->policy, &vm, &monitor, e) < 0)
+        return false;
+    instance_set_vm(s, inst, vm);
+    console_attach(s->host->consoles, s->host->engine, &vm->monitor);
+    instance_end(s, inst, found_state(s, inst, vm, monitor));
+    instance_drop_dir(s->host, "suspended", inst->record.info.id);
+    log_info("vms", "vm=%s adopted state=%s", inst->record.info.id,
+             lifecycle_state_name(inst->record.info.state));
+    return true;
+}
+
+static bool is_suspended(struct instances *s, const struct instance *inst)
+{
+    enum vm_state state = inst->record.info.state;
+    return (state == VM_SUSPENDED || state == VM_SUSPENDING || state == VM_RESUMING) &&
+           has_dir(s, "suspended", inst->record.info.id);
+}
+
+/* Its monitor cannot be adopted, or there is none. */
+static void settle(struct instances *s, struct instance *inst, const char *why)
+{
+    enum vm_state state = inst->record.info.state;
+    if (is_suspended(s, inst)) {
+        instance_release_compute(s, inst);
+        instance_end(s, inst, VM_SUSPENDED);
+    } else if (state == VM_DELETING ||
+               (state == VM_STARTING && inst->record.origin == ORIGIN_FORK)) {
+        vms_remove_all(s, inst);
+    } else if (state == VM_STOPPING) {
+        instance_release_compute(s, inst);
+        instance_end(s, inst, VM_STOPPED);
+    } else if (state == VM_STARTING || state == VM_STOPPED || state == VM_LOST) {
+        instance_let_go(s, inst);
+    } else {
+        instance_lose(s, inst, why);
+    }
+}
+
+static bool is_to_be_adopted(struct instances *s, const struct instance *inst)
+{
+    switch (inst->record.info.state) {
+    case VM_RUNNING:
+    case VM_PAUSING:
+    case VM_PAUSED:
+    case VM_SUSPENDING:
+    case VM_STOPPING:
+        return true;
+    case VM_RESUMING:
+        return !has_dir(s, "suspended", inst->record.info.id);
+    default:
+        return false;
+    }
+}
+
+/* What is on the disk in the VM's directory is all there is of it. */
+static bool needs_disk(struct instances *s, const struct instance *inst)
+{
+    enum vm_state state = inst->record.info.state;
+    if (is_suspended(s, inst) || state == VM_DELETING)
+        return false;
+    return state != VM_STARTING || inst->record.origin == ORIGIN_DISK;
+}
+
+bool instances_inherit(struct instances *s, const struct vm_record *record)
+{
+    struct err e = ERR_INIT;
+    struct instance *inst = instances_peek(s, record->id);
+    if (!inst)
+        return false;
+    if (is_to_be_adopted(s, inst) && adopt(s, inst, record, &e))
+        return true;
+    if (e.text[0])
+        log_info("vms", "vm=%s not adopted: %s", record->id, e.text);
+    vm_reap(s->host, record, needs_disk(s, inst));
+    settle(s, inst, e.text[0] ? e.text : "its monitor has ended");
+    return true;
+}
+
+/* Entries of DATA/KIND that nobody has any more. */
+static void drop_orphans(struct instances *s, const char *kind)
+{
+    char top[PATH_MAX / 4];
+    instance_path(s->host, kind, "", top);
+    auto_closedir DIR *d = opendir(top);
+    for (struct dirent *de; d && (de = readdir(d));) {
+        if (de->d_name[0] == '.')
+            continue;
+        struct instance *inst = instances_peek(s, de->d_name);
+        bool wanted =
+            inst && strcmp(kind, "suspended") == 0 && inst->record.info.state == VM_SUSPENDED;
+        if (!wanted)
+            instance_drop_dir(s->host, kind, de->d_name);
+    }
+}
+
+void instances_settle(struct instances *s)
+{
+    /* Nothing else runs yet, so the list may be walked without the lock. */
+    for (struct instance *inst = s->first, *next; inst; inst = next) {
+        next = inst->next;
+        if (inst->busy)
+            settle(s, inst, "its monitor is gone, as after a restart of the host");
+    }
+    drop_orphans(s, "suspended");
+    drop_orphans(s, "forks");
+}
