@@ -5,7 +5,6 @@
 #include "api/native/exec.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +92,7 @@ static int command_init(struct request *rq, struct command *ret, struct err *e)
         .env = in->env.object,
         .stdin_data = c.stdin_bytes.data,
         .stdin_len = c.stdin_bytes.len,
-        .timeout_ms = (int64_t)ceil(in->timeout_s * 1000),
+        .timeout_ms = native_round_up(in->timeout_s * 1000),
     };
     c.input = rq->input;
     rq->input = (struct input){0};

@@ -100,7 +100,7 @@ static int list(struct request *rq, struct answer *ret, struct err *e)
 
 /* ---- DELETE /v1/keys/{id} ---- */
 
-static int revoke(struct request *rq, struct answer *ret, struct err *e)
+static int revoke_key(struct request *rq, struct answer *ret, struct err *e)
 {
     char id[ID_SIZE];
     int r = native_id(rq, 0, "key", id, e);
@@ -151,7 +151,7 @@ const struct route native_key_routes[] = {
     },
     {
         NATIVE_ROW(DELETE, "/v1/keys/{id}", "revokeKey"),
-        .handler = revoke,
+        .handler = revoke_key,
         .response = native_deleted_fields,
         .flags = ROUTE_ACCOUNT,
         .doc = "Revoke a key, at once",

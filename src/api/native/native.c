@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #include "api/text.h"
@@ -54,9 +53,15 @@ json_t *native_gib_json(int64_t bytes)
     return bytes % gib ? json_real((double)bytes / (double)gib) : json_integer(bytes / gib);
 }
 
+int64_t native_round_up(double n)
+{
+    int64_t whole = (int64_t)n;
+    return whole + ((double)whole < n);
+}
+
 int64_t native_gib_bytes(double gib)
 {
-    return (int64_t)ceil(gib * (double)(GIB / MIB)) * (int64_t)MIB;
+    return native_round_up(gib * (double)(GIB / MIB)) * (int64_t)MIB;
 }
 
 /* The sentence for one entry of a map. */

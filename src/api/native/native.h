@@ -50,6 +50,7 @@ json_t *native_id_json(const char *id);
 json_t *native_time_json(int64_t real_ns); /* RFC 3339; JSON null for 0 */
 /* Whole GiB as an integer, others as a number with a fraction. */
 json_t *native_gib_json(int64_t bytes);
+int64_t native_round_up(double n);
 int64_t native_gib_bytes(double gib); /* rounded up to a MiB */
 
 /* Strings of a VM or command: the bounds of docs/native.md; `name` is the field's. */

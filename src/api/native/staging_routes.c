@@ -2,10 +2,12 @@
 
 /* Staged files: signed URLs, what they lead to, and bringing one into a VM. */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "api/native/native.h"
@@ -14,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "host/staging.h"
 
 #define STAGING_PATH "/v1/staging/"
@@ -39,6 +42,34 @@ static json_t *presigned_json(const char *base, const struct staging_ticket *t, 
                      t->expires_s, "maxUploadBytes", (json_int_t)max_bytes);
 }
 
+/* "http://127.0.0.1:8080" as what a socket takes. Names are not looked up: a guest knows its own
+ * addresses for them. False: there is nothing to listen at. */
+static bool parse_base(const char *base, char ret_address[INET6_ADDRSTRLEN], int *ret_port)
+{
+    const char *at = base + strlen("http://");
+    size_t n = *at == '[' ? strcspn(at, "]") : strcspn(at, ":");
+    const char *rest = at + n + (*at == '[' && at[n] == ']');
+    int skip = *at == '[';
+    unsigned char bytes[sizeof(struct in6_addr)];
+    snprintf(ret_address, INET6_ADDRSTRLEN, "%.*s", (int)n - skip, at + skip);
+    if (strcasecmp(ret_address, "localhost") == 0)
+        strcpy(ret_address, "127.0.0.1");
+    *ret_port = *rest == ':' ? atoi(rest + 1) : 80;
+    return *ret_port > 0 && inet_pton(skip ? AF_INET6 : AF_INET, ret_address, bytes) == 1;
+}
+
+/* So that commands in the guest can use the URLs too. A VM that does not run will be asked when it
+ * does: its next command is run with the next URL. */
+static void open_to_guest(const struct request *rq, const char *vm, const char *base)
+{
+    char address[INET6_ADDRSTRLEN];
+    int port;
+    struct err e = ERR_INIT;
+    if (parse_base(base, address, &port) &&
+        host_vm_forward_staging(rq->host, rq->account, vm, address, port, &e) < 0)
+        log_debug("native", "vm=%s reaches no staging: %s", vm, e.text);
+}
+
 static int presign(struct request *rq, struct answer *ret, struct err *e)
 {
     char id[ID_SIZE], base[BASE_URL_SIZE];
@@ -56,6 +87,7 @@ static int presign(struct request *rq, struct answer *ret, struct err *e)
     r = staging_sign(host_staging(rq->host), rq->account, (uint64_t)max_bytes, &t, e);
     if (r < 0)
         return r;
+    open_to_guest(rq, id, base);
     ret->json = presigned_json(base, &t, max_bytes);
     return ret->json ? 0 : -ENOMEM;
 }
@@ -130,7 +162,7 @@ static int fetch_to(struct request *rq, int fd, struct transfer *t, struct answe
                     struct err *e)
 {
     const struct fetch_input *in = rq->input.data;
-    int64_t start = clock_mono_ms(), timeout_ms = (int64_t)(in->timeout_s * 1000);
+    int64_t start = clock_mono_ms(), timeout_ms = native_round_up(in->timeout_s * 1000);
     int r = transfer_watch(t, rq, timeout_ms ? start + timeout_ms : 0, e);
     if (r < 0)
         return r;
