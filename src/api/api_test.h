@@ -11,6 +11,7 @@
 
 #include "api/server.h"
 #include "api/stub_host.h"
+#include "api/stub_vms.h"
 #include "base/buf.h"
 
 /* Waits in tests end with a failure after this long; no test passes because of it. */

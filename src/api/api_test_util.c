@@ -17,6 +17,7 @@ void test_server_start(struct test_server *ts, const struct server_config *confi
     static const struct listener_config any_port = {.address = "127.0.0.1:0"};
     struct server_config c = config ? *config : (struct server_config){0};
     c.host = stub_host_new();
+    stub_vms_reset();
     if (!c.listeners) {
         c.listeners = &any_port;
         c.n_listeners = 1;
@@ -32,6 +33,7 @@ void test_server_stop(struct test_server *ts)
 {
     server_free(ts->server);
     ts->server = NULL;
+    stub_vms_reset(); /* also its files */
 }
 
 int test_setup(void **state)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/native/native.h"
 #include "api/openapi.h"
 #include "api/request.h"
 #include "api/runner/runner.h"
@@ -29,6 +30,11 @@ static int openapi_answer(const struct dialect *d, struct answer *ret)
 {
     ret->json = openapi_make(d);
     return ret->json ? 0 : -ENOMEM;
+}
+
+static int get_openapi_native(struct request *rq, struct answer *ret, struct err *e)
+{
+    return openapi_answer(&native_dialect, ret);
 }
 
 static int get_openapi_runner(struct request *rq, struct answer *ret, struct err *e)
@@ -110,6 +116,15 @@ const struct route meta_routes[] = {
         .response = documents_fields,
         .flags = ROUTE_STATIC | ROUTE_OPEN,
         .doc = "List of the OpenAPI documents, one a dialect",
+    },
+    {
+        .method = ROUTE_GET,
+        .path = "/openapi/native.json",
+        .operation = "openapiNative",
+        .dialect = &meta_dialect,
+        .handler = get_openapi_native,
+        .flags = ROUTE_STATIC | ROUTE_OPEN,
+        .doc = "OpenAPI document of the VMs",
     },
     {
         .method = ROUTE_GET,

@@ -11,13 +11,20 @@
 #include <string.h>
 
 #include "api/meta.h"
+#include "api/native/native.h"
 #include "api/nearest.h"
 #include "api/runner/runner.h"
 #include "base/cleanup.h"
 
 DEFINE_AUTO(struct route_table *, route_table_free)
 
-static const struct route *const tables[] = {runner_routes, meta_routes};
+static const struct route *const tables[] = {
+    runner_routes,         native_routes,         native_vm_routes,
+    native_move_routes,    native_exec_routes,    native_job_routes,
+    native_file_routes,    native_staging_routes, native_snapshot_routes,
+    native_console_routes, native_key_routes,     native_account_routes,
+    meta_routes,
+};
 
 const struct route *route_at(size_t index)
 {

@@ -136,9 +136,32 @@
 #define ACCOUNT_KEYS_MAX 256       /* of one account */
 #define KEY_USED_INTERVAL_S 60     /* a key's last use is noted so exactly */
 #define ACCOUNT_NAME_MAX_BYTES 128 /* also of a key */
+#define QUOTA_MAX 1000000000
 
 /* Staging */
 #define STAGING_URL_S 3600                 /* how long a signed URL is good */
 #define STAGING_KEEP_S 86400               /* from signing until the object is gone */
 #define STAGING_FREE_MIN_BYTES (256 * MIB) /* left on the host's disk, or nothing is staged */
 #define STAGING_RETRY_S 60
+#define STAGING_PIECE_BYTES (256 * KIB) /* read at once on the way into a VM */
+
+/* The native API */
+#define VM_MAP_MAX_BYTES 65536 /* metadata or environment as JSON */
+#define VM_MAP_NAME_MAX_BYTES 256
+#define VM_METADATA_MAX 256
+#define VM_METADATA_VALUE_MAX_BYTES 4096
+#define VM_ENV_MAX 1024
+#define VM_NAME_MAX_BYTES 4096 /* before it is cut to VM_NAME_MAX_CHARS */
+#define VM_DISK_MAX_GIB 65536
+#define VM_TIMER_MAX_S (10LL * 365 * 86400)
+#define VM_STOP_TIMEOUT_DEFAULT_S 30
+#define VM_STOP_TIMEOUT_MAX_S 3600
+#define EXEC_STDIN_MAX_BYTES (4 * MIB)
+#define EXEC_OUTPUT_MAX_BYTES (4 * MIB) /* each stream of a buffered answer */
+#define EXEC_ARGS_MAX_BYTES (256 * KIB) /* all together */
+#define CONSOLE_TOKEN_S 60              /* from its making until it must be used */
+#define CONSOLE_TOKENS_MAX 4096         /* that wait to be used, of all accounts */
+#define CONSOLE_PIECE_BYTES (64 * KIB)  /* one message to a client at most */
+#define CONSOLE_SIZE_MAX 1000           /* rows or columns */
+#define CONSOLE_ROWS_DEFAULT 24
+#define CONSOLE_COLS_DEFAULT 80
