@@ -27,7 +27,7 @@ static void reap(struct agent *a)
         if (*t) {
             struct agent_task *task = *t;
             *t = task->next;
-            task->ended(task, status);
+            task->ended(task, WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD);
         } else {
             exec_child_ended(a, pid, status, &usage);
         }
@@ -94,7 +94,7 @@ void agent_done(struct agent *a)
     while (a->tasks) {
         struct agent_task *t = a->tasks;
         a->tasks = t->next;
-        t->ended(t, -1);
+        t->ended(t, -ECHILD);
     }
     cgroup_done(&a->cgroups);
     loop_unwatch(&a->loop, &a->signals);
@@ -126,13 +126,24 @@ int agent_run(struct agent *a)
     return loop_run(&a->loop, settle, a);
 }
 
-int agent_task_start(struct agent *a, struct agent_task *t, int (*fn)(void))
+/* Nobody shall wait for an end of file because a task has the other end too. */
+static void keep_only(struct agent_task *t)
+{
+    unsigned first = 3;
+    if (t->fd >= 0 && dup2(t->fd, 3) == 3) {
+        t->fd = 3;
+        first = 4;
+    }
+    close_range(first, ~0U, 0);
+}
+
+int agent_task_start(struct agent *a, struct agent_task *t)
 {
     t->pid = fork();
     if (t->pid == 0) {
-        /* Nobody shall wait for an end of file because this child has the other end too. */
-        close_range(3, ~0U, 0);
-        _exit(fn() < 0);
+        keep_only(t);
+        int r = t->run(t);
+        _exit(r < -255 ? EIO : -r);
     }
     if (t->pid < 0)
         return -errno;

@@ -24,6 +24,7 @@
 
 struct link;
 struct exec;
+struct agent_task;
 
 /* What may be replaced in tests and fuzzers. */
 struct agent_options {
@@ -36,13 +37,16 @@ struct agent_options {
     /* Starts programs; NULL: spawn_start. */
     int (*spawn)(const struct spawn_request *q, struct spawn_result *ret, struct err *e);
     /* Runs in a child of its own; NULL: sync(2). */
-    int (*sync)(void);
+    int (*sync)(struct agent_task *t);
 };
 
 /* A child that is not a program of a client: it runs one function of ours. */
 struct agent_task {
     pid_t pid;
-    void (*ended)(struct agent_task *t, int status);
+    /* In the child; what it returns is its result. Of all descriptors it has 0 to 2 and `fd`. */
+    int (*run)(struct agent_task *t);
+    int fd; /* negative: none */
+    void (*ended)(struct agent_task *t, int result);
     struct agent_task *next;
 };
 
@@ -74,7 +78,7 @@ int agent_run(struct agent *a);
  * it; fuzzers call it themselves. */
 void agent_settle(struct agent *a);
 
-/* Runs `fn` in a child, for calls that may block for long and that a short-lived copy of this
- * single-threaded process can make. `t` is borrowed until `ended` is called,
- * with the status of wait(2), or -1 when the agent ends before the child. */
-int agent_task_start(struct agent *a, struct agent_task *t, int (*fn)(void));
+/* Runs t->run in a child, for calls that may block for long and that a short-lived copy of this
+ * single-threaded process can make. `t` is borrowed until `ended` is called, with what `run`
+ * returned (0 or a negative errno), -ECHILD when the child was killed or the agent ends before. */
+int agent_task_start(struct agent *a, struct agent_task *t);

@@ -58,6 +58,8 @@ int call_file_error(int r, const char *what, struct err *e)
     case EROFS:
     case ETXTBSY:
     case EBUSY:
+    case EXDEV:
+    case ENOTEMPTY:
         err_set(e, ERR_CONFLICT, "%s: %s", what, strerror(-r));
         return 0;
     case ENAMETOOLONG:
@@ -107,6 +109,35 @@ int call_param(const struct call *c, const char *name, char *ret, size_t size, s
         p += *p == '&';
     }
     return 0;
+}
+
+static int number(const struct call *c, const char *name, int base, int64_t max, int64_t *ret,
+                  struct err *e)
+{
+    char text[24];
+    int r = call_param(c, name, text, sizeof(text), e);
+    if (r <= 0)
+        return r;
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, base);
+    if (text[0] < '0' || text[0] > '9' || *end || errno || v > max)
+        return err_field(e, name,
+                         base == 8 ? "%s must be an octal number of at most 0%llo"
+                                   : "%s must be a number of at most %lld",
+                         name, (long long)max);
+    *ret = v;
+    return 0;
+}
+
+int call_number(const struct call *c, const char *name, int64_t max, int64_t *ret, struct err *e)
+{
+    return number(c, name, 10, max, ret, e);
+}
+
+int call_octal(const struct call *c, const char *name, int64_t max, int64_t *ret, struct err *e)
+{
+    return number(c, name, 8, max, ret, e);
 }
 
 int call_params_only(const struct call *c, const char *const names[], struct err *e)

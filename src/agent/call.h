@@ -39,5 +39,9 @@ int call_file_error(int r, const char *what, struct err *e);
  * or with a NUL byte. */
 int call_param(const struct call *c, const char *name, char *ret, size_t size, struct err *e);
 
+/* Parameters that are numbers from 0 to `max`; *ret stays as it is when one is missing. */
+int call_number(const struct call *c, const char *name, int64_t max, int64_t *ret, struct err *e);
+int call_octal(const struct call *c, const char *name, int64_t max, int64_t *ret, struct err *e);
+
 /* Fails for a parameter that is not in the NULL-terminated list. */
 int call_params_only(const struct call *c, const char *const names[], struct err *e);

@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/path.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/id.h"
@@ -30,60 +29,24 @@ struct put {
 
 struct get {
     int fd;
+    int64_t left; /* bytes still to send; the file may end before */
 };
-
-/* Like openat, but neither ".." nor a symbolic link leads out of the agent's root for files. */
-static int open_in_root(const struct agent *a, const char *path, int flags)
-{
-    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_IN_ROOT};
-    long fd = syscall(SYS_openat2, a->files_root_fd, path, &how, sizeof(how));
-    return fd < 0 ? -errno : (int)fd;
-}
-
-static int decode_path(const struct call *c, char ret[AGENT_PATH_MAX_BYTES], struct err *e)
-{
-    int r = call_param(c, "path", ret, AGENT_PATH_MAX_BYTES, e);
-    if (r < 0)
-        return r;
-    if (r == 0 || ret[0] != '/')
-        return err_field(e, "path", "path must be an absolute path");
-    return 0;
-}
-
-static int decode_number(const struct call *c, const char *name, int base, uint32_t max,
-                         uint32_t *ret, struct err *e)
-{
-    char text[16];
-    int r = call_param(c, name, text, sizeof(text), e);
-    if (r <= 0)
-        return r;
-    char *end;
-    errno = 0;
-    unsigned long v = strtoul(text, &end, base);
-    if (text[0] < '0' || text[0] > '9' || *end || errno || v > max)
-        return err_field(e, name,
-                         base == 8 ? "%s must be an octal number of at most 0%lo"
-                                   : "%s must be a number of at most %lu",
-                         name, (unsigned long)max);
-    *ret = (uint32_t)v;
-    return 0;
-}
 
 static int decode_put(const struct call *c, struct put *p, struct err *e)
 {
     static const char *const names[] = {"path", "mode", "uid", "gid", "parents", NULL};
-    uint32_t mode = 0644, uid = 0, gid = 0, parents = 0;
+    int64_t mode = 0644, uid = 0, gid = 0, parents = 0;
     int r = call_params_only(c, names, e);
-    r = r < 0 ? r : decode_path(c, p->path, e);
-    r = r < 0 ? r : decode_number(c, "mode", 8, 07777, &mode, e);
-    r = r < 0 ? r : decode_number(c, "uid", 10, UINT32_MAX - 1, &uid, e);
-    r = r < 0 ? r : decode_number(c, "gid", 10, UINT32_MAX - 1, &gid, e);
-    r = r < 0 ? r : decode_number(c, "parents", 10, 1, &parents, e);
+    r = r < 0 ? r : path_param(c, p->path, e);
+    r = r < 0 ? r : call_octal(c, "mode", 07777, &mode, e);
+    r = r < 0 ? r : call_number(c, "uid", UINT32_MAX - 1, &uid, e);
+    r = r < 0 ? r : call_number(c, "gid", UINT32_MAX - 1, &gid, e);
+    r = r < 0 ? r : call_number(c, "parents", 1, &parents, e);
     if (r < 0)
         return r;
-    p->mode = mode;
-    p->uid = uid;
-    p->gid = gid;
+    p->mode = (mode_t)mode;
+    p->uid = (uid_t)uid;
+    p->gid = (gid_t)gid;
     p->parents = parents;
     p->name = strrchr(p->path, '/') + 1;
     if (p->name[0] == '\0' || strcmp(p->name, ".") == 0 || strcmp(p->name, "..") == 0)
@@ -96,7 +59,7 @@ static int make_dir(const struct agent *a, const struct put *p, char *dir)
 {
     char *slash = strrchr(dir, '/');
     *slash = '\0';
-    auto_close int parent = open_in_root(a, slash == dir ? "/" : dir, O_PATH | O_DIRECTORY);
+    auto_close int parent = path_open(a, slash == dir ? "/" : dir, O_PATH | O_DIRECTORY);
     *slash = '/';
     if (parent < 0)
         return parent;
@@ -128,11 +91,11 @@ static int open_parent(const struct agent *a, struct put *p)
         len--;
     memcpy(dir, p->path, len);
     dir[len] = '\0';
-    int fd = open_in_root(a, dir, O_PATH | O_DIRECTORY);
+    int fd = path_open(a, dir, O_PATH | O_DIRECTORY);
     if (fd != -ENOENT || !p->parents)
         return fd;
     int r = make_parents(a, p, dir);
-    return r < 0 ? r : open_in_root(a, dir, O_PATH | O_DIRECTORY);
+    return r < 0 ? r : path_open(a, dir, O_PATH | O_DIRECTORY);
 }
 
 static int open_temp(struct put *p)
@@ -241,18 +204,21 @@ void files_put_closed(struct call *c)
 static ssize_t get_pull(struct agent_stream *st, uint8_t *buf, size_t size)
 {
     const struct call *c = st->data;
-    const struct get *g = c->data;
+    struct get *g = c->data;
     ssize_t n;
+    if ((int64_t)size > g->left)
+        size = (size_t)g->left;
     do
-        n = read(g->fd, buf, size);
+        n = size ? read(g->fd, buf, size) : 0;
     while (n < 0 && errno == EINTR);
+    g->left -= n > 0 ? n : 0;
     return n > 0 ? n : n == 0 ? AGENT_PULL_END : AGENT_PULL_ABORT;
 }
 
 static int get_open(const struct call *c, const char *path, struct err *e, int *ret_status)
 {
     /* Not blocking: a FIFO without a writer would hold up everything. */
-    auto_close int fd = open_in_root(c->agent, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    auto_close int fd = path_open(c->agent, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     struct stat st;
     int r = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
     if (r < 0) {
@@ -264,16 +230,30 @@ static int get_open(const struct call *c, const char *path, struct err *e, int *
     return TAKE_FD(fd);
 }
 
+static int get_decode(const struct call *c, char path[AGENT_PATH_MAX_BYTES], int64_t *ret_offset,
+                      struct get *g, struct err *e)
+{
+    static const char *const names[] = {"path", "offset", "length", NULL};
+    int r = call_params_only(c, names, e);
+    r = r < 0 ? r : path_param(c, path, e);
+    r = r < 0 ? r : call_number(c, "offset", INT64_MAX, ret_offset, e);
+    return r < 0 ? r : call_number(c, "length", INT64_MAX, &g->left, e);
+}
+
 void files_get_begin(struct call *c)
 {
-    static const char *const names[] = {"path", NULL};
     char path[AGENT_PATH_MAX_BYTES];
     struct err e = ERR_INIT;
+    struct get get = {.left = INT64_MAX};
+    int64_t offset = 0;
     int status = 0;
-    int r = call_params_only(c, names, &e);
-    r = r < 0 ? r : decode_path(c, path, &e);
+    int r = get_decode(c, path, &offset, &get, &e);
     auto_close int fd = r < 0 ? r : get_open(c, path, &e, &status);
-    if (fd < 0) {
+    if (fd >= 0 && lseek(fd, offset, SEEK_SET) < 0) {
+        err_field(&e, "offset", "offset is beyond what a file can have");
+        r = -EINVAL;
+    }
+    if (fd < 0 || r < 0) {
         call_fail(c, status, &e);
         return;
     }
@@ -282,6 +262,7 @@ void files_get_begin(struct call *c)
         agent_server_abort(c->stream);
         return;
     }
+    *g = get;
     g->fd = TAKE_FD(fd);
     c->data = g;
     if (agent_server_respond_pull(c->stream, 200, "application/octet-stream", get_pull) < 0)

@@ -3,7 +3,7 @@
 
 /* PUT and GET /v1/files. A file is written beside its target and renamed over it when it is
  * complete, so nobody ever sees half of one; a symbolic link as the target is replaced, not
- * followed. Only regular files are read. */
+ * followed. Only regular files are read, from an offset on if so wished. */
 
 #include <stdint.h>
 

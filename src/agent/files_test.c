@@ -192,6 +192,39 @@ static void test_large(void **state)
     assert_memory_equal(data, get.answer.data, size);
 }
 
+static void test_ranges(void **state)
+{
+    static const struct {
+        const char *query;
+        const char *want;
+    } rows[] = {
+        {"", "0123456789"},
+        {"&offset=3", "3456789"},
+        {"&length=4", "0123"},
+        {"&offset=3&length=4", "3456"},
+        {"&offset=8&length=9223372036854775807", "89"},
+        {"&offset=10", ""},
+        {"&offset=1000000", ""},
+        {"&length=0", ""},
+    };
+    struct fixture *f = *state;
+    auto_test_request struct test_request put = {0}, bad = {0};
+    ask(f, &put, "PUT", "/v1/files?path=/a", "0123456789");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        auto_test_request struct test_request q = {0};
+        char path[128];
+        snprintf(path, sizeof(path), "/v1/files?path=/a%s", rows[i].query);
+        ask(f, &q, "GET", path, NULL);
+        assert_int_equal(200, q.status);
+        assert_string_equal(rows[i].want, buf_str(&q.answer));
+    }
+    ask(f, &bad, "GET", "/v1/files?path=/a&offset=-1", NULL);
+    assert_int_equal(400, bad.status);
+    assert_string_equal("{\"error\":\"offset must be a number of at most 9223372036854775807\","
+                        "\"field\":\"offset\"}",
+                        buf_str(&bad.answer));
+}
+
 static void test_disk_full(void **state)
 {
     auto_test_dir char *dir = test_dir_make();
@@ -219,10 +252,9 @@ static void test_disk_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FILES_TEST(test_put_and_get),     FILES_TEST(test_refusals),
-        FILES_TEST(test_in_the_way),      FILES_TEST(test_confined),
-        FILES_TEST(test_broken_upload),   FILES_TEST(test_large),
-        cmocka_unit_test(test_disk_full),
+        FILES_TEST(test_put_and_get), FILES_TEST(test_refusals),        FILES_TEST(test_in_the_way),
+        FILES_TEST(test_confined),    FILES_TEST(test_broken_upload),   FILES_TEST(test_large),
+        FILES_TEST(test_ranges),      cmocka_unit_test(test_disk_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,7 @@ static int fake_spawn(const struct spawn_request *q, struct spawn_result *ret, s
     return 0;
 }
 
-static int no_sync(void)
+static int no_sync(struct agent_task *t)
 {
     return 0;
 }

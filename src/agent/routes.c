@@ -10,6 +10,7 @@
 #include "agent/power.h"
 #include "agent/restored.h"
 #include "agent/sync.h"
+#include "agent/tree.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
 
@@ -29,6 +30,9 @@ static const struct route routes[] = {
      .body_end = files_put_end,
      .closed = files_put_closed},
     {.method = "GET", .path = "/v1/files", .begin = files_get_begin, .closed = files_get_closed},
+    {.method = "DELETE", .path = "/v1/files", .begin = tree_remove, .closed = tree_remove_closed},
+    {.method = "GET", .path = "/v1/stat", .begin = tree_stat},
+    {.method = "GET", .path = "/v1/list", .begin = tree_list},
     {.method = "POST", .path = "/v1/sync", .begin = sync_begin, .closed = sync_closed},
     {.method = "POST", .path = "/v1/power", .text = power_request},
 };

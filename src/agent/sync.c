@@ -12,13 +12,13 @@ struct sync_task {
     struct call *call;      /* NULL: nobody waits any more */
 };
 
-static int sync_all(void)
+static int sync_all(struct agent_task *t)
 {
     sync();
     return 0;
 }
 
-static void on_ended(struct agent_task *t, int status)
+static void on_ended(struct agent_task *t, int result)
 {
     auto_free struct sync_task *own = (struct sync_task *)t;
     if (!own->call)
@@ -36,9 +36,10 @@ void sync_begin(struct call *c)
         return;
     }
     t->task.ended = on_ended;
+    t->task.run = c->agent->options.sync ? c->agent->options.sync : sync_all;
+    t->task.fd = -1;
     t->call = c;
-    int (*fn)(void) = c->agent->options.sync;
-    int r = agent_task_start(c->agent, &t->task, fn ? fn : sync_all);
+    int r = agent_task_start(c->agent, &t->task);
     if (r < 0) {
         err_errno(&e, r, "fork");
         call_fail(c, 0, &e);

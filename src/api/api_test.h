@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "api/route.h"
 #include "api/server.h"
 #include "api/stub_host.h"
 #include "api/stub_vms.h"
@@ -29,6 +30,21 @@ void test_server_stop(struct test_server *ts);
 /* cmocka's setup and teardown: *state is a struct test_server. */
 int test_setup(void **state);
 int test_teardown(void **state);
+
+/* Rows with everything that a row can have, below /test/ (api_test_rows.c): route_add_rows takes
+ * them. */
+extern const struct route test_rows[];
+extern const struct dialect test_dialect;
+struct test_count {
+    int begun, freed; /* read them when no request runs */
+};
+extern struct test_count test_uploads, test_sessions;
+extern int test_sessions_stopped;
+/* Waits until so many were begun since the program started, and each of them freed once. */
+void test_count_wait(const struct test_count *c, int begun);
+#define TEST_FILE_BYTES 300000ull
+/* What the files of these rows are made of. */
+char test_byte(uint64_t offset);
 
 struct reply {
     int status;

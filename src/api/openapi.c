@@ -14,11 +14,17 @@
 
 static json_t *object_schema(const struct field *fields, bool closed, const void *defaults);
 
+static void set_bound(json_t *schema, const char *name, uint64_t bound)
+{
+    if (bound)
+        json_object_set_new(schema, name, json_integer((json_int_t)bound));
+}
+
 static json_t *text_schema(const struct field *f)
 {
     json_t *s = json_pack("{s:s}", "type", "string");
-    if (f->max_bytes)
-        json_object_set_new(s, "maxLength", json_integer((json_int_t)f->max_bytes));
+    set_bound(s, "minLength", (uint64_t)f->min);
+    set_bound(s, "maxLength", f->max_bytes);
     return s;
 }
 
@@ -34,16 +40,15 @@ static json_t *map_schema(const struct field *f)
 {
     json_t *s =
         json_pack("{s:s, s:{s:s}}", "type", "object", "additionalProperties", "type", "string");
-    if (f->max)
-        json_object_set_new(s, "maxProperties", json_integer(f->max));
+    set_bound(s, "maxProperties", (uint64_t)f->max);
     return s;
 }
 
 static json_t *array_schema(const struct field *f, json_t *items)
 {
     json_t *s = json_pack("{s:s, s:o}", "type", "array", "items", items);
-    if (f->max)
-        json_object_set_new(s, "maxItems", json_integer(f->max));
+    set_bound(s, "minItems", (uint64_t)f->min);
+    set_bound(s, "maxItems", (uint64_t)f->max);
     return s;
 }
 
@@ -55,21 +60,26 @@ static json_t *files_schema(const struct field *f)
     return json_pack("{s:[o, o]}", "oneOf", map_schema(f), array_schema(f, file));
 }
 
-static json_t *type_schema(const struct field *f)
+static json_t *number_schema(const struct field *f, const char *type)
+{
+    json_t *s = json_pack("{s:s}", "type", type);
+    if (f->min || f->max) {
+        json_object_set_new(s, "minimum", json_integer(f->min));
+        json_object_set_new(s, "maximum", json_integer(f->max));
+    }
+    return s;
+}
+
+/* `closed`: nothing but the fields may be there, as in requests. */
+static json_t *type_schema(const struct field *f, bool closed)
 {
     switch (f->type) {
     case FIELD_TEXT:
         return text_schema(f);
-    case FIELD_INTEGER: {
-        json_t *s = json_pack("{s:s, s:I}", "type", "integer", "minimum", (json_int_t)f->min);
-        if (f->max)
-            json_object_set_new(s, "maximum", json_integer(f->max));
-        return s;
-    }
+    case FIELD_INTEGER:
+        return number_schema(f, "integer");
     case FIELD_NUMBER:
-        return json_pack("{s:s}", "type", "number");
-    case FIELD_JSON:
-        return f->fields ? object_schema(f->fields, false, NULL) : json_object();
+        return number_schema(f, "number");
     case FIELD_BOOL:
         return json_pack("{s:s}", "type", "boolean");
     case FIELD_CHOICE:
@@ -81,11 +91,23 @@ static json_t *type_schema(const struct field *f)
     case FIELD_FILES:
         return files_schema(f);
     case FIELD_OBJECT:
-        return object_schema(f->fields, false, NULL);
+        return object_schema(f->fields, closed, NULL);
     case FIELD_OBJECTS:
         return array_schema(f, object_schema(f->fields, false, NULL));
+    case FIELD_JSON:
+        return f->fields ? object_schema(f->fields, false, NULL) : json_object();
     }
     return NULL;
+}
+
+/* Makes null one of the types; a schema without a type allows it as it is. */
+static void allow_null(json_t *schema)
+{
+    json_t *type = json_object_get(schema, "type"), *choices = json_object_get(schema, "enum");
+    if (type)
+        json_object_set_new(schema, "type", json_pack("[O, s]", type, "null"));
+    if (choices)
+        json_array_append_new(choices, json_null());
 }
 
 /* What the field has when it is not given; NULL: nothing to speak of. */
@@ -103,15 +125,23 @@ static json_t *default_value(const struct field *f, const void *defaults)
     return NULL;
 }
 
+static json_t *field_schema(const struct field *f, bool closed, const void *defaults)
+{
+    json_t *s = type_schema(f, closed);
+    if (f->flags & FIELD_NULLABLE)
+        allow_null(s);
+    json_t *value = default_value(f, defaults);
+    if (value)
+        json_object_set_new(s, "default", value);
+    return s;
+}
+
 static json_t *object_schema(const struct field *fields, bool closed, const void *defaults)
 {
     json_t *properties = json_object(), *required = json_array();
     for (const struct field *f = fields; f->name; f++) {
-        json_t *s = type_schema(f);
+        json_t *s = field_schema(f, closed, defaults);
         json_object_set_new(s, "description", json_string(f->doc));
-        json_t *value = default_value(f, defaults);
-        if (value)
-            json_object_set_new(s, "default", value);
         json_object_set_new(properties, f->name, s);
         if (f->flags & FIELD_REQUIRED)
             json_array_append_new(required, json_string(f->name));
@@ -136,19 +166,38 @@ static void schema_name(const struct route *r, const char *suffix, char ret[96])
     snprintf(ret, 96, "%s%s", r->operation, suffix);
 }
 
-static json_t *success_content(const struct route *r)
+/* {type: {"schema": schema}} */
+static json_t *content(const char *type, json_t *schema)
 {
-    if (r->content_type)
-        return json_pack("{s:{s:{s:s}}}", r->content_type, "schema", "type", "string");
+    return json_pack("{s:{s:o}}", type, "schema", schema);
+}
+
+/* Bytes as they are; 3.1 says nothing more of them. */
+static json_t *bytes_schema(const char *type)
+{
+    return strncmp(type, "text/", 5) == 0 ? json_pack("{s:s}", "type", "string") : json_object();
+}
+
+static json_t *response_schema(const struct route *r)
+{
     char name[96];
     schema_name(r, "Response", name);
     json_t *schema = r->response ? reference(name) : json_pack("{s:s}", "type", "object");
-    json_t *content = json_pack("{s:{s:o}}", "application/json", "schema", schema);
+    if (r->flags & ROUTE_LIST)
+        return json_pack("{s:s, s:o}", "type", "array", "items", schema);
+    return schema;
+}
+
+static json_t *success_content(const struct route *r)
+{
+    if (r->content_type)
+        return content(r->content_type, bytes_schema(r->content_type));
+    json_t *c = content("application/json", response_schema(r));
     if (r->flags & ROUTE_STREAMS)
-        json_object_set_new(content, "application/x-ndjson",
+        json_object_set_new(c, "application/x-ndjson",
                             json_pack("{s:{s:s, s:s}}", "schema", "type", "string", "description",
                                       "One JSON object a line, as things happen"));
-    return content;
+    return c;
 }
 
 static const char *status_words(int status)
@@ -156,6 +205,10 @@ static const char *status_words(int status)
     switch (status) {
     case 400:
         return "The request is malformed; the error names the field";
+    case 401:
+        return "No API key, or a wrong one";
+    case 403:
+        return "Not for this key, or a quota is exhausted";
     case 404:
         return "There is no such thing";
     case 409:
@@ -164,6 +217,8 @@ static const char *status_words(int status)
         return "A bound is exceeded; the error names the field";
     case 415:
         return "Content-Type is not application/json";
+    case 416:
+        return "The range begins beyond the end";
     case 502:
         return "The machine that ran it is gone, or cannot be made on this host";
     case 503:
@@ -174,23 +229,73 @@ static const char *status_words(int status)
     return "Error";
 }
 
+static json_t *response_at(json_t *all, int status, const char *words)
+{
+    char key[8];
+    snprintf(key, sizeof(key), "%d", status);
+    if (!json_object_get(all, key))
+        json_object_set_new(all, key, json_pack("{s:s}", "description", words));
+    return json_object_get(all, key);
+}
+
+/* A status may have several types of content. */
+static void add_success(json_t *all, int status, const char *words, json_t *types)
+{
+    json_t *response = response_at(all, status, words), *there;
+    if (types && !json_object_get(response, "content"))
+        json_object_set_new(response, "content", json_object());
+    there = json_object_get(response, "content");
+    if (types)
+        json_object_update_missing(there, types);
+    json_decref(types);
+}
+
+static json_t *other_content(const struct route_success *s)
+{
+    if (s->content_type)
+        return *s->content_type ? content(s->content_type, bytes_schema(s->content_type)) : NULL;
+    return content("application/json", s->response ? object_schema(s->response, false, NULL)
+                                                   : json_pack("{s:s}", "type", "object"));
+}
+
+static void add_error(json_t *all, int status)
+{
+    json_t *response = response_at(all, status, status_words(status));
+    json_object_set_new(response, "content", content("application/json", reference("Error")));
+}
+
 static json_t *responses(const struct route *r)
 {
-    char status[8];
-    snprintf(status, sizeof(status), "%d", r->success ? r->success : 200);
-    json_t *all = json_pack("{s:{s:s, s:o}}", status, "description", "Success", "content",
-                            success_content(r));
-    for (const int *s = r->errors; s && *s; s++) {
-        snprintf(status, sizeof(status), "%d", *s);
-        json_t *content = json_pack("{s:{s:o}}", "application/json", "schema", reference("Error"));
-        json_object_set_new(
-            all, status,
-            json_pack("{s:s, s:o}", "description", status_words(*s), "content", content));
-    }
+    json_t *all = json_object();
+    bool is_bare = r->content_type && !*r->content_type;
+    if (r->websocket)
+        response_at(all, 101, "The connection is a WebSocket");
+    else
+        add_success(all, r->success ? r->success : 200, "Success",
+                    is_bare ? NULL : success_content(r));
+    for (const struct route_success *s = r->others; s && s->status; s++)
+        add_success(all, s->status, s->doc, other_content(s));
+    for (const int *s = r->errors; s && *s; s++)
+        add_error(all, *s);
+    if (r->flags & (ROUTE_ACCOUNT | ROUTE_ADMIN))
+        add_error(all, 401);
+    if (r->flags & ROUTE_ADMIN)
+        add_error(all, 403);
     return all;
 }
 
-/* The pieces of the path in braces. */
+static json_t *query_parameter(const struct field *f, const void *defaults)
+{
+    char name[80];
+    bool is_map = f->type == FIELD_MAP;
+    snprintf(name, sizeof(name), "%s%s", f->name, is_map ? ".KEY" : "");
+    json_t *schema =
+        is_map ? json_pack("{s:s}", "type", "string") : field_schema(f, true, defaults);
+    return json_pack("{s:s, s:s, s:s, s:b, s:o}", "name", name, "in", "query", "description",
+                     f->doc, "required", (f->flags & FIELD_REQUIRED) != 0, "schema", schema);
+}
+
+/* The pieces of the path in braces, then the query's. */
 static json_t *parameters(const struct route *r)
 {
     json_t *all = json_array();
@@ -199,22 +304,35 @@ static json_t *parameters(const struct route *r)
         json_array_append_new(all, json_pack("{s:s%, s:s, s:b, s:{s:s}}", "name", p, n, "in",
                                              "path", "required", 1, "schema", "type", "string"));
     }
+    for (const struct field *f = r->query; f && f->name; f++)
+        json_array_append_new(all, query_parameter(f, r->query_defaults));
     return all;
+}
+
+/* NULL: takes none. */
+static json_t *request_body(const struct route *r)
+{
+    char name[96];
+    schema_name(r, "Request", name);
+    if (r->request)
+        return json_pack("{s:b, s:o}", "required", !(r->flags & ROUTE_BODY_OPTIONAL), "content",
+                         content("application/json", reference(name)));
+    if (r->upload)
+        return json_pack("{s:b, s:o}", "required", 1, "content", content("*/*", json_object()));
+    return NULL;
 }
 
 static json_t *operation(const struct route *r)
 {
     json_t *op = json_pack("{s:s, s:s, s:o, s:o}", "operationId", r->operation, "summary", r->doc,
                            "parameters", parameters(r), "responses", responses(r));
-    if (r->flags & ROUTE_OPEN)
+    if (r->flags & (ROUTE_OPEN | ROUTE_SIGNED))
         json_object_set_new(op, "security", json_array());
-    if (r->request) {
-        char name[96];
-        schema_name(r, "Request", name);
-        json_object_set_new(op, "requestBody",
-                            json_pack("{s:b, s:{s:{s:o}}}", "required", 1, "content",
-                                      "application/json", "schema", reference(name)));
-    }
+    if (r->flags & (ROUTE_ACCOUNT | ROUTE_ADMIN))
+        json_object_set_new(op, "security", json_pack("[{s:[]}, {s:[]}]", "apiKey", "bearer"));
+    json_t *body = request_body(r);
+    if (body)
+        json_object_set_new(op, "requestBody", body);
     return op;
 }
 

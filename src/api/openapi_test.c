@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/test.h"
+#include "api/api_test.h"
 
 #include <ctype.h>
 
@@ -49,6 +49,16 @@ static void check_schema(json_t *schema, const struct field *fields)
     assert_int_equal(json_array_size(required), n_required);
 }
 
+static size_t count_parameters(const struct route *r)
+{
+    size_t n = 0;
+    for (const char *p = r->path; *p; p++)
+        n += *p == '{';
+    for (const struct field *f = r->query; f && f->name; f++)
+        n++;
+    return n;
+}
+
 static void check_row(json_t *doc, const struct route *r)
 {
     char method[16], name[96];
@@ -59,13 +69,15 @@ static void check_row(json_t *doc, const struct route *r)
     assert_string_equal(json_string_value(at(op, "operationId")), r->operation);
     assert_string_equal(json_string_value(at(op, "summary")), r->doc);
     json_t *responses = at(op, "responses");
-    at(responses, "200");
+    char success[8];
+    snprintf(success, sizeof(success), "%d", r->websocket ? 101 : r->success ? r->success : 200);
+    at(responses, success);
     for (const int *s = r->errors; s && *s; s++) {
         char status[8];
         snprintf(status, sizeof(status), "%d", *s);
         at(responses, status);
     }
-    assert_int_equal(json_array_size(at(op, "parameters")), strchr(r->path, '{') != NULL);
+    assert_int_equal(json_array_size(at(op, "parameters")), count_parameters(r));
     json_t *schemas = at(at(doc, "components"), "schemas");
     if (r->request) {
         at(op, "requestBody");
@@ -80,7 +92,7 @@ static void check_row(json_t *doc, const struct route *r)
 
 static void test_every_row_is_in_the_document_of_its_dialect(void **state)
 {
-    const struct dialect *const dialects[] = {&runner_dialect, &meta_dialect};
+    const struct dialect *const dialects[] = {&runner_dialect, &meta_dialect, &test_dialect};
     size_t n_rows = 0, n_operations = 0;
     while (route_at(n_rows))
         n_rows++;
@@ -128,12 +140,87 @@ static void test_execute_names_what_may_go_wrong(void **state)
     json_decref(doc);
 }
 
+/* Compares a part of the document, compactly written. */
+static void is(json_t *part, const char *want)
+{
+    auto_free char *text = json_dumps(part, JSON_COMPACT | JSON_ENCODE_ANY);
+    assert_string_equal(text, want);
+}
+
+static json_t *operation(json_t *doc, const char *path, const char *method)
+{
+    return at(at(at(doc, "paths"), path), method);
+}
+
+static void test_parameters_and_security(void **state)
+{
+    json_t *doc = openapi_make(&test_dialect);
+    json_t *query = at(operation(doc, "/test/query", "get"), "parameters");
+    is(json_array_get(query, 1),
+       "{\"name\":\"offset\",\"in\":\"query\",\"description\":\"A number\",\"required\":false,"
+       "\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000,\"default\":7}}");
+    is(at(json_array_get(query, 5), "name"), "\"metadata.KEY\"");
+    is(at(operation(doc, "/test/nested/{id}", "post"), "parameters"),
+       "[{\"name\":\"id\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":"
+       "\"string\"}}]");
+    is(at(operation(doc, "/test/account", "get"), "security"), "[{\"apiKey\":[]},{\"bearer\":[]}]");
+    is(at(operation(doc, "/test/signed", "get"), "security"), "[]");
+    assert_null(json_object_get(operation(doc, "/test/list", "get"), "security"));
+    json_t *admin = at(operation(doc, "/test/admin", "get"), "responses");
+    at(admin, "401");
+    at(admin, "403");
+    json_decref(doc);
+}
+
+static void test_bodies(void **state)
+{
+    json_t *doc = openapi_make(&test_dialect);
+    json_t *schemas = at(at(doc, "components"), "schemas");
+    json_t *nested = at(at(schemas, "testNestedRequest"), "properties");
+    is(at(at(nested, "ttl"), "type"), "[\"object\",\"null\"]");
+    is(at(at(nested, "ttl"), "additionalProperties"), "false");
+    is(at(at(nested, "ttl"), "required"), "[\"seconds\"]");
+    is(at(at(nested, "idle"), "type"), "\"object\"");
+    is(at(nested, "policy"), "{\"description\":\"Anything\"}");
+    is(at(at(nested, "command"), "minItems"), "1");
+    is(at(at(operation(doc, "/test/nested/{id}", "post"), "requestBody"), "required"), "true");
+    is(at(at(operation(doc, "/test/optional", "post"), "requestBody"), "required"), "false");
+    is(at(at(operation(doc, "/test/upload", "put"), "requestBody"), "content"),
+       "{\"*/*\":{\"schema\":{}}}");
+    assert_null(json_object_get(operation(doc, "/test/none", "post"), "requestBody"));
+    json_decref(doc);
+}
+
+static void test_ways_to_succeed(void **state)
+{
+    json_t *doc = openapi_make(&test_dialect);
+    is(at(operation(doc, "/test/none", "delete"), "responses"),
+       "{\"204\":{\"description\":\"Success\"}}");
+    is(at(operation(doc, "/test/socket", "get"), "responses"),
+       "{\"101\":{\"description\":\"The connection is a WebSocket\"}}");
+    json_t *list = at(at(operation(doc, "/test/list", "get"), "responses"), "200");
+    is(at(at(at(list, "content"), "application/json"), "schema"),
+       "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/testListResponse\"}}");
+    json_t *file = at(operation(doc, "/test/file", "get"), "responses");
+    json_t *whole = at(at(file, "200"), "content");
+    is(at(at(whole, "application/octet-stream"), "schema"), "{}");
+    is(at(at(at(whole, "application/json"), "schema"), "type"), "\"object\"");
+    at(at(at(file, "206"), "content"), "application/octet-stream");
+    is(at(file, "204"), "{\"description\":\"Nothing\"}");
+    is(at(at(file, "416"), "description"), "\"The range begins beyond the end\"");
+    json_decref(doc);
+}
+
 int main(void)
 {
+    route_add_rows(test_rows);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_row_is_in_the_document_of_its_dialect),
         cmocka_unit_test(test_execute_schema_says_its_bounds),
         cmocka_unit_test(test_execute_names_what_may_go_wrong),
+        cmocka_unit_test(test_parameters_and_security),
+        cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_ways_to_succeed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,9 @@ struct route {
 
 /* All rows; the first dialect's rows come first. */
 const struct route *route_at(size_t index); /* NULL beyond the end */
+/* Rows besides, which end with one without path: for the tests of what no dialect has yet. Before
+ * anything else here is called. */
+void route_add_rows(const struct route *rows);
 const char *route_method_name(enum route_method m);
 
 /* In whose words to speak of a path that is not found: the dialect with the longest prefix of it,

@@ -18,13 +18,20 @@
 
 DEFINE_AUTO(struct route_table *, route_table_free)
 
-static const struct route *const tables[] = {
+/* The last one is route_add_rows's. */
+static const struct route no_rows[] = {{0}};
+static const struct route *tables[] = {
     runner_routes,         native_routes,         native_vm_routes,
     native_move_routes,    native_exec_routes,    native_job_routes,
     native_file_routes,    native_staging_routes, native_snapshot_routes,
     native_console_routes, native_key_routes,     native_account_routes,
-    meta_routes,
+    meta_routes,           no_rows,
 };
+
+void route_add_rows(const struct route *rows)
+{
+    tables[ARRAY_SIZE(tables) - 1] = rows;
+}
 
 const struct route *route_at(size_t index)
 {
@@ -49,7 +56,7 @@ const struct dialect *route_dialect(const char *path)
     size_t longest = 0;
     for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
         const struct dialect *d = tables[t]->dialect;
-        size_t n = d->prefix ? strlen(d->prefix) : 0;
+        size_t n = d && d->prefix ? strlen(d->prefix) : 0;
         if (n > longest && strncmp(path, d->prefix, n) == 0) {
             longest = n;
             best = d;

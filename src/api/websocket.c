@@ -43,7 +43,8 @@ struct websocket {
 
     /* The reader's. */
     bool is_over;
-    bool has_blocked; /* the socket has no more bytes now */
+    bool has_said_close; /* the client, and so will say no more */
+    bool has_blocked;    /* the socket has no more bytes now */
     int64_t heard_ms;
     bool is_asked; /* a ping was sent since */
     struct buf message;
@@ -117,7 +118,7 @@ static int put_frame(struct websocket *ws, uint8_t opcode, const void *data, siz
         .fin = 1, .opcode = opcode, .payload_length = len, .data = data, .data_length = len};
     if (wslay_frame_send(ws->frames, &io) == (ssize_t)len)
         return 0;
-    /* Half a frame may be out, and nothing can follow it. */
+    /* Half a frame may be out, and nothing can follow it. The reader sees the end of the socket. */
     atomic_store(&ws->is_closing, true);
     shutdown(ws->config.fd, SHUT_RDWR);
     return -EPIPE;
@@ -237,12 +238,12 @@ static int end_close(struct websocket *ws)
     int code = ws->control_len < 2 ? 0 : ws->control[0] << 8 | ws->control[1];
     size_t reason_len = ws->control_len < 2 ? 0 : ws->control_len - 2;
     const char *reason = (const char *)ws->control + 2;
-    if (ws->control_len == 1 || (code && !is_close_code(code)))
+    if (ws->control_len == 1 || (ws->control_len && !is_close_code(code)))
         return fail(ws, WEBSOCKET_PROTOCOL, "a bad close frame");
     if (text_utf8_prefix(reason, reason_len) != reason_len)
         return fail(ws, WEBSOCKET_NOT_UTF8, "the reason is not UTF-8");
     send_close(ws, code, "");
-    ws->is_over = true;
+    ws->is_over = ws->has_said_close = true;
     return -ESHUTDOWN;
 }
 
@@ -311,6 +312,14 @@ static int64_t next_deadline(struct websocket *ws)
     return ws->is_asked ? ws->heard_ms + idle_ms : ask_ms;
 }
 
+/* There is nobody to say anything to. */
+static void give_up(struct websocket *ws)
+{
+    ws->is_over = true;
+    atomic_store(&ws->is_closing, true);
+    shutdown(ws->config.fd, SHUT_RDWR);
+}
+
 static void wait_readable(struct websocket *ws)
 {
     int64_t deadline_ms = next_deadline(ws);
@@ -322,7 +331,7 @@ static void wait_readable(struct websocket *ws)
     if (n > 0 && p[1].revents)
         eventfd_read(ws->wake_fd, &ignored);
     if (n == 0 && is_last && clock_mono_ms() >= deadline_ms)
-        ws->is_over = true;
+        give_up(ws);
     if (atomic_load(&ws->is_stopping)) {
         send_close(ws, WEBSOCKET_GOING_AWAY, "the daemon is shutting down");
         ws->is_over = true;
@@ -386,7 +395,7 @@ void websocket_end(struct websocket *ws)
     char away[4096];
     uint64_t bytes = 0;
     int64_t deadline_ms = clock_mono_ms() + WEBSOCKET_CLOSE_WAIT_MS;
-    while (bytes < HTTP_DRAIN_MAX_BYTES && !atomic_load(&ws->is_stopping)) {
+    while (!ws->has_said_close && bytes < HTTP_DRAIN_MAX_BYTES && !atomic_load(&ws->is_stopping)) {
         struct pollfd p[] = {{.fd = ws->config.fd, .events = POLLIN},
                              {.fd = ws->wake_fd, .events = POLLIN}};
         if (poll(p, 2, clock_left_ms(deadline_ms)) <= 0)

@@ -110,14 +110,18 @@
 #define CONSOLE_QUEUE_BYTES (1 * MIB)      /* that a slow reader may be behind */
 
 /* Commands and streams in living VMs */
-#define GUEST_STREAM_STALL_MS (10 * 60 * 1000) /* without a byte in either direction of a transfer */
-#define GUEST_CALL_TIMEOUT_MS 30000            /* of what should be quick */
-#define GUEST_FOREVER_MS (INT64_C(10) * 365 * 86400 * 1000) /* no timeout, for those that have one */
-#define FORWARD_CONNECTIONS_MAX 16             /* to the staging store, of one VM at a time */
+#define GUEST_STREAM_STALL_MS \
+    (10 * 60 * 1000)                /* without a byte in either direction of a transfer */
+#define GUEST_CALL_TIMEOUT_MS 30000 /* of what should be quick */
+#define GUEST_FOREVER_MS \
+    (INT64_C(10) * 365 * 86400 * 1000) /* no timeout, for those that have one */
+#define FORWARD_CONNECTIONS_MAX 16     /* to the staging store, of one VM at a time */
 
 /* Engine */
-#define ENGINE_LAYERS_MAX 64 /* disk layers under one VM: captures in a row without flattening */
-#define ENGINE_STATE_MAX_BYTES (64 * MIB) /* device state of one VM */
+#define ENGINE_LAYERS_MAX 64                 /* disk layers under one VM */
+#define ENGINE_LAYERS_FLATTEN 16             /* with more than these, flattening merges some */
+#define ENGINE_STAGING_MAX_BYTES (256 * MIB) /* changed memory held while a guest stands still */
+#define ENGINE_STATE_MAX_BYTES (64 * MIB)    /* device state of one VM */
 #define ENGINE_QMP_TIMEOUT_MS 15000
 #define ENGINE_LAUNCH_TIMEOUT_MS \
     10000 /* from starting the launcher until it has become the monitor */
@@ -163,3 +167,24 @@
 #define CONSOLE_SIZE_MAX 1000           /* rows or columns */
 #define CONSOLE_ROWS_DEFAULT 24
 #define CONSOLE_COLS_DEFAULT 80
+
+/* Networks of VMs */
+#define NET_PREFIX_MAX_BYTES 8        /* with a slot's number it must fit into a device's name */
+#define NET_SLOTS_MAX 32768           /* a pool of /16, two addresses a slot */
+#define NET_RULES_MAX 256             /* of one axis of a policy */
+#define NET_DOMAINS_MAX 1024          /* of a policy's dns axis */
+#define NET_DESCRIPTION_MAX_BYTES 256 /* of one rule */
+#define NET_FLOWS_MAX 4096            /* connections of one VM at the same time */
+#define NET_LEARNED_MAX 512           /* names with an address that are kept of one VM's answers */
+#define NET_ADDRESS_MIN_S 300         /* how long an address of a name counts at least... */
+#define NET_ADDRESS_MAX_S 86400       /* ... and at most, whatever its TTL is */
+#define DNS_NAME_MAX_BYTES 253        /* as text, without the final dot */
+#define DNS_QUERY_MAX_BYTES 1024      /* from a guest */
+#define DNS_UDP_MAX_BYTES 1232        /* of an answer: fits every path unfragmented */
+#define DNS_TCP_MAX_BYTES (16 * KIB)  /* likewise over TCP */
+#define DNS_QUERIES_SLOT_MAX 64       /* on their way upstream for one VM */
+#define DNS_QUERIES_MAX 512           /* for all VMs: each has a socket */
+#define DNS_CONNECTIONS_SLOT_MAX 8    /* TCP connections of one VM */
+#define DNS_ADDRESSES_MAX 64          /* taken from one answer */
+#define DNS_ALIASES_MAX 16            /* CNAMEs followed in one answer */
+#define DNS_TIMEOUT_MS 5000           /* for upstream, and for a guest's TCP connection */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "holmd/keys.h"
 #include "holmd/notify.h"
+#include "host/accounts.h"
 #include "host/config.h"
 #include "host/host.h"
 
@@ -152,11 +153,7 @@ static int split(char *text, const char **ret, int max)
 static int key_account(void *arg, const char *key, char ret_account[ID_SIZE], bool *ret_admin,
                        struct err *e)
 {
-    if (!keys_match(arg, key))
-        return err_set(e, ERR_UNAUTHORIZED, "the API key is not valid");
-    ret_account[0] = '\0';
-    *ret_admin = true;
-    return 0;
+    return host_key_account(arg, key, ret_account, ret_admin, e);
 }
 
 static int start_server(struct command *cmd, struct host *h, struct keys *keys, struct server **ret,
@@ -184,7 +181,7 @@ static int start_server(struct command *cmd, struct host *h, struct keys *keys, 
         .n_listeners = (size_t)n,
         .hosts = names,
         .key_account = key_account,
-        .key_arg = keys,
+        .key_arg = h,
     };
     return server_new(&sc, ret, e);
 }

@@ -537,6 +537,14 @@ struct instance *instances_peek(struct instances *s, const char *id)
     return find(s, id);
 }
 
+void instances_count(struct instances *s, int ret[VM_STATE_COUNT])
+{
+    AUTO_LOCK(&s->lock);
+    memset(ret, 0, VM_STATE_COUNT * sizeof(*ret));
+    for (const struct instance *i = s->first; i; i = i->next)
+        ret[i->record.info.state]++;
+}
+
 int instances_start(struct instances *s, struct err *e)
 {
     static void *(*const mains[])(void *) = {instances_launcher, instances_launcher,

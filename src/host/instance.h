@@ -92,6 +92,8 @@ void instances_free(struct instances *s);
 void instance_destroy(struct instance *inst);
 /* Whether DATA/vms/ID is an instance's. */
 bool instances_want_dir(struct instances *s, const char *id);
+/* How many are in each state. */
+void instances_count(struct instances *s, int ret[VM_STATE_COUNT]);
 /* By id, whoever owns it, without a reference: while the daemon starts. NULL: none. */
 struct instance *instances_peek(struct instances *s, const char *id);
 

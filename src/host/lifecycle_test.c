@@ -45,7 +45,7 @@ static void test_illegal(void **state)
             assert_non_null(strstr(e.text, lifecycle_event_name((enum vm_event)ev)));
         }
     }
-    assert_int_equal(legal, 37);
+    assert_int_equal(legal, 38);
 }
 
 /* A deleted VM stays deleted; every other state leads to it. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/metrics.h"
 
-#include "host/host_priv.h"
+#include "host/instance.h"
+#include "host/vm_pool.h"
 
 const int metrics_bucket_ms[METRICS_BUCKETS] = {1,   5,   10,   25,   50,    100,
                                                 250, 500, 1000, 2500, 10000, 60000};
@@ -73,6 +74,17 @@ static void print_languages(struct buf *b, struct host *h)
         buf_printf(b, "holm_pool_vms{language=\"%s\"} %d\n", lang->name, pool_count(h->pool, lang));
 }
 
+static void print_living(struct buf *b, struct host *h)
+{
+    int count[VM_STATE_COUNT];
+    instances_count(h->instances, count);
+    print_head(b, "holm_living_vms", "gauge", "VMs of accounts, by state.");
+    for (int i = 0; i < VM_STATE_COUNT; i++)
+        buf_printf(b, "holm_living_vms{state=\"%s\"} %d\n", lifecycle_state_name(i), count[i]);
+    print_one(b, "holm_vm_pool", "gauge", "VMs that wait to be launched.",
+              (unsigned long)vm_pool_count(h->vm_pool));
+}
+
 static void print_admission(struct buf *b, struct admission *a)
 {
     int vms, memory_mib, starting;
@@ -112,6 +124,7 @@ void host_metrics(struct host *h, struct buf *b)
     print_one(b, "holm_vms_reaped_total", "counter", "VMs of a former daemon that were ended.",
               m->vms_reaped);
     print_admission(b, &h->admission);
+    print_living(b, h);
     print_languages(b, h);
     print_histogram(b, "holm_restore_seconds",
                     "From the start of a monitor until its agent answered.", &m->restore);

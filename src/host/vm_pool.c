@@ -186,6 +186,12 @@ struct vm *vm_pool_take(struct vm_pool *p, const struct vm_info *asked)
     return vm;
 }
 
+int vm_pool_count(struct vm_pool *p)
+{
+    AUTO_LOCK(&p->lock);
+    return p->count;
+}
+
 bool vm_pool_give_way(struct vm_pool *p)
 {
     struct vm *vm;

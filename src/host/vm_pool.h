@@ -26,3 +26,6 @@ struct vm *vm_pool_take(struct vm_pool *p, const struct vm_info *asked);
 
 /* Ends one that waits, to make room; false: there is none. */
 bool vm_pool_give_way(struct vm_pool *p);
+
+/* How many wait. */
+int vm_pool_count(struct vm_pool *p);

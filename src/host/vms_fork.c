@@ -137,21 +137,22 @@ static int capture(struct fork *f, struct instance *source, int64_t *ret_pause_u
 
 /* --- the call --- */
 
-static int answer(struct fork *f, struct vm_fork_result *ret, struct err *e)
+/* Made before there is anything to undo. */
+static int make_answer(struct fork *f, struct vm_fork_result *ret, struct err *e)
 {
     ret->children.items = calloc((size_t)f->n, sizeof(*ret->children.items));
     ret->ready_us = calloc((size_t)f->n, sizeof(*ret->ready_us));
     if (!ret->children.items || !ret->ready_us)
         return err_errno(e, -ENOMEM, "fork");
-    for (int i = 0; i < f->n; i++)
-        ret->ready_us[i] = f->children[i].ready_us;
     return 0;
 }
 
 static void fill_answer(struct fork *f, struct vm_fork_result *ret)
 {
-    for (int i = 0; i < f->n; i++)
+    for (int i = 0; i < f->n; i++) {
         instance_get_info(f->s, f->children[i].inst, &ret->children.items[i]);
+        ret->ready_us[i] = f->children[i].ready_us;
+    }
     ret->children.n = (size_t)f->n;
 }
 
@@ -176,7 +177,7 @@ static int fork_held(struct fork *f, struct instance *source, const struct vm_fo
 {
     int r = add_children(f, source, rq, e);
     if (r == 0)
-        r = answer(f, ret, e);
+        r = make_answer(f, ret, e);
     return r == 0 ? capture(f, source, &ret->pause_us, e) : r;
 }
 

@@ -88,17 +88,34 @@ int use_env(struct use *u, json_t *more, char ***ret, struct err *e)
     return 0;
 }
 
+char **use_argv(const char *const *argv, size_t n)
+{
+    char **list = calloc(n + 1, sizeof(*list));
+    for (size_t i = 0; list && i < n; i++)
+        list[i] = (char *)argv[i];
+    return list;
+}
+
+static void spec_done(struct exec_spec *spec)
+{
+    use_free_env(spec->env);
+    free(spec->argv);
+}
+
 static int make_spec(struct use *u, const struct vm_exec *x, struct exec_spec *ret, struct err *e)
 {
     *ret = (struct exec_spec){
-        .argv = (char **)x->argv,
+        .argv = use_argv(x->argv, x->n_argv),
         .cwd = (char *)x->cwd,
         .user = (char *)(x->user ? x->user : "root"),
         .login = true,
         .timeout_ms = x->timeout_ms,
         .has_stdin = x->stdin_len > 0,
     };
-    return use_env(u, x->env, &ret->env, e);
+    int r = ret->argv ? use_env(u, x->env, &ret->env, e) : err_errno(e, -ENOMEM, "command");
+    if (r < 0)
+        spec_done(ret);
+    return r;
 }
 
 /* --- commands --- */
@@ -144,7 +161,7 @@ int host_vm_exec(struct host *h, const char *account, const char *id, const stru
     u.inst->execs++;
     r = guest_exec(u.link, &ge, ret, e);
     u.inst->execs--;
-    use_free_env(spec.env);
+    spec_done(&spec);
     return r;
 }
 
@@ -164,7 +181,7 @@ int host_vm_job_start(struct host *h, const char *account, const char *id, const
     id_new(job);
     spec.job = job;
     r = guest_job_start(u.link, &spec, x->stdin_data, x->stdin_len, soon(), e);
-    use_free_env(spec.env);
+    spec_done(&spec);
     if (r == 0)
         memcpy(ret_job, job, sizeof(job));
     return r;

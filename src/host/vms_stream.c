@@ -169,8 +169,11 @@ int host_vm_terminal(struct host *h, const char *account, const char *id,
     int r = stream_new(h, account, id, TERMINAL, &s, e);
     if (r < 0)
         return r;
+    auto_free char **argv = use_argv(t->argv, t->n_argv);
+    if (!argv)
+        return err_errno(e, -ENOMEM, "terminal");
     struct exec_spec spec = {
-        .argv = (char **)(t->n_argv ? t->argv : login_shell),
+        .argv = t->n_argv ? argv : (char **)login_shell,
         .user = (char *)(t->user ? t->user : "root"),
         .has_stdin = true,
         .pty_rows = t->rows > 0 ? t->rows : 24,

@@ -20,3 +20,5 @@ void use_end(struct use *u);
 /* The VM's environment and `more` (may be NULL) behind it, as "NAME=value". */
 int use_env(struct use *u, json_t *more, char ***ret, struct err *e);
 void use_free_env(char **env);
+/* The strings stay the caller's, the array ends with NULL and is to be freed. NULL: no memory. */
+char **use_argv(const char *const *argv, size_t n);

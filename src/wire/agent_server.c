@@ -27,6 +27,7 @@ struct stream {
     int headers;  /* fields seen */
     agent_pull_fn pull;
     struct buf body; /* of agent_server_respond */
+    size_t body_at;  /* how much of it was sent */
     bool announced;  /* `request` was called */
     bool responded;
 };
@@ -197,12 +198,12 @@ static ssize_t read_response(nghttp2_session *session, int32_t id, uint8_t *buf,
 
 static ssize_t pull_body(struct agent_stream *st, uint8_t *buf, size_t size)
 {
-    struct buf *body = &stream_of(st)->body;
-    if (body->len == 0)
+    struct stream *own = stream_of(st);
+    size_t left = own->body.len - own->body_at, n = left < size ? left : size;
+    if (n == 0)
         return AGENT_PULL_END;
-    size_t n = body->len < size ? body->len : size;
-    memcpy(buf, body->data, n);
-    buf_consume(body, n);
+    memcpy(buf, own->body.data + own->body_at, n);
+    own->body_at += n;
     return (ssize_t)n;
 }
 

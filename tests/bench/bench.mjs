@@ -8,6 +8,7 @@ import { Daemon, DATA, until } from '../e2e/lib/holm.mjs';
 import { Guest } from '../lib/guest.mjs';
 import { Client, get, post } from './client.mjs';
 import { hostFacts, median, percentile } from './stats.mjs';
+import { vmFigures } from './vms.mjs';
 
 const { values: options, positionals: wanted } = parseArgs({
   allowPositionals: true,
@@ -213,7 +214,10 @@ function printTable() {
   console.log(`/api/v1/languages/LANGUAGE). Samples and facts: ${process.env.HOLM_BENCH_OUT}`);
 }
 
-const figures = { cold, python, bash, restore, sustained, memory, health, fake };
+const figures = {
+  cold, python, bash, restore, sustained, memory, health, fake,
+  ...vmFigures({ withDaemon, row, save, samples: SAMPLES }),
+};
 for (const name of wanted.length ? wanted : Object.keys(figures)) {
   if (!figures[name]) throw new Error(`no figure ${name}; there are: ${Object.keys(figures).join(' ')}`);
   console.log(name);

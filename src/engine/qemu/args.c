@@ -11,7 +11,8 @@
  * - the network card is the same in every machine, with or without a tap behind it, and without
  *   offloads, which QEMU grants by what is behind it: a template taken with them could not be
  *   restored without.
- * - format and file nodes are named by depth, "l2" and "f2", so a capture can tell them apart. */
+ * - format and file nodes are named by their layer, "l2" and "f2", so a capture can tell them
+ *   apart. */
 
 #include "engine/qemu/args.h"
 
@@ -30,30 +31,36 @@ static const char *on_off(bool on)
     return on ? "true" : "false";
 }
 
-void args_file_node(struct argv *a, int depth, int set, bool writable, bool no_flush)
+void args_file_node(struct argv *a, int number, int set, bool writable, bool no_flush)
 {
     /* locking: QEMU's locks are made for files opened by name; frozen layers are shared anyway. */
     argv_add(a,
              "{\"driver\":\"file\",\"node-name\":\"f%d\",\"filename\":\"/dev/fdset/%d\","
              "\"read-only\":%s,\"locking\":\"off\",\"discard\":\"unmap\","
              "\"cache\":{\"direct\":false,\"no-flush\":%s}}",
-             depth, set, on_off(!writable), on_off(no_flush));
+             number, set, on_off(!writable), on_off(no_flush));
 }
 
-void args_layer_node(struct argv *a, int depth, bool writable, bool no_flush, bool stacked)
+void args_layer_node(struct argv *a, const struct args_layer *layer)
 {
-    if (depth == 0) {
+    char backing[32] = "null";
+    if (layer->number == 0) {
         argv_add(a, "{\"driver\":\"raw\",\"node-name\":\"l0\",\"file\":\"f0\",\"read-only\":true}");
         return;
     }
-    char backing[32] = "null"; /* a new overlay gets its backing from blockdev-snapshot */
-    if (stacked)
-        snprintf(backing, sizeof(backing), "\"l%d\"", depth - 1);
+    if (layer->backing != ARGS_NO_BACKING)
+        snprintf(backing, sizeof(backing), "\"l%d\"", layer->backing);
     argv_add(a,
              "{\"driver\":\"qcow2\",\"node-name\":\"l%d\",\"file\":\"f%d\",\"backing\":%s,"
              "\"read-only\":%s,\"discard\":\"unmap\",\"detect-zeroes\":\"unmap\","
              "\"cache\":{\"direct\":false,\"no-flush\":%s}}",
-             depth, depth, backing, on_off(!writable), on_off(no_flush));
+             layer->number, layer->number, backing, on_off(!layer->writable),
+             on_off(layer->no_flush));
+}
+
+void args_write_word(int number, char ret[ARGS_WORD_SIZE])
+{
+    snprintf(ret, ARGS_WORD_SIZE, "write-%d", number);
 }
 
 static void add_machine(struct argv *a, const struct args_spec *spec)
@@ -91,23 +98,30 @@ static void add_machine(struct argv *a, const struct args_spec *spec)
 
 static void add_disk(struct argv *a, const struct args_spec *spec)
 {
-    for (int i = 0; i <= spec->top; i++) {
-        bool writable = i == spec->top;
+    const struct layers *chain = spec->chain;
+    for (int i = 0; i < chain->n; i++) {
+        struct args_layer layer = {.number = chain->number[i],
+                                   .backing = i ? chain->number[i - 1] : ARGS_NO_BACKING,
+                                   .writable = i == chain->n - 1,
+                                   .no_flush = spec->ephemeral};
+        char word[ARGS_WORD_SIZE];
+        args_write_word(layer.number, word);
         argv_add(a, "-add-fd");
-        argv_add(a, "fd=%d,set=%d", spec->layer_fds[i], i + 1);
-        if (writable) {
+        argv_add(a, "fd=%d,set=%d%s%s", spec->layer_fds[i], i + 1, layer.writable ? ",opaque=" : "",
+                 layer.writable ? word : "");
+        if (layer.writable) {
             /* Freezing reopens it for reading, which finds its descriptor in the same set. */
             argv_add(a, "-add-fd");
             argv_add(a, "fd=%d,set=%d", spec->top_read_fd, i + 1);
         }
         argv_add(a, "-blockdev");
-        args_file_node(a, i, i + 1, writable, spec->ephemeral);
+        args_file_node(a, layer.number, i + 1, layer.writable, spec->ephemeral);
         argv_add(a, "-blockdev");
-        args_layer_node(a, i, writable, spec->ephemeral, true);
+        args_layer_node(a, &layer);
     }
     /* A host disk that is full is an error in the guest; by default QEMU would stop the VM. */
     argv_add(a, "-device");
-    argv_add(a, "virtio-blk-pci,drive=l%d,id=disk,werror=report,rerror=report", spec->top);
+    argv_add(a, "virtio-blk-pci,drive=l%d,id=disk,werror=report,rerror=report", layers_top(chain));
 }
 
 static void add_links(struct argv *a, const struct args_spec *spec)

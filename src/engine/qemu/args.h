@@ -9,6 +9,7 @@
 
 #include "engine/engine.h"
 #include "engine/qemu/argv.h"
+#include "engine/qemu/layers.h"
 
 #define ARGS_VERSION 3
 
@@ -17,6 +18,8 @@
 
 /* The names under which the preload library hands out inherited descriptors. */
 #define ARGS_MEMORY_NAME "/holm/memory"
+#define ARGS_DELTA_NAME "/holm/delta" /* mapped over the memory */
+#define ARGS_EXTENTS_NAME "/holm/extents"
 #define ARGS_KERNEL_NAME "/holm/kernel"
 #define ARGS_INITRD_NAME "/holm/initrd"
 
@@ -28,11 +31,11 @@ struct args_spec {
     int agent_fd;   /* listening sockets */
     int qmp_fd;
     int console_fd;
-    const int *layer_fds; /* read-only, one for each of layers 0 to top; at top: read-write */
-    int top;
-    int top_read_fd; /* the top layer once more, read-only: for the time after it is frozen */
-    int state_fd;    /* restore: the device state; -1: boot */
-    int tap_fd;      /* of the network card; -1: what it sends goes nowhere */
+    const struct layers *chain;
+    const int *layer_fds; /* read-only, one for each layer of the chain; of the last: read-write */
+    int top_read_fd;      /* the last layer once more, read-only: for the time after it is frozen */
+    int state_fd;         /* restore: the device state; -1: boot */
+    int tap_fd;           /* of the network card; -1: what it sends goes nowhere */
 };
 
 void args_build(struct argv *a, const struct args_spec *spec);
@@ -40,7 +43,20 @@ void args_build(struct argv *a, const struct args_spec *spec);
 /* The machine type, accelerator and CPU model as one word for the fingerprint. */
 const char *args_machine_word(bool kvm);
 
+#define ARGS_NO_BACKING (-1)
+struct args_layer {
+    int number;
+    int backing; /* number of the layer below; ARGS_NO_BACKING: blockdev-snapshot will give it one
+                  */
+    bool writable;
+    bool no_flush;
+};
+
 /* Arguments (a JSON text each) for a layer's two block nodes, used at the start and, through QMP,
- * at a capture: "file" on /dev/fdset/`set`, and the format node "l<depth>" over it. */
-void args_file_node(struct argv *a, int depth, int set, bool writable, bool no_flush);
-void args_layer_node(struct argv *a, int depth, bool writable, bool no_flush, bool stacked);
+ * at a capture: "f<number>" on /dev/fdset/`set`, and the format node "l<number>" over it. */
+void args_file_node(struct argv *a, int number, int set, bool writable, bool no_flush);
+void args_layer_node(struct argv *a, const struct args_layer *layer);
+
+/* By which word the monitor knows the descriptor that can write layer `number`. */
+#define ARGS_WORD_SIZE 16
+void args_write_word(int number, char ret[ARGS_WORD_SIZE]);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What the engine reads and writes without a VM: arguments, disk layers, manifests, the memory of a
- * process, cgroup paths. */
+/* What the engine reads and writes without a VM: arguments, disk layers, manifests, cgroup paths.
+ */
 
 #include "base/test.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/limits.h"
@@ -15,10 +14,8 @@
 #include "engine/qemu/cgroup.h"
 #include "engine/qemu/layers.h"
 #include "engine/qemu/manifest.h"
-#include "engine/qemu/memory.h"
 #include "engine/qemu/qcow2.h"
 
-#define PAGE 4096
 #define MEMORY_MIB 64
 
 /* All arguments in one line. */
@@ -31,12 +28,13 @@ static void join(const struct argv *a, struct buf *ret)
 static void test_arguments(void **state)
 {
     const int layers[] = {10, 11, 12};
+    const struct layers chain = {.n = 3, .number = {0, 1, 7}};
     struct args_spec spec = {.shape = {.vcpus = 2, .memory_mib = 256},
                              .ephemeral = true,
                              .agent_fd = 5,
                              .qmp_fd = 6,
+                             .chain = &chain,
                              .layer_fds = layers,
-                             .top = 2,
                              .top_read_fd = 13,
                              .state_fd = 20,
                              .console_fd = 7,
@@ -52,11 +50,11 @@ static void test_arguments(void **state)
     assert_non_null(strstr(text.data, "-accel tcg"));
     assert_non_null(
         strstr(text.data, "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny"));
-    assert_non_null(strstr(text.data, "-add-fd fd=12,set=3 -add-fd fd=13,set=3"));
-    assert_non_null(strstr(text.data, "\"node-name\":\"l2\",\"file\":\"f2\",\"backing\":\"l1\","
+    assert_non_null(strstr(text.data, "-add-fd fd=12,set=3,opaque=write-7 -add-fd fd=13,set=3"));
+    assert_non_null(strstr(text.data, "\"node-name\":\"l7\",\"file\":\"f7\",\"backing\":\"l1\","
                                       "\"read-only\":false"));
     assert_non_null(strstr(text.data, "\"no-flush\":true"));
-    assert_non_null(strstr(text.data, "drive=l2"));
+    assert_non_null(strstr(text.data, "drive=l7"));
     assert_null(strstr(text.data, "-kernel"));
     assert_null(strstr(text.data, "microvm"));
     assert_non_null(strstr(text.data, "socket,id=console,fd=7,server=on,wait=off -serial"));
@@ -87,25 +85,9 @@ static void make_file(const char *dir, const char *name, const char *data, off_t
 }
 
 /* QEMU's own tool agrees with what is written here. */
-static void test_layers(void **state)
+static void check_with_qemu(const char *path)
 {
-    auto_test_dir char *dir = test_dir_make();
-    char a[256], b[256], path[PATH_MAX];
     struct err e = ERR_INIT;
-    snprintf(a, sizeof(a), "%s/a", dir);
-    snprintf(b, sizeof(b), "%s/b", dir);
-    assert_true(mkdir(a, 0700) == 0 && mkdir(b, 0700) == 0);
-    assert_int_equal(layers_top(a), -1);
-    make_file(a, "layer-0.raw", "root", 700 << 20); /* more than one L1 entry covers */
-    assert_int_equal(layers_make(a, 1, &e), 0);
-    assert_int_equal(layers_make(a, 2, &e), 0);
-    assert_int_equal(layers_make(a, 2, &e), 0); /* replaces a leftover */
-    assert_int_equal(layers_top(a), 2);
-    assert_int_equal(layers_make(a, ENGINE_LAYERS_MAX + 1, &e), -EBUSY);
-    assert_int_equal(e.class, ERR_CONFLICT);
-    assert_int_equal(layers_link(a, b, 2, &e), 0);
-    assert_int_equal(dir_remove(a), 0); /* b stands on its own */
-    assert_int_equal(layers_path(b, 2, path, &e), 0);
     if (access("/usr/bin/qemu-img", X_OK) < 0)
         return;
     auto_buf struct buf out = {0};
@@ -117,6 +99,73 @@ static void test_layers(void **state)
     assert_non_null(strstr(buf_str(&out), "layer-0.raw"));
     assert_non_null(strstr(buf_str(&out), "backing file format: raw"));
     assert_non_null(strstr(buf_str(&out), "virtual size: 700 MiB"));
+    assert_non_null(strstr(buf_str(&out), "virtual size: 800 MiB"));
+}
+
+static void test_layers(void **state)
+{
+    auto_test_dir char *dir = test_dir_make();
+    char a[256], b[256], path[PATH_MAX];
+    struct err e = ERR_INIT;
+    struct layers chain = {.n = 1}, found;
+    uint64_t bytes;
+    snprintf(a, sizeof(a), "%s/a", dir);
+    snprintf(b, sizeof(b), "%s/b", dir);
+    assert_true(mkdir(a, 0700) == 0 && mkdir(b, 0700) == 0);
+    assert_int_equal(layers_find(a, &found, &e), -ENOENT);
+    make_file(a, "layer-0.raw", "root", 700 << 20); /* more than one L1 entry covers */
+    assert_int_equal(layers_push(a, &chain, 0, &e), 0);
+    assert_int_equal(layers_push(a, &chain, 800 << 20, &e), 0);
+    chain.n--;
+    assert_int_equal(layers_push(a, &chain, 800 << 20, &e), 0); /* replaces a leftover */
+    assert_int_equal(layers_top(&chain), 2);
+    assert_int_equal(layers_disk_bytes(a, 2, &bytes, &e), 0);
+    assert_int_equal(bytes, 800 << 20);
+    struct layers other = chain;
+    assert_int_equal(layers_push(a, &other, 1 << 20, &e), -EINVAL);
+    assert_int_equal(e.class, ERR_INVALID);
+    other.n = ENGINE_LAYERS_MAX + 1;
+    assert_int_equal(layers_push(a, &other, 0, &e), -EBUSY);
+    assert_int_equal(e.class, ERR_CONFLICT);
+    assert_int_equal(layers_find(a, &found, &e), 0);
+    assert_memory_equal(&found, &chain, sizeof(found));
+    assert_int_equal(layers_link(a, b, &chain, &e), 0);
+    assert_int_equal(layers_own_bytes(b), 0);
+    assert_int_equal(dir_remove(a), 0); /* b stands on its own */
+    assert_true(layers_own_bytes(b) > 0);
+    assert_int_equal(layers_path(b, 2, path, &e), 0);
+    check_with_qemu(path);
+    /* What nobody stands on is cleared away; what is no layer's name is nobody's business. */
+    make_file(b, "layer-9.qcow2", "", 0);
+    make_file(b, "layer-09.qcow2", "", 0);
+    assert_int_equal(layers_find(b, &found, &e), 0); /* an empty one was never used */
+    assert_int_equal(layers_top(&found), 2);
+    layers_tidy(b, &found);
+    snprintf(path, sizeof(path), "%s/layer-9.qcow2", b);
+    assert_int_not_equal(access(path, F_OK), 0);
+    snprintf(path, sizeof(path), "%s/layer-09.qcow2", b);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+/* A monitor can write its last layer's header: nothing but lower layers is followed. */
+static void test_hostile_headers(void **state)
+{
+    static const char *const backings[] = {"/etc/shadow",    "../layer-0.raw", "layer-2.qcow2",
+                                           "layer-3.qcow2",  "layer-00.raw",   "layer--1.qcow2",
+                                           "layer-0.raw/..", "layer-1.raw",    "layer-1.qcow2\n"};
+    auto_test_dir char *dir = test_dir_make();
+    char path[256];
+    struct layers chain;
+    make_file(dir, "layer-0.raw", "root", 1 << 20);
+    snprintf(path, sizeof(path), "%s/layer-2.qcow2", dir);
+    for (size_t i = 0; i < ARRAY_SIZE(backings); i++) {
+        struct err e = ERR_INIT;
+        (void)unlink(path);
+        assert_int_equal(qcow2_create(path, 1 << 20, backings[i], "raw", &e), 0);
+        assert_true(layers_read(dir, 2, &chain, &e) < 0);
+        assert_int_equal(e.class, ERR_CONFLICT);
+        assert_non_null(strstr(e.text, "layer 2 of the disk stands on no layer below"));
+    }
 }
 
 static void test_odd_disks_are_refused(void **state)
@@ -132,16 +181,22 @@ static void test_odd_disks_are_refused(void **state)
     assert_int_equal(qcow2_create(path, 1 << 20, "b", "raw", &e), -EEXIST);
 }
 
+static struct sums sums;
+
 static void make_template(const char *dir)
 {
     struct err e = ERR_INIT;
-    struct manifest m = {
-        .shape = {.vcpus = 1, .memory_mib = MEMORY_MIB}, .top_layer = 1, .fingerprint = "me"};
+    struct manifest m = {.shape = {.vcpus = 1, .memory_mib = MEMORY_MIB},
+                         .delta = true,
+                         .chain = {.n = 1},
+                         .fingerprint = "me"};
     make_file(dir, "memory", "ram", MEMORY_MIB << 20);
+    make_file(dir, "delta", "pages", MEMORY_MIB << 20);
+    make_file(dir, "extents", "", 8);
     make_file(dir, "state", "123456789", 9);
     make_file(dir, "layer-0.raw", "root", 1 << 20);
-    assert_int_equal(layers_make(dir, 1, &e), 0);
-    if (manifest_store(dir, &m, &e) < 0)
+    assert_int_equal(layers_push(dir, &m.chain, 0, &e), 0);
+    if (manifest_store(dir, &sums, &m, &e) < 0)
         fail_msg("%s", e.text);
 }
 
@@ -150,10 +205,11 @@ static void test_manifest(void **state)
     auto_test_dir char *dir = test_dir_make();
     struct manifest m;
     struct err e = ERR_INIT;
+    sums_init(&sums);
     make_template(dir);
-    assert_int_equal(manifest_load(dir, "me", &m, &e), 0);
+    assert_int_equal(manifest_load(dir, "me", &sums, &m, &e), 0);
     assert_int_equal(m.shape.memory_mib, MEMORY_MIB);
-    assert_int_equal(m.state_crc32, 0xcbf43926); /* CRC-32's check value for these nine digits */
+    assert_true(m.delta && m.chain.n == 2 && layers_top(&m.chain) == 1);
     static const struct {
         const char *file, *data;
         off_t size;
@@ -161,61 +217,58 @@ static void test_manifest(void **state)
     } damages[] = {
         {"state", "123456780", 9, "device state is not what it was"},
         {"state", "1234", 4, "device state is not as long"},
+        {"memory", "ran", MEMORY_MIB << 20, "memory is not what it was (memory)"},
         {"memory", "", 1 << 20, "memory is not as long"},
+        {"delta", "", MEMORY_MIB << 20, "memory is not what it was (delta)"},
+        {"extents", "1", 8, "memory is not what it was (extents)"},
+        {"layer-0.raw", "roof", 1 << 20, "disk is not what it was (layer-0.raw)"},
         {"layer-0.raw", "", 2 << 20, "disk is not as long"},
         {"layer-1.qcow2", "", 1 << 20, "disk is not as long"},
-        {"template.json", "{\"format\": 1", 12, "template.json cannot be read"},
+        {"template.json", "{\"format\": 2", 12, "template.json cannot be read"},
         {"template.json", "{}", 2, "template.json cannot be read"},
+        {"template.json", "{\"format\": 1, \"engine\": \"qemu\"}", 31, "format 1, not qemu, 2"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
         make_template(dir);
         make_file(dir, damages[i].file, damages[i].data, damages[i].size);
         e = (struct err)ERR_INIT;
-        assert_true(manifest_load(dir, "me", &m, &e) < 0);
+        assert_true(manifest_load(dir, "me", &sums, &m, &e) < 0);
         assert_int_equal(e.class, ERR_CONFLICT);
         if (!strstr(e.text, damages[i].why))
             fail_msg("\"%s\" is not in \"%s\"", damages[i].why, e.text);
     }
     make_template(dir);
-    assert_true(manifest_load(dir, "you", &m, &e) < 0);
+    assert_true(manifest_load(dir, "you", &sums, &m, &e) < 0);
     assert_non_null(strstr(e.text, "made by \"me\", this is \"you\""));
+    sums_done(&sums);
 }
 
-/* Only what this process wrote into its private mapping is found, zeros become holes. */
-static void test_dirty_memory(void **state)
+/* Holes and zeros are the same, and what is remembered is not read again. */
+static void test_sums(void **state)
 {
     auto_test_dir char *dir = test_dir_make();
-    char base[256], copy[256];
-    struct err e = ERR_INIT;
-    size_t size = 64 * PAGE;
-    snprintf(base, sizeof(base), "%s/base", dir);
-    snprintf(copy, sizeof(copy), "%s/copy", dir);
-    auto_free char *image = malloc(size);
-    memset(image, 'b', size);
-    assert_int_equal(file_write_atomic(base, image, size, 0400), 0);
-    auto_close int fd = open(base, O_RDONLY | O_CLOEXEC);
-    char *m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-    assert_ptr_not_equal(m, MAP_FAILED);
-    volatile char sink = m[5 * PAGE]; /* read only: not dirty */
-    (void)sink;
-    m[0] = '0';
-    m[7 * PAGE] = '7';
-    m[8 * PAGE + 99] = '8';
-    memset(m + 20 * PAGE, 0, 2 * PAGE);
-    m[63 * PAGE] = 'e';
-    assert_int_equal(file_copy(base, copy, 0600), 0);
-    auto_close int out = open(copy, O_RDWR | O_CLOEXEC);
-    uint64_t pages = 0;
-    if (memory_copy_dirty(getpid(), base, out, &pages, &e) < 0)
-        fail_msg("%s", e.text);
-    assert_int_equal(pages, 6);
-    auto_buf struct buf result = {0};
-    assert_int_equal(file_read(copy, &result, size), 0);
-    assert_memory_equal(result.data, m, size);
-    assert_int_equal(lseek(out, 20 * PAGE, SEEK_HOLE), 20 * PAGE);
-    munmap(m, size);
-    assert_true(memory_copy_dirty(getpid(), base, out, &pages, &e) < 0);
-    assert_non_null(strstr(e.text, "maps 0 of"));
+    char path[256];
+    struct sum a, b;
+    snprintf(path, sizeof(path), "%s/x", dir);
+    sums_init(&sums);
+    auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(pwrite(fd, "end", 3, 300000) == 3);
+    assert_false(sums_know(&sums, path));
+    assert_int_equal(sums_of(&sums, path, &a), 0);
+    assert_true(sums_know(&sums, path));
+    char zeros[100000] = {0};
+    assert_true(pwrite(fd, zeros, sizeof(zeros), 70000) == sizeof(zeros));
+    assert_int_equal(sums_of(&sums, path, &b), 0);
+    assert_string_equal(a.hex, b.hex);
+    /* Longer by a zero, a byte at another place: other sums. */
+    assert_int_equal(ftruncate(fd, 300004), 0);
+    assert_int_equal(sums_of(&sums, path, &b), 0);
+    assert_string_not_equal(a.hex, b.hex);
+    assert_true(pwrite(fd, "\0\0\0\0end", 7, 300000) == 7 && ftruncate(fd, 300003) == 0);
+    assert_int_equal(sums_of(&sums, path, &b), 0);
+    assert_string_not_equal(a.hex, b.hex);
+    assert_true(sums_of(&sums, "/nowhere/x", &b) < 0);
+    sums_done(&sums);
 }
 
 static void test_cgroup_paths(void **state)
@@ -262,13 +315,10 @@ static void test_cgroups(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arguments),
-        cmocka_unit_test(test_layers),
-        cmocka_unit_test(test_odd_disks_are_refused),
-        cmocka_unit_test(test_manifest),
-        cmocka_unit_test(test_dirty_memory),
-        cmocka_unit_test(test_cgroup_paths),
-        cmocka_unit_test(test_cgroups),
+        cmocka_unit_test(test_arguments),       cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_hostile_headers), cmocka_unit_test(test_odd_disks_are_refused),
+        cmocka_unit_test(test_manifest),        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_cgroup_paths),    cmocka_unit_test(test_cgroups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

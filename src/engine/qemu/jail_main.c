@@ -4,7 +4,8 @@
  * not run code between fork and exec; static and without any library but libc, since it runs at
  * each start of a VM.
  *
- *     holm-jail --fds N [--cgroup FILE]... [--root DIR --uid N] [--bind FILE]... -- PROGRAM ARG...
+ *     holm-jail --fds N [--cgroup FILE]... [--root DIR --uid N --file-bytes N] [--bind FILE]...
+ *               -- PROGRAM ARG...
  *
  * It joins the cgroups and unshares the namespaces, then makes a child that is a child of *its*
  * parent (CLONE_PARENT), reports that child's pid and is done. The child, process 1 of its own pid
@@ -43,7 +44,6 @@
 #define REPORT_FD 3
 #define LISTS_MAX 8
 #define OPEN_FILES_MAX 1024
-#define FILE_MAX_BYTES (16ul << 30)
 #define LOCKED_READ_ONLY (MS_RDONLY | MS_NOSUID | MS_NODEV)
 
 struct orders {
@@ -54,6 +54,7 @@ struct orders {
     int n_binds;
     const char *root; /* NULL: no jail */
     uid_t uid;
+    rlim_t file_bytes; /* how long a file can get that it writes */
     char **program;
 };
 
@@ -93,6 +94,8 @@ static void parse(int argc, char **argv, struct orders *o)
             o->root = value;
         else if (strcmp(argv[i], "--uid") == 0)
             o->uid = (uid_t)strtoul(value, NULL, 10);
+        else if (strcmp(argv[i], "--file-bytes") == 0)
+            o->file_bytes = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--cgroup") == 0 && o->n_cgroups < LISTS_MAX)
             o->cgroups[o->n_cgroups++] = value;
         else if (strcmp(argv[i], "--bind") == 0 && o->n_binds < LISTS_MAX)
@@ -219,9 +222,9 @@ static void enter_root(const struct orders *o)
     check(chdir("/"), "enter", "/");
 }
 
-static void set_bounds(void)
+static void set_bounds(const struct orders *o)
 {
-    static const struct {
+    const struct {
         int what;
         struct rlimit limit;
     } bounds[] = {
@@ -230,7 +233,7 @@ static void set_bounds(void)
         {RLIMIT_MSGQUEUE, {0, 0}},
         /* Its disk layers and its log are all it can write; a broken-into monitor shall not fill
          * the host with one of them. As process 1 it gets EFBIG, no signal. */
-        {RLIMIT_FSIZE, {FILE_MAX_BYTES, FILE_MAX_BYTES}},
+        {RLIMIT_FSIZE, {o->file_bytes, o->file_bytes}},
         {RLIMIT_NPROC, {512, 512}}, /* counted per uid, which no one else has */
     };
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
@@ -275,7 +278,7 @@ static _Noreturn void become_monitor(const struct orders *o)
         stand_back();
         enter_root(o);
         (void)!sethostname("holm", 4); /* cosmetic; a service manager may forbid it */
-        set_bounds();
+        set_bounds(o);
         become_nobody(o->uid);
     }
     check(close_range(o->fds, ~0u, 0), "close", "descriptors");

@@ -53,8 +53,11 @@ static void probe(const char *vm_dir, const struct host *h, bool jail, struct bu
 {
     char program[PATH_MAX], log[PATH_MAX];
     struct err e = ERR_INIT;
-    auto_launch struct launch l = {
-        .helper_dir = helper_dir, .vm_dir = vm_dir, .jail = jail, .uid = TEST_UID};
+    auto_launch struct launch l = {.helper_dir = helper_dir,
+                                   .vm_dir = vm_dir,
+                                   .jail = jail,
+                                   .uid = TEST_UID,
+                                   .file_bytes = 1 << 20};
     snprintf(program, sizeof(program), "%s/jail-probe", helper_dir);
     assert_int_equal(mkdir(vm_dir, 0700), 0);
     assert_int_equal(launch_give_file(&l, h->template, O_RDONLY, &e), LAUNCH_FIRST_FD);
@@ -122,7 +125,8 @@ static void test_nothing_leaks_to_the_host(void **state)
 {
     auto_test_dir char *dir = test_dir_make();
     char vm_dir[256];
-    auto_launch struct launch l = {.helper_dir = helper_dir, .jail = true, .uid = TEST_UID};
+    auto_launch struct launch l = {
+        .helper_dir = helper_dir, .jail = true, .uid = TEST_UID, .file_bytes = 1 << 20};
     auto_buf struct buf before = {0};
     auto_buf struct buf during = {0};
     auto_buf struct buf status = {0};
@@ -155,8 +159,11 @@ static void test_failed_steps_are_told(void **state)
     auto_test_dir char *dir = test_dir_make();
     struct err e = ERR_INIT;
     struct proc_ref proc;
-    auto_launch struct launch l = {
-        .helper_dir = helper_dir, .vm_dir = dir, .jail = true, .uid = TEST_UID};
+    auto_launch struct launch l = {.helper_dir = helper_dir,
+                                   .vm_dir = dir,
+                                   .jail = true,
+                                   .uid = TEST_UID,
+                                   .file_bytes = 1 << 20};
     argv_add(&l.program, "/no/such/program");
     assert_true(launch_run(&l, &proc, &e) < 0);
     assert_string_equal(e.text, "run /no/such/program: No such file or directory");

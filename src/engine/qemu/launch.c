@@ -75,6 +75,8 @@ static void build_helper(const struct launch *l, struct argv *ret)
         argv_add(ret, "%s", l->vm_dir);
         argv_add(ret, "--uid");
         argv_add(ret, "%u", l->uid);
+        argv_add(ret, "--file-bytes");
+        argv_add(ret, "%llu", (unsigned long long)l->file_bytes);
         argv_add(ret, "--bind");
         argv_add(ret, "%s/holm-rofile.so", l->helper_dir);
     }

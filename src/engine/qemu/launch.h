@@ -28,6 +28,7 @@ struct launch {
     const char *vm_dir;     /* monitor.log goes here; mount point of the jail's root */
     bool jail;              /* false: only a session of its own */
     uid_t uid;              /* jail: uid and gid */
+    uint64_t file_bytes;    /* jail: how long a file it writes can get */
     struct argv cgroups;    /* cgroup.procs files to join */
     struct argv binds;      /* jail: files to show under /, by their last component; for tests */
 };

@@ -1,28 +1,166 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/qemu/layers.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/limits.h"
 #include "engine/qemu/qcow2.h"
 
-static int layer_name(int depth, char *ret, size_t size)
+#define NUMBER_MAX 99999999
+
+bool layers_have(const struct layers *l, int number)
 {
-    return path_printf(ret, size, depth ? "layer-%d.qcow2" : "layer-%d.raw", depth);
+    for (int i = 0; i < l->n; i++)
+        if (l->number[i] == number)
+            return true;
+    return false;
 }
 
-int layers_path(const char *dir, int depth, char ret[PATH_MAX], struct err *e)
+void layers_name(int number, char ret[LAYERS_NAME_SIZE])
 {
-    char name[32];
-    int r = layer_name(depth, name, sizeof(name));
+    snprintf(ret, LAYERS_NAME_SIZE, number ? "layer-%d.qcow2" : "layer-%d.raw", number);
+}
+
+bool layers_parse_name(const char *name, int *ret)
+{
+    char again[LAYERS_NAME_SIZE];
+    int number = -1;
+    if (sscanf(name, "layer-%8d.", &number) != 1 || number < 0)
+        return false;
+    layers_name(number, again);
+    if (strcmp(name, again) != 0)
+        return false;
+    *ret = number;
+    return true;
+}
+
+int layers_path(const char *dir, int number, char ret[PATH_MAX], struct err *e)
+{
+    char name[LAYERS_NAME_SIZE];
+    layers_name(number, name);
+    int r = path_printf(ret, PATH_MAX, "%s/%s", dir, name);
+    return r < 0 ? err_errno(e, r, "layer %d in %s", number, dir) : 0;
+}
+
+int layers_disk_bytes(const char *dir, int number, uint64_t *ret, struct err *e)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    struct qcow2_info info;
+    int r = layers_path(dir, number, path, e);
+    if (r < 0)
+        return r;
+    if (number == 0) {
+        if (stat(path, &st) < 0)
+            return err_errno(e, -errno, "%s", path);
+        *ret = (uint64_t)st.st_size;
+        return 0;
+    }
+    r = qcow2_read(path, &info, e);
     if (r == 0)
-        r = path_printf(ret, PATH_MAX, "%s/%s", dir, name);
-    return r < 0 ? err_errno(e, r, "layer %d in %s", depth, dir) : 0;
+        *ret = info.disk_bytes;
+    return r;
+}
+
+int layers_read(const char *dir, int top, struct layers *ret, struct err *e)
+{
+    int down[ENGINE_LAYERS_MAX + 1], n = 0;
+    char path[PATH_MAX];
+    for (int at = top; at > 0;) {
+        struct qcow2_info info;
+        int below;
+        if (n == ENGINE_LAYERS_MAX)
+            return err_set(e, ERR_CONFLICT, "the disk has more than %d layers", ENGINE_LAYERS_MAX);
+        int r = layers_path(dir, at, path, e);
+        if (r == 0)
+            r = qcow2_read(path, &info, e);
+        if (r < 0)
+            return r;
+        if (!layers_parse_name(info.backing, &below) || below >= at)
+            return err_set(e, ERR_CONFLICT, "layer %d of the disk stands on no layer below", at);
+        down[n++] = at;
+        at = below;
+    }
+    int r = layers_path(dir, 0, path, e);
+    if (r < 0)
+        return r;
+    if (access(path, F_OK) < 0)
+        return err_set(e, ERR_CONFLICT, "the disk's image is not there: %s", strerror(errno));
+    *ret = (struct layers){.n = n + 1};
+    for (int i = 1; i <= n; i++)
+        ret->number[i] = down[n - i];
+    return 0;
+}
+
+/* Calls `visit` with the number of each layer in the directory. */
+static void each_layer(const char *dir, void (*visit)(void *, const char *, int), void *data)
+{
+    auto_closedir DIR *d = opendir(dir);
+    for (struct dirent *entry; d && (entry = readdir(d));) {
+        int number;
+        if (layers_parse_name(entry->d_name, &number))
+            visit(data, dir, number);
+    }
+}
+
+struct search {
+    int below; /* only numbers smaller than this one */
+    int found;
+};
+
+static void find_highest(void *data, const char *dir, int number)
+{
+    struct search *s = data;
+    if (number < s->below && number > s->found)
+        s->found = number;
+}
+
+int layers_find(const char *dir, struct layers *ret, struct err *e)
+{
+    int r = err_set(e, ERR_NOT_FOUND, "there is no disk in %s", dir);
+    /* After a crash of the host the newest may be empty: it was made but never used. */
+    for (struct search s = {.below = NUMBER_MAX, .found = -1};; s.below = s.found, s.found = -1) {
+        each_layer(dir, find_highest, &s);
+        if (s.found <= 0)
+            return r;
+        r = layers_read(dir, s.found, ret, e);
+        if (r == 0)
+            return 0;
+    }
+}
+
+static void remove_unless_kept(void *data, const char *dir, int number)
+{
+    char path[PATH_MAX];
+    if (!layers_have(data, number) && layers_path(dir, number, path, NULL) == 0)
+        unlink(path);
+}
+
+void layers_tidy(const char *dir, const struct layers *chain)
+{
+    struct layers keep = *chain;
+    each_layer(dir, remove_unless_kept, &keep);
+}
+
+static void add_own_bytes(void *data, const char *dir, int number)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if (layers_path(dir, number, path, NULL) == 0 && lstat(path, &st) == 0 && st.st_nlink == 1)
+        *(uint64_t *)data += (uint64_t)st.st_blocks * 512;
+}
+
+uint64_t layers_own_bytes(const char *dir)
+{
+    uint64_t bytes = 0;
+    each_layer(dir, add_own_bytes, &bytes);
+    return bytes;
 }
 
 int layers_link_file(const char *from, const char *to, struct err *e)
@@ -38,13 +176,13 @@ int layers_link_file(const char *from, const char *to, struct err *e)
     return 0;
 }
 
-int layers_link(const char *from_dir, const char *to_dir, int top, struct err *e)
+int layers_link(const char *from_dir, const char *to_dir, const struct layers *chain, struct err *e)
 {
-    for (int i = 0; i <= top; i++) {
+    for (int i = 0; i < chain->n; i++) {
         char from[PATH_MAX], to[PATH_MAX];
-        int r = layers_path(from_dir, i, from, e);
+        int r = layers_path(from_dir, chain->number[i], from, e);
         if (r == 0)
-            r = layers_path(to_dir, i, to, e);
+            r = layers_path(to_dir, chain->number[i], to, e);
         if (r == 0)
             r = layers_link_file(from, to, e);
         if (r < 0)
@@ -53,36 +191,36 @@ int layers_link(const char *from_dir, const char *to_dir, int top, struct err *e
     return 0;
 }
 
-int layers_make(const char *dir, int depth, struct err *e)
+int layers_push(const char *dir, struct layers *chain, uint64_t disk_bytes, struct err *e)
 {
-    if (depth > ENGINE_LAYERS_MAX)
+    char path[PATH_MAX], part[PATH_MAX], backing[LAYERS_NAME_SIZE];
+    int top = layers_top(chain);
+    uint64_t now_bytes;
+    if (chain->n > ENGINE_LAYERS_MAX || top >= NUMBER_MAX - 1)
         return err_set(e, ERR_CONFLICT, "the disk has %d layers already, the most there may be",
-                       ENGINE_LAYERS_MAX);
-    char base[PATH_MAX], path[PATH_MAX], backing[32];
-    int r = layers_path(dir, 0, base, e);
+                       chain->n - 1);
+    int r = layers_disk_bytes(dir, top, &now_bytes, e);
     if (r == 0)
-        r = layers_path(dir, depth, path, e);
+        r = layers_path(dir, top + 1, path, e);
     if (r < 0)
         return r;
-    struct stat st;
-    if (stat(base, &st) < 0)
-        return err_errno(e, -errno, "%s", base);
-    if (unlink(path) < 0 && errno != ENOENT)
-        return err_errno(e, -errno, "remove %s", path);
-    r = layer_name(depth - 1, backing, sizeof(backing));
+    if (disk_bytes && disk_bytes < now_bytes)
+        return err_set(e, ERR_INVALID, "the disk has %llu bytes and cannot shrink to %llu",
+                       (unsigned long long)now_bytes, (unsigned long long)disk_bytes);
+    if (path_printf(part, sizeof(part), "%s.part", path) < 0)
+        return err_errno(e, -ENAMETOOLONG, "%s", path);
+    if (unlink(part) < 0 && errno != ENOENT)
+        return err_errno(e, -errno, "remove %s", part);
+    layers_name(top, backing);
+    r = qcow2_create(part, disk_bytes ? disk_bytes : now_bytes, backing, top ? "qcow2" : "raw", e);
     if (r < 0)
-        return err_errno(e, r, "layer %d", depth - 1);
-    return qcow2_create(path, (uint64_t)st.st_size, backing, depth > 1 ? "qcow2" : "raw", e);
-}
-
-int layers_top(const char *dir)
-{
-    int top = -1;
-    for (int i = 0; i <= ENGINE_LAYERS_MAX; i++) {
-        char path[PATH_MAX];
-        if (layers_path(dir, i, path, NULL) < 0 || access(path, F_OK) < 0)
-            break;
-        top = i;
+        return r;
+    /* Renamed when it is whole, since whoever looks for a disk takes the highest number. */
+    if (rename(part, path) < 0) {
+        r = err_errno(e, -errno, "rename to %s", path);
+        unlink(part);
+        return r;
     }
-    return top;
+    chain->number[chain->n++] = top + 1;
+    return 0;
 }

@@ -15,8 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct manifest m;
     struct err e = ERR_INIT;
     if (manifest_parse((const char *)data, size, &m, &e) == 0 &&
-        (m.shape.vcpus < 1 || m.top_layer < 1 || m.top_layer > ENGINE_LAYERS_MAX ||
-         m.memory_bytes != (uint64_t)m.shape.memory_mib * MIB))
+        (m.shape.vcpus < 1 || m.chain.n < 2 || m.chain.n > ENGINE_LAYERS_MAX + 1 ||
+         m.n_files != m.chain.n + 2 + 2 * m.delta))
         abort();
     return 0;
 }

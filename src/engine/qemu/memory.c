@@ -8,32 +8,174 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/limits.h"
+#include "engine/qemu/bitmap.h"
+#include "engine/qemu/extents.h"
 
-#define PAGE_BYTES 4096
-#define PAGES_AT_ONCE 512 /* pagemap entries looked at together; runs of dirty pages end there */
+#define PAGE_BYTES EXTENTS_PAGE_BYTES
+#define ENTRIES_AT_ONCE 4096 /* of the page map */
+#define RUNS_AT_ONCE 512     /* runs of dirty pages copied by one call; Linux allows 1,024 */
 #define PAGE_PRESENT_OR_SWAPPED (3ull << 62)
 #define PAGE_OF_FILE (1ull << 61)
+#define SPARE_PAGES 1024 /* that may become dirty between the estimate and the pause */
 
-struct copy {
-    int pagemap_fd;
-    int mem_fd;
-    int out_fd;
-    bool out_has_data; /* the copied file is not one big hole */
-    char *room;        /* PAGES_AT_ONCE pages */
-    uint64_t pages;
+/* --- where the memory is --- */
+
+struct mapping {
+    uint64_t start, end, offset; /* addresses; place in the file */
+    uint64_t inode;
+    bool private;
 };
 
-struct range {
-    uint64_t start; /* addresses */
-    uint64_t end;
-    uint64_t offset; /* in the file */
-};
+static bool parse_mapping(const char *line, struct mapping *ret)
+{
+    char access[8];
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*s %" SCNu64, &ret->start, &ret->end,
+               access, &ret->offset, &ret->inode) != 5)
+        return false;
+    ret->private = access[3] == 'p';
+    return ret->end > ret->start;
+}
+
+/* Adds a mapping to what was found; false when it does not continue it. */
+static bool add_mapping(struct memory_view *view, const struct mapping *m)
+{
+    if (view->pages == 0)
+        view->address = m->start;
+    uint64_t done = view->pages * PAGE_BYTES;
+    if (m->start != view->address + done || m->offset != done)
+        return false;
+    view->pages += (m->end - m->start) / PAGE_BYTES;
+    return true;
+}
+
+int memory_find(pid_t pid, const char *base_path, const char *delta_path, struct memory_view *ret,
+                struct err *e)
+{
+    char path[64], *rest = NULL;
+    struct stat base, delta = {0};
+    struct memory_view view = {.pid = pid};
+    auto_buf struct buf maps = {0};
+    if (stat(base_path, &base) < 0 || (delta_path && stat(delta_path, &delta) < 0))
+        return err_errno(e, -errno, "%s", base_path);
+    snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+    int r = file_read(path, &maps, 16 * MIB);
+    if (r < 0)
+        return err_errno(e, r, "mappings of process %d", pid);
+    bool whole = true;
+    for (char *line = maps.len ? strtok_r(maps.data, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest)) {
+        struct mapping m;
+        /* The device is not compared: btrfs and overlayfs tell stat and maps different ones. */
+        if (parse_mapping(line, &m) && m.private && m.inode != 0 &&
+            (m.inode == base.st_ino || m.inode == delta.st_ino))
+            whole = whole && add_mapping(&view, &m);
+    }
+    /* A mapping that was not found would make a template of old memory. */
+    if (!whole || view.pages * PAGE_BYTES != (uint64_t)base.st_size)
+        return err_set(e, ERR_INTERNAL, "process %d maps %llu of %lld bytes of %s%s", pid,
+                       (unsigned long long)(view.pages * PAGE_BYTES), (long long)base.st_size,
+                       base_path, whole ? "" : ", out of order");
+    *ret = view;
+    return 0;
+}
+
+/* --- which pages are dirty --- */
+
+/* Sets the bits of dirty pages and counts them. */
+static int scan(const struct memory_view *view, uint64_t *bits, uint64_t *ret_pages)
+{
+    uint64_t entries[ENTRIES_AT_ONCE], pages = 0;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/pagemap", view->pid);
+    auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (uint64_t at = 0; at < view->pages;) {
+        uint64_t left = view->pages - at;
+        size_t n = left < ENTRIES_AT_ONCE ? (size_t)left : ENTRIES_AT_ONCE;
+        uint64_t first = view->address / PAGE_BYTES + at;
+        ssize_t got = pread(fd, entries, n * 8, (off_t)(first * 8));
+        if (got != (ssize_t)(n * 8))
+            return got < 0 ? -errno : -EIO;
+        for (size_t i = 0; i < n; i++) {
+            bool dirty = entries[i] & PAGE_PRESENT_OR_SWAPPED && !(entries[i] & PAGE_OF_FILE);
+            bits[(at + i) / 64] |= (uint64_t)dirty << (at + i) % 64;
+            pages += dirty;
+        }
+        at += n;
+    }
+    *ret_pages = pages;
+    return 0;
+}
+
+/* --- copying --- */
+
+/* Room that has been touched, so that copying there costs no page faults. */
+static char *make_room(size_t bytes)
+{
+    char *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        return NULL;
+    (void)madvise(room, bytes, MADV_HUGEPAGE);
+    if (madvise(room, bytes, MADV_POPULATE_WRITE) < 0)
+        for (size_t i = 0; i < bytes; i += PAGE_BYTES)
+            ((volatile char *)room)[i] = 0;
+    return room;
+}
+
+int memory_prepare(const struct memory_view *view, struct memory_dirty *ret, struct err *e)
+{
+    struct memory_dirty d = {.bits = bitmap_new(view->pages)};
+    uint64_t pages = 0;
+    if (!d.bits)
+        return err_errno(e, -ENOMEM, "copy memory");
+    int r = scan(view, d.bits, &pages);
+    pages += pages / 4 + SPARE_PAGES;
+    if (pages > view->pages)
+        pages = view->pages;
+    if (pages > ENGINE_STAGING_MAX_BYTES / PAGE_BYTES)
+        pages = ENGINE_STAGING_MAX_BYTES / PAGE_BYTES;
+    d.room_pages = pages;
+    d.room = r < 0 ? NULL : make_room(pages * PAGE_BYTES);
+    if (r == 0 && !d.room)
+        r = -ENOMEM;
+    if (r < 0) {
+        memory_done(&d);
+        return err_errno(e, r, "read memory of process %d", view->pid);
+    }
+    *ret = d;
+    return 0;
+}
+
+void memory_done(struct memory_dirty *d)
+{
+    if (d->room)
+        munmap(d->room, d->room_pages * PAGE_BYTES);
+    free(d->bits);
+    *d = (struct memory_dirty){0};
+}
+
+static int copy_runs(const struct memory_view *view, struct memory_dirty *d,
+                     const struct iovec *runs, int n)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < n; i++)
+        bytes += runs[i].iov_len;
+    struct iovec to = {.iov_base = d->room + d->held * PAGE_BYTES, .iov_len = bytes};
+    ssize_t got = n ? process_vm_readv(view->pid, &to, 1, runs, (unsigned long)n, 0) : 0;
+    if (got != (ssize_t)bytes)
+        return got < 0 ? -errno : -EIO;
+    d->held += bytes / PAGE_BYTES;
+    return 0;
+}
 
 static bool is_zero(const char *page)
 {
@@ -42,132 +184,98 @@ static bool is_zero(const char *page)
     return *(const uint64_t *)page == 0 && memcmp(page, page + 8, PAGE_BYTES - 8) == 0;
 }
 
-static int write_run(struct copy *c, const char *data, size_t len, uint64_t at, bool zero)
+/* Writes pages that follow each other, in the room and in memory. */
+static int write_run(const char *data, uint64_t page, uint64_t n, int out_fd)
 {
-    if (!zero) {
-        while (len) {
-            ssize_t n = pwrite(c->out_fd, data, len, (off_t)at);
-            if (n < 0)
+    for (uint64_t i = 0; i < n;) {
+        uint64_t end = i;
+        while (end < n && !is_zero(data + end * PAGE_BYTES))
+            end++;
+        for (size_t done = 0, len = (end - i) * PAGE_BYTES; done < len;) {
+            ssize_t got = pwrite(out_fd, data + i * PAGE_BYTES + done, len - done,
+                                 (off_t)((page + i) * PAGE_BYTES + done));
+            if (got < 0 && errno != EINTR)
                 return -errno;
-            data += n;
-            len -= (size_t)n;
-            at += (uint64_t)n;
+            done += got > 0 ? (size_t)got : 0;
         }
-        return 0;
+        i = end + (end < n);
     }
-    if (!c->out_has_data)
-        return 0;
-    return fallocate(c->out_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)len) <
-                   0
-               ? -errno
-               : 0;
+    return 0;
 }
 
-/* Copies `n` dirty pages that follow each other. */
-static int copy_run(struct copy *c, uint64_t address, uint64_t offset, size_t n)
+/* Finds the page that is the `first`-th dirty one. */
+static uint64_t page_of(const struct memory_dirty *d, uint64_t first)
 {
-    ssize_t got = pread(c->mem_fd, c->room, n * PAGE_BYTES, (off_t)address);
-    if (got != (ssize_t)(n * PAGE_BYTES))
-        return got < 0 ? -errno : -EIO;
-    c->pages += n;
-    for (size_t i = 0; i < n;) {
-        bool zero = is_zero(c->room + i * PAGE_BYTES);
-        size_t j = i + 1;
-        while (j < n && is_zero(c->room + j * PAGE_BYTES) == zero)
-            j++;
-        int r = write_run(c, c->room + i * PAGE_BYTES, (j - i) * PAGE_BYTES,
-                          offset + i * PAGE_BYTES, zero);
+    uint64_t word = 0;
+    for (;; word++) {
+        uint64_t n = (uint64_t)__builtin_popcountll(d->bits[word]);
+        if (first < n)
+            break;
+        first -= n;
+    }
+    uint64_t left = d->bits[word];
+    for (; first; first--)
+        left &= left - 1;
+    return word * 64 + (uint64_t)__builtin_ctzll(left);
+}
+
+/* Empties the room into the file. */
+static int empty_room(struct memory_dirty *d, int out_fd)
+{
+    uint64_t done = 0, page = d->held ? page_of(d, d->first) : 0;
+    while (done < d->held) {
+        uint64_t end = bitmap_find(d->bits, page, page + (d->held - done), false);
+        int r = write_run(d->room + done * PAGE_BYTES, page, end - page, out_fd);
         if (r < 0)
             return r;
-        i = j;
+        done += end - page;
+        page = done < d->held ? bitmap_find(d->bits, end, UINT64_MAX, true) : end;
     }
+    d->first += d->held;
+    d->held = 0;
     return 0;
 }
 
-static int copy_range(struct copy *c, const struct range *range)
+static int take_all(const struct memory_view *view, struct memory_dirty *d, int out_fd)
 {
-    uint64_t entries[PAGES_AT_ONCE];
-    size_t left = (range->end - range->start) / PAGE_BYTES;
-    for (uint64_t at = range->start; left;) {
-        size_t n = left < PAGES_AT_ONCE ? left : PAGES_AT_ONCE;
-        ssize_t got = pread(c->pagemap_fd, entries, n * 8, (off_t)(at / PAGE_BYTES * 8));
-        if (got != (ssize_t)(n * 8))
-            return got < 0 ? -errno : -EIO;
-        for (size_t i = 0; i < n;) {
-            size_t j = i;
-            while (j < n && entries[j] & PAGE_PRESENT_OR_SWAPPED && !(entries[j] & PAGE_OF_FILE))
-                j++;
-            uint64_t address = at + i * PAGE_BYTES;
-            int r = j > i ? copy_run(c, address, address - range->start + range->offset, j - i) : 0;
-            if (r < 0)
-                return r;
-            i = j > i ? j : i + 1;
+    struct iovec runs[RUNS_AT_ONCE];
+    int n = 0, r = 0;
+    uint64_t free_pages = d->room_pages;
+    for (uint64_t page = 0; r == 0;) {
+        page = bitmap_find(d->bits, page, view->pages, true);
+        bool last = page == view->pages;
+        if (last || n == RUNS_AT_ONCE || free_pages == 0) {
+            r = copy_runs(view, d, runs, n);
+            n = 0;
         }
-        at += n * PAGE_BYTES;
-        left -= n;
-    }
-    return 0;
-}
-
-/* Parses a line of /proc/PID/maps; true when it is a private mapping of inode `ino`. */
-static bool parse_mapping(const char *line, ino_t ino, struct range *ret)
-{
-    char access[8];
-    uint64_t inode;
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*s %" SCNu64, &ret->start, &ret->end,
-               access, &ret->offset, &inode) != 5)
-        return false;
-    /* The device is not compared: btrfs and overlayfs tell stat and maps different ones. */
-    return inode == ino && access[3] == 'p' && ret->end > ret->start;
-}
-
-static int copy_mappings(struct copy *c, pid_t pid, ino_t ino, uint64_t *ret_bytes)
-{
-    char path[64];
-    auto_buf struct buf maps = {0};
-    snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-    int r = file_read(path, &maps, 16 * MIB);
-    char *rest = NULL;
-    for (char *line = r == 0 && maps.len ? strtok_r(maps.data, "\n", &rest) : NULL; line && r == 0;
-         line = strtok_r(NULL, "\n", &rest)) {
-        struct range range;
-        if (!parse_mapping(line, ino, &range))
-            continue;
-        *ret_bytes += range.end - range.start;
-        r = copy_range(c, &range);
+        if (last || r < 0)
+            break;
+        if (free_pages == 0) {
+            r = empty_room(d, out_fd);
+            free_pages = d->room_pages;
+        }
+        uint64_t end = bitmap_find(d->bits, page, view->pages, false);
+        end = end - page > free_pages ? page + free_pages : end;
+        runs[n++] = (struct iovec){.iov_base = (void *)(view->address + page * PAGE_BYTES),
+                                   .iov_len = (end - page) * PAGE_BYTES};
+        free_pages -= end - page;
+        page = end;
     }
     return r;
 }
 
-int memory_copy_dirty(pid_t pid, const char *mapped_path, int out_fd, uint64_t *ret_pages,
-                      struct err *e)
+int memory_take(const struct memory_view *view, struct memory_dirty *d, int out_fd, struct err *e)
 {
-    char pagemap[64], mem[64];
-    struct stat st, out;
-    if (stat(mapped_path, &st) < 0 || fstat(out_fd, &out) < 0)
-        return err_errno(e, -errno, "%s", mapped_path);
-    snprintf(pagemap, sizeof(pagemap), "/proc/%d/pagemap", pid);
-    snprintf(mem, sizeof(mem), "/proc/%d/mem", pid);
-    auto_close int pagemap_fd = open(pagemap, O_RDONLY | O_CLOEXEC);
-    auto_close int mem_fd = open(mem, O_RDONLY | O_CLOEXEC);
-    if (pagemap_fd < 0 || mem_fd < 0)
-        return err_errno(e, -errno, "read memory of process %d", pid);
-    auto_free char *room = malloc((size_t)PAGES_AT_ONCE * PAGE_BYTES);
-    if (!room)
-        return err_errno(e, -ENOMEM, "copy memory");
-    struct copy c = {.pagemap_fd = pagemap_fd,
-                     .mem_fd = mem_fd,
-                     .out_fd = out_fd,
-                     .out_has_data = out.st_blocks > 0,
-                     .room = room};
-    uint64_t mapped_bytes = 0;
-    int r = copy_mappings(&c, pid, st.st_ino, &mapped_bytes);
-    if (r < 0)
-        return err_errno(e, r, "copy memory of process %d", pid);
-    /* A mapping that was not found would make a template of old memory. */
-    if (mapped_bytes != (uint64_t)st.st_size)
-        return err_set(e, ERR_INTERNAL, "process %d maps %llu of %lld bytes of %s", pid,
-                       (unsigned long long)mapped_bytes, (long long)st.st_size, mapped_path);
-    *ret_pages = c.pages;
-    return 0;
+    memset(d->bits, 0, (view->pages / 64 + 1) * sizeof(uint64_t));
+    d->first = d->held = 0;
+    int r = scan(view, d->bits, &d->pages);
+    if (r == 0)
+        r = take_all(view, d, out_fd);
+    return r < 0 ? err_errno(e, r, "read memory of process %d", view->pid) : 0;
+}
+
+int memory_flush(struct memory_dirty *d, int out_fd, struct err *e)
+{
+    int r = empty_room(d, out_fd);
+    return r < 0 ? err_errno(e, r, "write memory") : 0;
 }

@@ -21,6 +21,7 @@
 #define L1_ENTRY_COVERS_BYTES ((uint64_t)CLUSTER_BYTES * (CLUSTER_BYTES / 8))
 #define EXTENSION_BACKING_FORMAT 0xe2792acau
 #define BACKING_NAME_AT 512
+#define MAGIC 0x514649fbu
 
 struct header {
     uint32_t magic;
@@ -65,7 +66,7 @@ static int fill(int fd, uint64_t disk_bytes, const char *backing, const char *fo
     if (clusters > CLUSTER_BYTES / 2)
         return -EFBIG;
     struct header h = {
-        .magic = htobe32(0x514649fb),
+        .magic = htobe32(MAGIC),
         .version = htobe32(3),
         .backing_at = htobe64(BACKING_NAME_AT),
         .backing_len = htobe32((uint32_t)strlen(backing)),
@@ -114,4 +115,35 @@ int qcow2_create(const char *path, uint64_t disk_bytes, const char *backing,
         return err_errno(e, r, "write %s", path);
     }
     return 0;
+}
+
+int qcow2_parse(const void *data, size_t len, struct qcow2_info *ret, struct err *e)
+{
+    struct header h;
+    if (len < sizeof(h))
+        return err_set(e, ERR_CONFLICT, "a disk layer is damaged: it is too short");
+    memcpy(&h, data, sizeof(h));
+    uint64_t at = be64toh(h.backing_at), name_len = be32toh(h.backing_len);
+    uint64_t disk_bytes = be64toh(h.disk_bytes);
+    if (be32toh(h.magic) != MAGIC || be32toh(h.version) != 3)
+        return err_set(e, ERR_CONFLICT, "a disk layer is damaged: it is not qcow2");
+    if (disk_bytes == 0 || disk_bytes > INT64_MAX || disk_bytes % 512 != 0)
+        return err_set(e, ERR_CONFLICT, "a disk layer is damaged: its size is impossible");
+    if (name_len == 0 || name_len > QCOW2_BACKING_MAX_BYTES || at > len || name_len > len - at)
+        return err_set(e, ERR_CONFLICT, "a disk layer is damaged: it stands on nothing");
+    *ret = (struct qcow2_info){.disk_bytes = disk_bytes};
+    memcpy(ret->backing, (const char *)data + at, name_len);
+    return 0;
+}
+
+int qcow2_read(const char *path, struct qcow2_info *ret, struct err *e)
+{
+    char data[QCOW2_HEADER_MAX_BYTES];
+    auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, ERR_CONFLICT, "the disk layer %s: %s", path, strerror(errno));
+    ssize_t n = pread(fd, data, sizeof(data), 0);
+    if (n < 0)
+        return err_errno(e, -errno, "read %s", path);
+    return qcow2_parse(data, (size_t)n, ret, e);
 }

@@ -2,8 +2,9 @@
 
 /* The qemu engine: one qemu-system-x86_64 process a VM. What is in a VM's directory:
  *
- *     memory                what its RAM is a private mapping of: a hard link to the template's
- *                           file or, at boot, an empty sparse file
+ *     memory, delta, extents
+ *                           what its RAM is a private mapping of: hard links to the template's
+ *                           files (see pages.h) or, at boot, an empty sparse file
  *     layer-*               its disk, see layers.h
  *     agent.sock, qmp.sock, console.sock
  *                           listening sockets that the monitor inherited
@@ -27,8 +28,10 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "engine/qemu/args.h"
+#include "engine/qemu/disk.h"
 #include "engine/qemu/launch.h"
 #include "engine/qemu/layers.h"
+#include "engine/qemu/pages.h"
 #include "engine/qemu/sockets.h"
 
 #define SOCKET_BACKLOG 16
@@ -78,6 +81,8 @@ static void host_cpu(char *ret, size_t size)
 
 static void qemu_free(struct engine *en)
 {
+    struct qemu *qemu = en->data;
+    sums_done(&qemu->sums);
     free(en->data);
     en->data = NULL;
 }
@@ -101,6 +106,7 @@ static int qemu_init(struct engine *en, struct err *e)
     snprintf(qemu->fingerprint, sizeof(qemu->fingerprint), "qemu %s %s args=%d%s%s", qemu->version,
              args_machine_word(qemu->accel.kvm), ARGS_VERSION, *cpu ? " cpu=" : "", cpu);
     cgroup_find(en->config.cgroup_root, &qemu->cgroups);
+    sums_init(&qemu->sums);
     en->data = TAKE_PTR(qemu);
     return 0;
 }
@@ -109,6 +115,7 @@ static int qemu_init(struct engine *en, struct err *e)
 struct start {
     struct launch launch;
     struct args_spec args;
+    struct layers chain;
     int layer_fds[ENGINE_LAYERS_MAX + 1];
 };
 
@@ -129,23 +136,44 @@ static int give_socket(struct start *s, const char *vm_dir, const char *name, in
     return *ret < 0 ? *ret : 0;
 }
 
-/* Opens layers 0 to top in vm_dir for the monitor; the last one both ways. */
-static int give_layers(struct start *s, const char *vm_dir, int top, struct err *e)
+/* Opens the layers in vm_dir for the monitor; the last one both ways. */
+static int give_layers(struct start *s, const char *vm_dir, struct err *e)
 {
     char path[PATH_MAX];
-    s->args.top = top;
+    uint64_t disk_bytes;
+    int r = layers_disk_bytes(vm_dir, layers_top(&s->chain), &disk_bytes, e);
+    if (r < 0)
+        return r;
+    s->launch.file_bytes = layers_file_max_bytes(disk_bytes);
+    s->args.chain = &s->chain;
     s->args.layer_fds = s->layer_fds;
-    for (int i = 0; i <= top; i++) {
-        int r = layers_path(vm_dir, i, path, e);
+    for (int i = 0; i < s->chain.n; i++) {
+        r = layers_path(vm_dir, s->chain.number[i], path, e);
         if (r < 0)
             return r;
-        int fd = launch_give_file(&s->launch, path, i == top ? O_RDWR : O_RDONLY, e);
-        if (fd < 0)
-            return fd;
-        s->layer_fds[i] = fd;
+        int flags = i == s->chain.n - 1 ? O_RDWR : O_RDONLY;
+        s->layer_fds[i] = launch_give_file(&s->launch, path, flags, e);
+        if (s->layer_fds[i] < 0)
+            return s->layer_fds[i];
     }
     s->args.top_read_fd = launch_give_file(&s->launch, path, O_RDONLY, e);
     return s->args.top_read_fd < 0 ? s->args.top_read_fd : 0;
+}
+
+/* Shows the monitor the files in vm_dir that its memory is a mapping of. */
+static int show_memory(struct start *s, const char *vm_dir, bool delta, struct err *e)
+{
+    static const char *const files[][2] = {{PAGES_MEMORY, ARGS_MEMORY_NAME},
+                                           {PAGES_DELTA, ARGS_DELTA_NAME},
+                                           {PAGES_EXTENTS, ARGS_EXTENTS_NAME}};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < (delta ? ARRAY_SIZE(files) : 1); i++) {
+        char path[PATH_MAX];
+        r = path_printf(path, sizeof(path), "%s/%s", vm_dir, files[i][0]);
+        r = r < 0 ? err_errno(e, r, "%s", vm_dir)
+                  : launch_show(&s->launch, path, O_RDONLY, files[i][1], e);
+    }
+    return r;
 }
 
 /* A tap with headers of its own before each packet would make the saved network card one that only
@@ -164,19 +192,16 @@ static int give_tap(struct start *s, int fd, struct err *e)
     return s->args.tap_fd < 0 ? s->args.tap_fd : 0;
 }
 
-static int give_common(struct engine *en, struct start *s, const struct vm_spec *spec, int top,
+/* What a boot and a restore have in common, once the files are in vm_dir. */
+static int give_common(struct engine *en, struct start *s, const struct vm_spec *spec,
                        struct err *e)
 {
     const struct qemu *qemu = en->data;
-    char memory[PATH_MAX];
     s->args.shape = spec->shape;
     s->args.kvm = qemu->accel.kvm;
     s->args.ephemeral = spec->ephemeral;
-    int r = path_printf(memory, sizeof(memory), "%s/" MANIFEST_MEMORY, spec->vm_dir);
-    if (r < 0)
-        return err_errno(e, r, "%s", spec->vm_dir);
-    r = launch_show(&s->launch, memory, O_RDONLY, ARGS_MEMORY_NAME, e);
-    if (r == 0 && qemu->accel.kvm)
+    int r = 0;
+    if (qemu->accel.kvm)
         r = launch_show(&s->launch, "/dev/kvm", O_RDWR, "/dev/kvm", e);
     if (r == 0)
         r = give_socket(s, spec->vm_dir, SOCKETS_AGENT, &s->args.agent_fd, e);
@@ -186,7 +211,7 @@ static int give_common(struct engine *en, struct start *s, const struct vm_spec 
         r = give_socket(s, spec->vm_dir, SOCKETS_CONSOLE, &s->args.console_fd, e);
     if (r == 0)
         r = give_tap(s, spec->tap_fd, e);
-    return r < 0 ? r : give_layers(s, spec->vm_dir, top, e);
+    return r < 0 ? r : give_layers(s, spec->vm_dir, e);
 }
 
 /* Builds the command line and starts it; on failure the VM's groups are gone again. */
@@ -217,26 +242,52 @@ static int run(struct engine *en, struct start *s, const struct vm_spec *spec, s
     return r;
 }
 
-static int make_sparse(const char *path, uint64_t bytes, struct err *e)
+/* Empty memory; what a former monitor had is removed. */
+static int make_memory(const struct vm_spec *spec, struct err *e)
 {
+    static const char *const names[] = {PAGES_MEMORY, PAGES_DELTA, PAGES_EXTENTS};
+    char path[PATH_MAX];
+    for (size_t i = ARRAY_SIZE(names); i-- > 0;) {
+        int r = path_printf(path, sizeof(path), "%s/%s", spec->vm_dir, names[i]);
+        if (r < 0 || (unlink(path) < 0 && errno != ENOENT))
+            return err_errno(e, r < 0 ? r : -errno, "remove %s", path);
+    }
     auto_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
+    if (fd < 0 || ftruncate(fd, (off_t)((uint64_t)spec->shape.memory_mib * MIB)) < 0)
         return err_errno(e, -errno, "make %s", path);
     return 0;
 }
 
-static int prepare_boot(struct start *s, const struct vm_spec *spec, struct err *e)
+/* A new disk on the image, or the one that is there, which may grow. */
+static int prepare_disk(struct start *s, const struct vm_spec *spec, struct err *e)
 {
     char path[PATH_MAX];
-    int r = path_printf(path, sizeof(path), "%s/" MANIFEST_MEMORY, spec->vm_dir);
+    uint64_t disk_bytes;
+    if (spec->rootfs) {
+        s->chain = (struct layers){.n = 1};
+        int r = layers_path(spec->vm_dir, 0, path, e);
+        if (r == 0)
+            r = layers_link_file(spec->rootfs, path, e);
+        return r < 0 ? r : layers_push(spec->vm_dir, &s->chain, spec->disk_bytes, e);
+    }
+    int r = layers_find(spec->vm_dir, &s->chain, e);
     if (r == 0)
-        r = make_sparse(path, (uint64_t)spec->shape.memory_mib * MIB, e);
+        r = layers_disk_bytes(spec->vm_dir, layers_top(&s->chain), &disk_bytes, e);
+    if (r < 0)
+        return r;
+    layers_tidy(spec->vm_dir, &s->chain);
+    if (spec->disk_bytes == 0 || spec->disk_bytes == disk_bytes)
+        return 0;
+    return layers_push(spec->vm_dir, &s->chain, spec->disk_bytes, e);
+}
+
+static int prepare_boot(struct start *s, const struct vm_spec *spec, struct err *e)
+{
+    int r = make_memory(spec, e);
     if (r == 0)
-        r = layers_path(spec->vm_dir, 0, path, e);
+        r = prepare_disk(s, spec, e);
     if (r == 0)
-        r = layers_link_file(spec->rootfs, path, e);
-    if (r == 0)
-        r = layers_make(spec->vm_dir, 1, e);
+        r = show_memory(s, spec->vm_dir, false, e);
     if (r == 0)
         r = launch_show(&s->launch, spec->kernel, O_RDONLY, ARGS_KERNEL_NAME, e);
     if (r == 0)
@@ -251,40 +302,58 @@ static int qemu_boot(struct engine *en, const struct vm_spec *spec, struct monit
     CLEANUP(start_done) struct start s = {0};
     int r = prepare_boot(&s, spec, e);
     if (r == 0)
-        r = give_common(en, &s, spec, 1, e);
+        r = give_common(en, &s, spec, e);
     if (r == 0)
         r = run(en, &s, spec, ret, e);
     return r < 0 ? err_wrap(e, r, "boot") : 0;
 }
 
-static int prepare_restore(struct engine *en, struct start *s, const struct vm_spec *spec,
-                           int *ret_top, struct err *e)
+static int check_shape(const struct manifest *m, const struct vm_spec *spec, struct err *e)
 {
-    const struct qemu *qemu = en->data;
-    struct manifest m;
-    char from[PATH_MAX], to[PATH_MAX];
-    int r = manifest_load(spec->template_dir, qemu->fingerprint, &m, e);
-    if (r < 0)
-        return r;
-    if (m.shape.vcpus != spec->shape.vcpus || m.shape.memory_mib != spec->shape.memory_mib)
-        return err_set(e, ERR_CONFLICT, "the template has %d vCPUs and %d MiB, not %d and %d",
-                       m.shape.vcpus, m.shape.memory_mib, spec->shape.vcpus,
-                       spec->shape.memory_mib);
-    r = path_printf(from, sizeof(from), "%s/" MANIFEST_MEMORY, spec->template_dir);
-    if (r == 0)
-        r = path_printf(to, sizeof(to), "%s/" MANIFEST_MEMORY, spec->vm_dir);
-    if (r == 0)
+    if (m->shape.vcpus == spec->shape.vcpus && m->shape.memory_mib == spec->shape.memory_mib)
+        return 0;
+    return err_set(e, ERR_CONFLICT, "the template has %d vCPUs and %d MiB, not %d and %d",
+                   m->shape.vcpus, m->shape.memory_mib, spec->shape.vcpus, spec->shape.memory_mib);
+}
+
+static int link_memory(const struct vm_spec *spec, bool delta, struct err *e)
+{
+    static const char *const names[] = {PAGES_MEMORY, PAGES_DELTA, PAGES_EXTENTS};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < (delta ? ARRAY_SIZE(names) : 1); i++) {
+        char from[PATH_MAX], to[PATH_MAX];
+        if (path_printf(from, sizeof(from), "%s/%s", spec->template_dir, names[i]) < 0 ||
+            path_printf(to, sizeof(to), "%s/%s", spec->vm_dir, names[i]) < 0)
+            return err_errno(e, -ENAMETOOLONG, "%s", spec->template_dir);
         r = layers_link_file(from, to, e);
+    }
+    return r;
+}
+
+static int prepare_restore(struct engine *en, struct start *s, const struct vm_spec *spec,
+                           struct err *e)
+{
+    struct qemu *qemu = en->data;
+    struct manifest m;
+    char state[PATH_MAX];
+    int r = manifest_load(spec->template_dir, qemu->fingerprint, &qemu->sums, &m, e);
     if (r == 0)
-        r = layers_link(spec->template_dir, spec->vm_dir, m.top_layer, e);
-    if (r == 0)
-        r = layers_make(spec->vm_dir, m.top_layer + 1, e);
-    if (r == 0)
-        r = path_printf(from, sizeof(from), "%s/" MANIFEST_STATE, spec->template_dir);
+        r = check_shape(&m, spec, e);
     if (r < 0)
         return r;
-    s->args.state_fd = launch_give_file(&s->launch, from, O_RDONLY, e);
-    *ret_top = m.top_layer + 1;
+    s->chain = m.chain;
+    r = link_memory(spec, m.delta, e);
+    if (r == 0)
+        r = layers_link(spec->template_dir, spec->vm_dir, &s->chain, e);
+    if (r == 0)
+        r = layers_push(spec->vm_dir, &s->chain, 0, e);
+    if (r == 0)
+        r = show_memory(s, spec->vm_dir, m.delta, e);
+    if (r == 0 && path_printf(state, sizeof(state), "%s/" MANIFEST_STATE, spec->template_dir) < 0)
+        r = err_errno(e, -ENAMETOOLONG, "%s", spec->template_dir);
+    if (r < 0)
+        return r;
+    s->args.state_fd = launch_give_file(&s->launch, state, O_RDONLY, e);
     return s->args.state_fd < 0 ? s->args.state_fd : 0;
 }
 
@@ -292,10 +361,9 @@ static int qemu_restore(struct engine *en, const struct vm_spec *spec, struct mo
                         struct err *e)
 {
     CLEANUP(start_done) struct start s = {0};
-    int top = 0;
-    int r = prepare_restore(en, &s, spec, &top, e);
+    int r = prepare_restore(en, &s, spec, e);
     if (r == 0)
-        r = give_common(en, &s, spec, top, e);
+        r = give_common(en, &s, spec, e);
     if (r == 0)
         r = run(en, &s, spec, ret, e);
     return r < 0 ? err_wrap(e, r, "restore") : 0;
@@ -428,6 +496,8 @@ const struct engine_ops engine_qemu_ops = {
     .pause = qemu_pause,
     .resume = qemu_resume,
     .capture = capture_run,
+    .flatten = disk_flatten,
+    .resize_disk = disk_resize,
     .power_button = qemu_power_button,
     .kill = qemu_kill,
     .state = qemu_state,

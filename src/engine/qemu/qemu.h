@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the parts of the qemu engine share. Everything in struct qemu is written once by init and
- * only read afterwards, so any thread may. */
+/* What the parts of the qemu engine share. Everything in struct qemu but the sums is written
+ * once by init and only read afterwards, so any thread may. */
 
 #include "engine/engine.h"
 #include "engine/qemu/accel.h"
 #include "engine/qemu/cgroup.h"
 #include "engine/qemu/manifest.h"
 #include "engine/qemu/qmp.h"
+#include "engine/qemu/sums.h"
 
 struct qemu {
     char binary[PATH_MAX]; /* absolute */
@@ -16,6 +17,7 @@ struct qemu {
     char fingerprint[MANIFEST_FINGERPRINT_SIZE];
     struct accel accel;
     struct cgroup_host cgroups;
+    struct sums sums; /* has a lock of its own */
 };
 
 /* Connects to a VM's monitor. When the monitor has ended the error tells its last words. */

@@ -12,8 +12,9 @@
 /* A sum over all bytes of a template's files. */
 static uint64_t sum_of(const char *dir)
 {
-    static const char *const names[] = {"memory",      "state",         "template.json",
-                                        "layer-0.raw", "layer-1.qcow2", "layer-2.qcow2"};
+    static const char *const names[] = {"memory",        "delta",         "extents",
+                                        "state",         "template.json", "layer-0.raw",
+                                        "layer-1.qcow2", "layer-2.qcow2"};
     uint64_t sum = 14695981039346656037u;
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         char path[512];
@@ -156,13 +157,26 @@ static void copy_template(const char *name, char ret[256])
     char from[512], to[512];
     snprintf(ret, 256, "%s/%s", t.dir, name);
     assert_int_equal(mkdir(ret, 0700), 0);
-    OK(layers_link(t.first, ret, 1, &e));
+    const struct layers chain = {.n = 2, .number = {0, 1}};
+    OK(layers_link(t.first, ret, &chain, &e));
     static const char *const names[] = {"memory", "state", "template.json"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         snprintf(from, sizeof(from), "%s/%s", t.first, names[i]);
         snprintf(to, sizeof(to), "%s/%s", ret, names[i]);
         assert_int_equal(file_copy(from, to, 0600), 0);
     }
+}
+
+/* A manifest for what is there. */
+static void store_manifest(const char *dir, const char *fingerprint)
+{
+    char path[512];
+    struct manifest m = {.shape = {.vcpus = 1, .memory_mib = 128},
+                         .chain = {.n = 2, .number = {0, 1}}};
+    snprintf(m.fingerprint, sizeof(m.fingerprint), "%s", fingerprint);
+    snprintf(path, sizeof(path), "%s/template.json", dir);
+    assert_int_equal(unlink(path), 0);
+    OK(manifest_store(dir, NULL, &m, &e));
 }
 
 static void assert_refused(const char *dir, int class, const char *why)
@@ -202,9 +216,7 @@ static void test_damaged_templates(void **state)
     assert_refused(dir, ERR_CONFLICT, "layer-1.qcow2");
 
     copy_template("foreign", dir);
-    struct manifest m = {
-        .shape = {.vcpus = 1, .memory_mib = 128}, .top_layer = 1, .fingerprint = "another"};
-    OK(manifest_store(dir, &m, &e));
+    store_manifest(dir, "another");
     assert_refused(dir, ERR_CONFLICT, "made by \"another\"");
 
     snprintf(path, sizeof(path), "%s/template.json", dir);
@@ -221,9 +233,9 @@ static void test_monitor_that_dies(void **state)
     snprintf(path, sizeof(path), "%s/state", dir);
     auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
     assert_int_equal(pwrite(fd, "????????????????", 16, 0), 16);
-    struct manifest m = {.shape = {.vcpus = 1, .memory_mib = 128}, .top_layer = 1};
-    OK(engine_fingerprint(t.en, m.fingerprint, sizeof(m.fingerprint), &e));
-    OK(manifest_store(dir, &m, &e));
+    char fingerprint[MANIFEST_FINGERPRINT_SIZE];
+    OK(engine_fingerprint(t.en, fingerprint, sizeof(fingerprint), &e));
+    store_manifest(dir, fingerprint);
     struct monitor vm = rig_restore(dir);
     auto_close int pidfd = proc_ref_open(&vm.proc);
     struct pollfd p = {.fd = pidfd, .events = POLLIN};
@@ -248,7 +260,9 @@ static void test_failed_capture(void **state)
     assert_int_equal(rig_state(&m), MONITOR_RUNNING);
     rig_remember(fd, "unharmed");
     rig_assert_remembers(fd, "unharmed");
-    assert_int_equal(layers_top(m.vm_dir), 2);
+    struct layers chain;
+    assert_int_equal(layers_find(m.vm_dir, &chain, &e), 0);
+    assert_int_equal(layers_top(&chain), 2);
     rig_capture(&m, "after-failure", CAPTURE_DURABLE, dir);
     struct monitor child = rig_restore(dir);
     auto_close int child_fd = rig_connect(&child);

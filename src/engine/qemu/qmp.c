@@ -89,7 +89,7 @@ static int send_line(struct qmp *q, const char *text, size_t len, int fd)
 }
 
 /* Waits for the answer to the command just sent; events in between are dropped. */
-static int answer(struct qmp *q, const char *command, json_t **ret, struct err *e)
+int qmp_answer(struct qmp *q, const char *command, json_t **ret, struct err *e)
 {
     for (;;) {
         auto_json json_t *m = NULL;
@@ -110,8 +110,8 @@ static int answer(struct qmp *q, const char *command, json_t **ret, struct err *
     }
 }
 
-static int run_with_fd(struct qmp *q, const char *command, json_t *arguments, int fd, json_t **ret,
-                       struct err *e)
+static int send_command(struct qmp *q, const char *command, json_t *arguments, int fd,
+                        struct err *e)
 {
     auto_json json_t *args = arguments;
     auto_json json_t *m = json_pack("{s:s}", "execute", command);
@@ -126,19 +126,28 @@ static int run_with_fd(struct qmp *q, const char *command, json_t *arguments, in
         return err_set(e, ERR_TIMEOUT, "%s: the monitor does not read", command);
     if (r < 0)
         return err_set(e, ERR_UNAVAILABLE, "%s: the monitor hung up", command);
-    return answer(q, command, ret, e);
+    return 0;
+}
+
+int qmp_send(struct qmp *q, const char *command, json_t *arguments, struct err *e)
+{
+    return send_command(q, command, arguments, -EBADF, e);
 }
 
 int qmp_run(struct qmp *q, const char *command, json_t *arguments, json_t **ret, struct err *e)
 {
-    return run_with_fd(q, command, arguments, -EBADF, ret, e);
+    int r = qmp_send(q, command, arguments, e);
+    return r < 0 ? r : qmp_answer(q, command, ret, e);
 }
 
-int qmp_add_fd(struct qmp *q, int fd, int set, struct err *e)
+int qmp_add_fd(struct qmp *q, int fd, int set, const char *word, struct err *e)
 {
     auto_json json_t *value = NULL;
-    json_t *args = set < 0 ? NULL : json_pack("{s:i}", "fdset-id", set);
-    int r = run_with_fd(q, "add-fd", args, fd, &value, e);
+    json_t *args =
+        json_pack("{s:o* s:s*}", "fdset-id", set < 0 ? NULL : json_integer(set), "opaque", word);
+    int r = send_command(q, "add-fd", args, fd, e);
+    if (r == 0)
+        r = qmp_answer(q, "add-fd", &value, e);
     if (r < 0)
         return r;
     json_t *id = json_object_get(value, "fdset-id");

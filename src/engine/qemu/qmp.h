@@ -34,9 +34,14 @@ void qmp_done(struct qmp *q);
  * was returned; the caller decrefs. An error that QEMU reports is ERR_INTERNAL with its words. */
 int qmp_run(struct qmp *q, const char *command, json_t *arguments, json_t **ret, struct err *e);
 
-/* Hands a descriptor over (it stays the caller's). `set` < 0 makes a new set. Returns the number of
- * the set, under which QEMU opens it as /dev/fdset/N. */
-int qmp_add_fd(struct qmp *q, int fd, int set, struct err *e);
+/* The two halves of qmp_run: commands may be sent ahead, answers come in the same order. */
+int qmp_send(struct qmp *q, const char *command, json_t *arguments, struct err *e);
+int qmp_answer(struct qmp *q, const char *command, json_t **ret, struct err *e);
+
+/* Hands a descriptor over (it stays the caller's). `set` < 0 makes a new set. `word` (may be NULL)
+ * is what query-fdsets will tell it by. Returns the number of the set, under which QEMU opens it as
+ * /dev/fdset/N. */
+int qmp_add_fd(struct qmp *q, int fd, int set, const char *word, struct err *e);
 
 /* Cuts the first line from the buffer and parses it. 0; -EAGAIN: no whole line yet; -EBADMSG: not a
  * JSON object. Exported for the fuzzer. */

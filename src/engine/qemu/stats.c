@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What a VM costs the host, from /proc and its disk's top layer. */
+/* What a VM costs the host, from /proc, its disk's layers and its monitor. */
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "engine/qemu/disk.h"
 #include "engine/qemu/layers.h"
 #include "engine/qemu/qemu.h"
 
@@ -57,18 +57,21 @@ int stats_read(struct engine *en, const struct monitor *m, struct monitor_stats 
         return err_set(e, ERR_UNAVAILABLE, "the monitor has ended");
     if (r < 0)
         return err_errno(e, r, "read statistics of process %d", m->proc.pid);
-    char path[PATH_MAX];
-    struct stat st = {0};
-    int top = layers_top(m->vm_dir);
-    if (top >= 0 && layers_path(m->vm_dir, top, path, NULL) == 0)
-        (void)stat(path, &st);
+    uint64_t io_bytes = 0;
+    auto_qmp struct qmp q = QMP_INIT;
+    r = qemu_connect(m, &q, e);
+    if (r == 0)
+        r = disk_io_bytes(&q, &io_bytes, e);
+    if (r < 0)
+        return err_wrap(e, r, "statistics");
     const char *text = buf_str(&rollup);
     *ret = (struct monitor_stats){
         .cpu_us = cpu_us(buf_str(&stat_text)),
         .pss_bytes = rollup_bytes(text, "\nPss:"),
         .private_bytes =
             rollup_bytes(text, "\nPrivate_Clean:") + rollup_bytes(text, "\nPrivate_Dirty:"),
-        .disk_bytes = (uint64_t)st.st_blocks * 512,
+        .disk_bytes = layers_own_bytes(m->vm_dir),
+        .io_bytes = io_bytes,
     };
     return 0;
 }

@@ -50,7 +50,8 @@ export class Daemon {
     this.uidFirst = uidFirst;
     this.set = {
       'server.listen': '127.0.0.1:0', 'paths.data_dir': data, 'engine.uid_first': uidFirst,
-      'engine.uid_count': UID_COUNT, 'pool.default': 0, ...set,
+      'engine.uid_count': UID_COUNT, 'pool.default': 0, 'pool.vms': 0,
+      'network.prefix': 'hte2e', 'network.pool': '10.203.0.0/16', ...set,
     };
     this.log = '';
     this.seen = new Set();
