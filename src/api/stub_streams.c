@@ -335,5 +335,5 @@ int host_vm_console_log(struct host *h, const char *account, const char *id, str
                         struct err *e)
 {
     int r = stub_running(account, id, e);
-    return r < 0 ? r : buf_append(ret, "one\ntwo \xff\nthree\n", 17);
+    return r < 0 ? r : buf_append(ret, "one\ntwo \xff\nthree\n", 16);
 }

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 
 #define TAR "application/x-tar"
+#define JSON "application/json" /* of rows that answer with bytes otherwise */
 
 /* ---- paths ---- */
 
@@ -81,6 +82,7 @@ static int answer_stat(const struct request *rq, const char *vm, const struct pa
     int r = host_vm_stat(rq->host, rq->account, vm, q->path.data, &st, e);
     if (r < 0)
         return r;
+    ret->content_type = JSON;
     ret->json = json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:I}", "path", q->path.data, "type",
                           types[st.type], "size", (json_int_t)st.size, "mode", mode_json(st.mode),
                           "uid", (json_int_t)st.uid, "gid", (json_int_t)st.gid, "mtimeMs",
@@ -112,6 +114,7 @@ static int answer_list(const struct request *rq, const char *vm, const struct pa
     for (size_t i = 0; i < json_array_size(list); i++)
         json_array_append_new(entries, entry_json(q->path.data, json_array_get(list, i)));
     json_decref(list);
+    ret->content_type = JSON;
     ret->json = json_pack("{s:o}", "entries", entries);
     return ret->json ? 0 : -ENOMEM;
 }
