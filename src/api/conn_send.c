@@ -62,12 +62,16 @@ static int add_cors(const struct conn *cn, struct MHD_Response *r)
 /* What a handler gave: names and values, each with its NUL. */
 static int add_given(const struct answer *a, struct MHD_Response *r)
 {
-    int bad = a->headers.failed;
-    const char *p = a->headers.data, *end = p + a->headers.len;
-    while (p != end) {
+    int bad = 0;
+    const char *p = a->headers.data;
+    if (a->headers.failed)
+        return -ENOMEM;
+    for (size_t left = a->headers.len; left;) {
         const char *value = p + strlen(p) + 1;
+        const char *next = value + strlen(value) + 1;
         bad |= add_header(r, p, value);
-        p = value + strlen(value) + 1;
+        left -= (size_t)(next - p);
+        p = next;
     }
     return bad;
 }
