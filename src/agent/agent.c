@@ -8,9 +8,9 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-#include "agent/exec.h"
 #include "agent/link.h"
 #include "agent/power.h"
+#include "agent/program.h"
 #include "base/cleanup.h"
 
 /* Reaps every child that has ended: programs, tasks, and as process 1 or subreaper whatever the
@@ -29,7 +29,7 @@ static void reap(struct agent *a)
             *t = task->next;
             task->ended(task, WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD);
         } else {
-            exec_child_ended(a, pid, status, &usage);
+            program_child_ended(a, pid, status, &usage);
         }
     }
     cgroup_sweep(&a->cgroups);
@@ -84,6 +84,7 @@ int agent_init(struct agent *a, const struct agent_options *options, struct err 
     spawn_context_init(&a->spawn);
     cgroup_init(&a->cgroups, options->guest);
     power_init(a);
+    orphans_init(a);
     return 0;
 }
 
@@ -91,6 +92,8 @@ void agent_done(struct agent *a)
 {
     while (a->links)
         link_free(a->links);
+    orphans_kill(a);
+    jobs_done(a);
     while (a->tasks) {
         struct agent_task *t = a->tasks;
         a->tasks = t->next;

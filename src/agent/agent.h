@@ -17,13 +17,14 @@
 #include <sys/types.h>
 
 #include "agent/cgroup.h"
+#include "agent/job.h"
 #include "agent/loop.h"
+#include "agent/orphan.h"
 #include "agent/spawn.h"
 #include "wire/agent_server.h"
 #include "wire/report.h"
 
 struct link;
-struct exec;
 struct agent_task;
 
 /* What may be replaced in tests and fuzzers. */
@@ -34,6 +35,12 @@ struct agent_options {
     enum report_init init;
     /* All file requests stay below this directory, also through symbolic links. NULL: "/". */
     const char *files_root;
+    /* Where passwd, group and environment are. NULL: "/etc". */
+    const char *etc_dir;
+    /* Where the output of jobs is kept. NULL: the first of a few that can be written to. */
+    const char *jobs_dir;
+    /* How long programs live without a session; 0: AGENT_ORPHAN_TIMEOUT_MS. */
+    int64_t orphan_ms;
     /* Starts programs; NULL: spawn_start. */
     int (*spawn)(const struct spawn_request *q, struct spawn_result *ret, struct err *e);
     /* Runs in a child of its own; NULL: sync(2). */
@@ -59,7 +66,9 @@ struct agent {
     int files_root_fd;
     int null_fd;
     struct link *links;
-    struct exec *execs;
+    struct program *programs;
+    struct orphans orphans;
+    struct jobs jobs;
     struct agent_task *tasks;
     int64_t clock_step_ms; /* by the last `restored` */
     bool reseeded;

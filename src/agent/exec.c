@@ -2,50 +2,26 @@
 #include "agent/exec.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/exec_output.h"
+#include "agent/job.h"
+#include "agent/orphan.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
+#include "base/fd.h"
 #include "base/limits.h"
-#include "wire/exec_spec.h"
-#include "wire/frame.h"
 
 /* How long a program's outputs may stay open after its end. */
 #define GRACE_MS 100
 
-/* The life of an exec: the spec arrives (pid 0), the program runs, it was reaped, the X frame is
- * staged (finished). The struct lives as long as its stream; a program whose stream was cancelled
- * is killed and reaped as a stranger. */
-struct exec {
-    struct call *call;
-    struct exec *prev, *next; /* in agent->execs, from the start of the program on */
-    struct frame_decoder decoder;
-    struct buf spec_json;
-    struct exec_spec spec;
-    uint8_t signal_bytes[FRAME_SIGNAL_BYTES];
-    size_t signal_len;
-
-    pid_t pid;
-    struct cgroup cgroup;
-    struct loop_watch in; /* fd negative: closed */
-    struct buf in_held;   /* what the pipe had no room for; its window is not given back */
-    bool in_ended;        /* the client has sent all of it */
-    struct exec_output output;
-    struct loop_timer timeout, grace;
-    int64_t start_us;
-    struct exec_exit exit;
-    bool reaped;
-    bool finished;
-    bool broken; /* the stream is being reset: take nothing more */
-};
-
 #define EXEC_OF(ptr, member) ((struct exec *)((char *)(ptr)-offsetof(struct exec, member)))
+
+static void on_program_ended(struct program *p);
+static void on_grace(struct loop_timer *t);
 
 void exec_begin(struct call *c)
 {
@@ -55,31 +31,33 @@ void exec_begin(struct call *c)
         agent_server_abort(c->stream);
         return;
     }
+    x->program =
+        (struct program){.agent = c->agent, .ended = on_program_ended, .cgroup.fd = -EBADF};
     x->call = c;
     x->spec_json.max_bytes = AGENT_SPEC_MAX_BYTES;
-    x->in.fd = -EBADF;
-    x->cgroup.fd = -EBADF;
+    x->grace.fire = on_grace;
+    x->job_in_fd = -EBADF;
+    exec_input_init(&x->input, c);
     exec_output_init(&x->output, c);
     c->data = x;
 }
 
-/* Kills all that the program started and that can be found. Once the leader was reaped its group's
- * number could in principle have a new owner, after a full round of pids within GRACE_MS. */
-static void kill_all(struct exec *x)
+void exec_free(struct exec *x)
 {
-    kill(-x->pid, SIGKILL);
-    cgroup_kill(&x->cgroup);
+    program_done(&x->program);
+    exec_input_close(&x->input);
+    exec_output_done(&x->output);
+    loop_timer_stop(&x->program.agent->loop, &x->grace);
+    exec_spec_done(&x->spec);
+    buf_done(&x->spec_json);
+    cleanup_close(&x->job_in_fd);
+    free(x);
 }
 
-static void close_stdin(struct exec *x)
+void exec_kill(struct exec *x)
 {
-    if (x->in.fd < 0)
-        return;
-    loop_unwatch(&x->call->agent->loop, &x->in);
-    cleanup_close(&x->in.fd);
-    x->in.fd = -EBADF;
-    agent_server_consume(x->call->stream, x->in_held.len);
-    buf_done(&x->in_held);
+    program_kill(&x->program);
+    exec_free(x);
 }
 
 static void end_stream(struct exec *x)
@@ -88,62 +66,20 @@ static void end_stream(struct exec *x)
     agent_server_abort(x->call->stream);
 }
 
-/* Writes to the program what fits; returns how much, or a negative errno when it reads no more. */
-static ssize_t write_stdin(struct exec *x, const void *data, size_t len)
-{
-    size_t done = 0;
-    while (done < len) {
-        ssize_t n = write(x->in.fd, (const char *)data + done, len - done);
-        if (n < 0 && errno == EAGAIN)
-            break;
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return (ssize_t)done;
-}
-
-static void on_stdin_ready(struct loop_watch *w, uint32_t events)
-{
-    struct exec *x = EXEC_OF(w, in);
-    ssize_t n = events & EPOLLERR ? -EPIPE : write_stdin(x, x->in_held.data, x->in_held.len);
-    if (n > 0) {
-        buf_consume(&x->in_held, (size_t)n);
-        agent_server_consume(x->call->stream, (size_t)n);
-    }
-    if (n < 0 || (x->in_ended && x->in_held.len == 0))
-        close_stdin(x);
-}
-
-/* Returns how many bytes were kept, their window to be given back later. */
-static size_t take_stdin(struct exec *x, const uint8_t *data, size_t len)
-{
-    if (x->in.fd < 0)
-        return 0; /* the program does not read: as if thrown into a closed pipe */
-    ssize_t n = x->in_held.len ? 0 : write_stdin(x, data, len);
-    if (n < 0) {
-        close_stdin(x);
-        return 0;
-    }
-    size_t keep = len - (size_t)n;
-    if (keep && buf_append(&x->in_held, data + n, keep) < 0) {
-        end_stream(x);
-        return 0;
-    }
-    return keep;
-}
+/* --- the end --- */
 
 /* The end as the client gets it: the program was reaped and both outputs are at their end. */
 static void try_finish(struct exec *x)
 {
-    if (!x->reaped || x->finished || !exec_output_ended(&x->output))
+    struct exec_exit *exit = &x->program.exit;
+    if (!x->program.reaped || x->finished || !exec_output_ended(&x->output))
         return;
     auto_buf struct buf json = {0};
     x->finished = true;
-    loop_timer_stop(&x->call->agent->loop, &x->grace);
-    x->exit.stdout_bytes = exec_output_bytes(&x->output, FRAME_STDOUT);
-    x->exit.stderr_bytes = exec_output_bytes(&x->output, FRAME_STDERR);
-    exec_exit_encode(&x->exit, &json);
+    loop_timer_stop(&x->program.agent->loop, &x->grace);
+    exit->stdout_bytes = exec_output_bytes(&x->output, FRAME_STDOUT);
+    exit->stderr_bytes = exec_output_bytes(&x->output, FRAME_STDERR);
+    exec_exit_encode(exit, &json);
     if (json.failed || exec_output_stage(&x->output, FRAME_EXIT, json.data, json.len) < 0)
         end_stream(x);
 }
@@ -160,48 +96,44 @@ static ssize_t pull(struct agent_stream *st, uint8_t *buf, size_t size)
     return n == AGENT_PULL_LATER && x->finished ? AGENT_PULL_END : n;
 }
 
-static void on_timeout(struct loop_timer *t)
-{
-    struct exec *x = EXEC_OF(t, timeout);
-    x->exit.timed_out = true;
-    kill_all(x);
-}
-
 /* The program has ended but something may hold its outputs. What a slow reader has not fetched yet
- * is no reason to kill anybody. */
+ * is no reason to kill anybody. Who holds a terminal gets a hang-up by its end. */
 static void on_grace(struct loop_timer *t)
 {
     struct exec *x = EXEC_OF(t, grace);
     if (exec_output_is_held(&x->output)) {
-        kill_all(x);
+        if (!x->terminal)
+            program_kill(&x->program);
         exec_output_cut(&x->output);
     }
     agent_server_resume(x->call->stream);
 }
 
+static void on_program_ended(struct program *p)
+{
+    struct exec *x = (struct exec *)p;
+    exec_input_close(&x->input);
+    if (!x->call) {
+        if (x->orphan_ended && exec_output_ended(&x->output))
+            x->orphan_ended(x);
+        return;
+    }
+    loop_timer_start(&p->agent->loop, &x->grace, GRACE_MS);
+    agent_server_resume(x->call->stream);
+}
+
+/* --- the start --- */
+
 static int start_program(struct exec *x, struct err *e)
 {
-    struct agent *a = x->call->agent;
     struct spawn_result child;
-    cgroup_new(&a->cgroups, &x->cgroup);
-    struct spawn_request q = {
-        .spec = &x->spec,
-        .context = &a->spawn,
-        .null_fd = a->null_fd,
-        .cgroup_fd = x->cgroup.fd,
-    };
-    x->start_us = clock_mono_us();
-    int r = a->options.spawn(&q, &child, e);
+    bool has_input = x->spec.has_stdin || x->spec.pty_rows;
+    int r =
+        program_start(&x->program, &x->spec, has_input ? -1 : x->program.agent->null_fd, &child, e);
     if (r < 0)
         return r;
-    x->pid = child.pid;
-    x->next = a->execs;
-    if (x->next)
-        x->next->prev = x;
-    a->execs = x;
-    x->in = (struct loop_watch){.fd = child.in_fd, .ready = on_stdin_ready};
-    x->in_held.max_bytes = 2 * AGENT_BODY_WINDOW_BYTES;
-    r = x->in.fd < 0 ? 0 : loop_watch(&a->loop, &x->in, EPOLLOUT | EPOLLET);
+    x->terminal = x->spec.pty_rows > 0;
+    r = exec_input_open(&x->input, child.in_fd);
     int r2 = exec_output_open(&x->output, child.out_fd, child.err_fd);
     r = r < 0 ? r : r2;
     return r < 0 ? err_errno(e, r, "watch the program") : 0;
@@ -212,50 +144,80 @@ static void start(struct exec *x)
     auto_buf struct buf json = {0};
     struct err e = ERR_INIT;
     struct call *c = x->call;
-    int r = exec_spec_decode(buf_str(&x->spec_json), x->spec_json.len, &x->spec, &e);
-    buf_done(&x->spec_json);
-    r = r < 0 ? r : start_program(x, &e);
-    if (r < 0) {
+    if (start_program(x, &e) < 0) {
         call_fail(c, 0, &e);
         return;
     }
-    x->timeout.fire = on_timeout;
-    x->grace.fire = on_grace;
-    if (x->spec.timeout_ms)
-        loop_timer_start(&c->agent->loop, &x->timeout, x->spec.timeout_ms);
     exec_spec_done(&x->spec);
-    exec_started_encode(x->pid, &json);
+    exec_started_encode(x->program.pid, &json);
     if (json.failed || exec_output_stage(&x->output, FRAME_STARTED, json.data, json.len) < 0 ||
         agent_server_respond_pull(c->stream, 200, "application/octet-stream", pull) < 0)
         end_stream(x);
 }
 
+/* All input of a job has come: it starts, and the answer is no more than that. */
+static void start_job(struct exec *x)
+{
+    auto_buf struct buf frame = {0};
+    struct err e = ERR_INIT;
+    int r = job_start(x->program.agent, &x->spec, &x->job_in_fd, &frame, &e);
+    if (r < 0)
+        call_fail(x->call, 0, &e);
+    else if (agent_server_respond(x->call->stream, 200, "application/octet-stream", frame.data,
+                                  frame.len) < 0)
+        end_stream(x);
+}
+
+/* --- what the client sends --- */
+
 static int take_spec(struct exec *x, const struct frame_piece *p, struct err *e)
 {
-    if (x->pid)
+    if (x->has_spec)
         return err_set(e, ERR_INVALID, "a second spec");
     if (buf_append(&x->spec_json, p->data, p->len) < 0)
         return err_set(e, ERR_TOO_LARGE, "the spec is larger than %llu bytes",
                        AGENT_SPEC_MAX_BYTES);
-    if (p->frame_len == 0)
+    if (p->frame_len != 0)
+        return 0;
+    x->has_spec = true;
+    int r = exec_spec_decode(buf_str(&x->spec_json), x->spec_json.len, &x->spec, e);
+    buf_done(&x->spec_json);
+    if (r == 0 && !x->spec.job)
         start(x);
-    return 0;
+    else if (r == 0 && x->spec.has_stdin)
+        r = job_input_open(x->program.agent, &x->job_in_fd, e);
+    return r;
 }
 
-static int take_signal(struct exec *x, const struct frame_piece *p, struct err *e)
+static void resize(struct exec *x, int rows, int cols)
 {
-    if (p->frame_len != FRAME_SIGNAL_BYTES)
-        return err_set(e, ERR_INVALID, "a signal frame has %d bytes", FRAME_SIGNAL_BYTES);
-    memcpy(x->signal_bytes + x->signal_len, p->data, p->len);
-    x->signal_len += p->len;
+    const struct winsize size = {
+        .ws_row = (unsigned short)rows,
+        .ws_col = (unsigned short)cols,
+    };
+    if (x->terminal && x->input.watch.fd >= 0)
+        ioctl(x->input.watch.fd, TIOCSWINSZ, &size);
+}
+
+/* A frame of a fixed size: K or W. */
+static int take_fixed(struct exec *x, const struct frame_piece *p, struct err *e)
+{
+    const size_t size = p->type == FRAME_SIGNAL ? FRAME_SIGNAL_BYTES : FRAME_RESIZE_BYTES;
+    if (p->frame_len != size)
+        return err_set(e, ERR_INVALID, "a frame of type %c has %zu bytes", p->type, size);
+    memcpy(x->fixed + x->fixed_len, p->data, p->len);
+    x->fixed_len += p->len;
     if (!p->end)
         return 0;
-    int sig = x->signal_bytes[0] << 8 | x->signal_bytes[1];
-    x->signal_len = 0;
-    if (sig < 1 || sig > SIGRTMAX)
-        return err_set(e, ERR_INVALID, "there is no signal %d", sig);
-    if (!x->reaped)
-        kill(-x->pid, sig);
+    x->fixed_len = 0;
+    int first = (int)frame_number(x->fixed, 2);
+    if (p->type == FRAME_RESIZE) {
+        resize(x, first, (int)frame_number(x->fixed + 2, 2));
+        return 0;
+    }
+    if (first < 1 || first > SIGRTMAX)
+        return err_set(e, ERR_INVALID, "there is no signal %d", first);
+    program_signal(&x->program, first);
     return 0;
 }
 
@@ -264,11 +226,15 @@ static ssize_t take_piece(struct exec *x, const struct frame_piece *p, struct er
 {
     if (p->type == FRAME_SPEC)
         return take_spec(x, p, e);
-    if (!x->pid)
+    if (!x->has_spec)
         return err_set(e, ERR_INVALID, "the spec must come first, ended by an empty frame");
-    if (p->type == FRAME_SIGNAL)
-        return take_signal(x, p, e);
-    return (ssize_t)take_stdin(x, p->data, p->len);
+    if (p->type == FRAME_STDIN && x->spec.job)
+        return job_input_take(x->job_in_fd, p->data, p->len, e);
+    if (p->type == FRAME_STDIN) {
+        ssize_t n = exec_input_take(&x->input, p->data, p->len);
+        return n < 0 ? err_errno(e, (int)n, "standard input") : n;
+    }
+    return take_fixed(x, p, e);
 }
 
 /* Before the start an error is an answer; afterwards only the end of the stream is left. */
@@ -300,20 +266,58 @@ void exec_body(struct call *c, const uint8_t *data, size_t len)
     agent_server_consume(c->stream, len - kept);
 }
 
+/* The client has let go of a terminal: it hangs up. */
+static void hang_up(struct exec *x)
+{
+    exec_input_close(&x->input);
+    exec_output_close(&x->output);
+    agent_server_resume(x->call->stream);
+}
+
 void exec_body_end(struct call *c)
 {
     struct exec *x = c->data;
     struct err e = ERR_INIT;
     if (x->broken)
         return;
-    if (!x->pid || !frame_at_boundary(&x->decoder)) {
+    if (!x->has_spec || !frame_at_boundary(&x->decoder)) {
         err_set(&e, ERR_INVALID, "the body ended in mid-frame or before the end of the spec");
         fail(x, &e);
         return;
     }
-    x->in_ended = true;
-    if (x->in_held.len == 0)
-        close_stdin(x);
+    if (x->spec.job)
+        start_job(x);
+    else if (x->terminal)
+        hang_up(x);
+    else
+        exec_input_end(&x->input);
+}
+
+/* --- without a client --- */
+
+static void on_drained(struct exec_output *o)
+{
+    struct exec *x = EXEC_OF(o, output);
+    if (x->program.reaped)
+        x->orphan_ended(x);
+}
+
+void exec_keep(struct exec *x, void (*ended)(struct exec *x))
+{
+    x->orphan_ended = ended;
+    x->output.drained = on_drained;
+    exec_output_discard(&x->output);
+}
+
+/* Its input is at its end; a terminal has no end but a hang-up, so it just gets no more. */
+static void become_orphan(struct exec *x)
+{
+    x->call = x->input.call = NULL;
+    loop_timer_stop(&x->program.agent->loop, &x->grace);
+    if (!x->terminal)
+        exec_input_end(&x->input);
+    exec_output_orphan(&x->output);
+    orphans_add(x->program.agent, x);
 }
 
 void exec_closed(struct call *c)
@@ -321,47 +325,10 @@ void exec_closed(struct call *c)
     struct exec *x = c->data;
     if (!x)
         return;
-    struct agent *a = c->agent;
-    if (x->pid && !x->finished)
-        kill_all(x);
-    if (x->prev)
-        x->prev->next = x->next;
-    else if (a->execs == x)
-        a->execs = x->next;
-    if (x->next)
-        x->next->prev = x->prev;
-    close_stdin(x);
-    loop_timer_stop(&a->loop, &x->timeout);
-    loop_timer_stop(&a->loop, &x->grace);
-    exec_output_done(&x->output);
-    cgroup_free(&a->cgroups, &x->cgroup);
-    exec_spec_done(&x->spec);
-    buf_done(&x->spec_json);
-    buf_done(&x->in_held);
-    free(x);
-}
-
-static int64_t timeval_us(const struct timeval *tv)
-{
-    return tv->tv_sec * 1000000LL + tv->tv_usec;
-}
-
-void exec_child_ended(struct agent *a, pid_t pid, int status, const struct rusage *usage)
-{
-    struct exec *x = a->execs;
-    while (x && (x->pid != pid || x->reaped))
-        x = x->next;
-    if (!x)
-        return;
-    x->reaped = true;
-    x->exit.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    x->exit.code = x->exit.signal ? 128 + x->exit.signal : WEXITSTATUS(status);
-    x->exit.wall_us = clock_mono_us() - x->start_us;
-    x->exit.user_us = timeval_us(&usage->ru_utime);
-    x->exit.system_us = timeval_us(&usage->ru_stime);
-    x->exit.max_rss_kib = usage->ru_maxrss;
-    loop_timer_stop(&a->loop, &x->timeout);
-    loop_timer_start(&a->loop, &x->grace, GRACE_MS);
-    close_stdin(x);
-    agent_server_resume(x->call->stream);
+    if (!x->program.pid || x->finished)
+        exec_free(x);
+    else if (c->stream->session_ended && !x->broken)
+        become_orphan(x);
+    else
+        exec_kill(x);
 }

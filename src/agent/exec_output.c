@@ -15,11 +15,12 @@
  * header, and a frame must not be cut in its header. */
 #define DIRECT_MIN_BYTES 256
 #define STAGED_READ_BYTES 1024
+#define DISCARD_BYTES (64 * KIB)
 
 void exec_output_init(struct exec_output *o, struct call *c)
 {
     static const enum frame_type types[] = {FRAME_STDOUT, FRAME_STDERR};
-    *o = (struct exec_output){.call = c};
+    *o = (struct exec_output){.agent = c->agent, .call = c};
     for (int i = 0; i < 2; i++)
         o->pipes[i] =
             (struct exec_pipe){.watch.fd = -EBADF, .output = o, .type = types[i], .cut_left = -1};
@@ -27,15 +28,20 @@ void exec_output_init(struct exec_output *o, struct call *c)
 
 static void pipe_close(struct exec_pipe *p)
 {
-    loop_unwatch(&p->output->call->agent->loop, &p->watch);
+    loop_unwatch(&p->output->agent->loop, &p->watch);
     cleanup_close(&p->watch.fd);
     p->watch.fd = -EBADF;
 }
 
-void exec_output_done(struct exec_output *o)
+void exec_output_close(struct exec_output *o)
 {
     pipe_close(&o->pipes[0]);
     pipe_close(&o->pipes[1]);
+}
+
+void exec_output_done(struct exec_output *o)
+{
+    exec_output_close(o);
     buf_done(&o->staged);
 }
 
@@ -43,7 +49,40 @@ static void on_ready(struct loop_watch *w, uint32_t events)
 {
     struct exec_pipe *p = (struct exec_pipe *)w;
     p->ready = true;
-    agent_server_resume(p->output->call->stream);
+    if (p->output->call)
+        agent_server_resume(p->output->call->stream);
+}
+
+void exec_output_orphan(struct exec_output *o)
+{
+    o->call = NULL;
+    buf_done(&o->staged);
+}
+
+static size_t pipe_read(struct exec_pipe *p, uint8_t *buf, size_t size);
+
+/* Level-triggered: a program that floods gets one turn as everybody else does. */
+static void on_discard(struct loop_watch *w, uint32_t events)
+{
+    struct exec_pipe *p = (struct exec_pipe *)w;
+    struct exec_output *o = p->output;
+    static uint8_t nothing[DISCARD_BYTES];
+    p->ready = true;
+    pipe_read(p, nothing, sizeof(nothing));
+    if (exec_output_ended(o))
+        o->drained(o);
+}
+
+void exec_output_discard(struct exec_output *o)
+{
+    for (int i = 0; i < 2; i++) {
+        struct exec_pipe *p = &o->pipes[i];
+        p->watch.ready = on_discard;
+        if (p->watch.fd >= 0 && loop_rewatch(&o->agent->loop, &p->watch, EPOLLIN) < 0)
+            pipe_close(p);
+    }
+    if (exec_output_ended(o))
+        o->drained(o);
 }
 
 int exec_output_open(struct exec_output *o, int out_fd, int err_fd)
@@ -53,8 +92,10 @@ int exec_output_open(struct exec_output *o, int out_fd, int err_fd)
         struct exec_pipe *p = &o->pipes[i];
         p->watch.fd = fds[i];
         p->watch.ready = on_ready;
+        if (fds[i] < 0)
+            continue;
         /* Edge-triggered: a full window must not turn into a busy loop. */
-        int r2 = loop_watch(&o->call->agent->loop, &p->watch, EPOLLIN | EPOLLET);
+        int r2 = loop_watch(&o->agent->loop, &p->watch, EPOLLIN | EPOLLET);
         r = r < 0 ? r : r2;
     }
     return r;
@@ -87,7 +128,7 @@ static size_t pipe_read(struct exec_pipe *p, uint8_t *buf, size_t size)
     if (n < 0 && errno == EAGAIN && p->cut_left < 0)
         p->ready = false;
     else
-        pipe_close(p); /* the end, also of what was wanted after a cut */
+        pipe_close(p); /* the end (of a terminal: EIO), also of what was wanted after a cut */
     return 0;
 }
 

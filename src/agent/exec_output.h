@@ -24,17 +24,29 @@ struct exec_pipe {
 };
 
 struct exec_output {
-    struct call *call;
+    struct agent *agent;
+    struct call *call; /* NULL: the client is gone */
     struct exec_pipe pipes[2];
     int turn; /* which pipe is looked at first */
     struct buf staged;
+    void (*drained)(struct exec_output *o); /* exec_output_discard has come to its end */
 };
 
 void exec_output_init(struct exec_output *o, struct call *c);
 void exec_output_done(struct exec_output *o);
 
-/* Takes both fds (non-blocking), also on failure. */
+/* Takes both fds (non-blocking), also on failure. err_fd may be negative. */
 int exec_output_open(struct exec_output *o, int out_fd, int err_fd);
+
+/* The client is gone. From now on nothing is read. */
+void exec_output_orphan(struct exec_output *o);
+
+/* Of an orphan: reads what comes and throws it away; `drained` is called once both pipes have come
+ * to their end, maybe at once. */
+void exec_output_discard(struct exec_output *o);
+
+/* Reads no more: a terminal whose other owner has let go of it as well hangs up. */
+void exec_output_close(struct exec_output *o);
 
 /* Puts a whole frame in line. */
 int exec_output_stage(struct exec_output *o, enum frame_type type, const void *data, size_t len);

@@ -60,7 +60,12 @@ bool link_is_dead(const struct link *l)
     return l->dead;
 }
 
-/* Ends the session and, by its streams' `closed`, every program of it. */
+bool link_has_session(const struct link *l)
+{
+    return l->server != NULL;
+}
+
+/* Ends the session; its streams' `closed` makes orphans of its programs. */
 static void end_session(struct link *l)
 {
     agent_server_free(TAKE_PTR(l->server));

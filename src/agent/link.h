@@ -22,6 +22,7 @@ void link_free(struct link *l);
 struct agent *link_agent(const struct link *l);
 struct link *link_next(const struct link *l);
 bool link_is_dead(const struct link *l);
+bool link_has_session(const struct link *l);
 
 /* Takes bytes from the client. Only fuzzers call it from outside. */
 void link_input(struct link *l, const void *data, size_t len);

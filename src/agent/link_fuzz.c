@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/exec.h"
 #include "agent/link.h"
+#include "agent/program.h"
 #include "base/fd.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -54,8 +54,11 @@ static void remove_root(void)
 
 static void set_up(void)
 {
-    struct agent_options options = {
-        .files_root = root, .spawn = fake_spawn, .sync = no_sync, .init = REPORT_INIT_IMAGE};
+    struct agent_options options = {.files_root = root,
+                                    .jobs_dir = root,
+                                    .spawn = fake_spawn,
+                                    .sync = no_sync,
+                                    .init = REPORT_INIT_IMAGE};
     if (!mkdtemp(root) || agent_init(&agent, &options, NULL) < 0)
         abort();
     atexit(remove_root);
@@ -75,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* The second half comes when the first has been answered. */
     link_input(link, data, size / 2);
     agent_settle(&agent);
-    exec_child_ended(&agent, NO_PID, 0, &usage);
+    program_child_ended(&agent, NO_PID, 0, &usage);
     link_input(link, data + size / 2, size - size / 2);
     for (int i = 0; i < 4; i++) {
         while (read(fds[1], answer, sizeof(answer)) > 0)
@@ -89,6 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         loop_once(&agent.loop, -1);
         agent_settle(&agent);
     }
-    assert(!agent.execs);
+    orphans_kill(&agent);
+    jobs_done(&agent);
+    assert(!agent.programs);
     return 0;
 }

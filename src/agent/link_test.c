@@ -117,7 +117,7 @@ static bool has_output(void *arg)
 }
 
 /* A new client on the same byte stream, in the middle of the old one's session and even of one of
- * its frames: its hello is answered, the old session's program is gone. */
+ * its frames: its hello is answered, the old session's program has become an orphan. */
 static void resync(const void *torn, size_t torn_len)
 {
     struct test_client t, next;
@@ -144,6 +144,7 @@ static void resync(const void *torn, size_t torn_len)
     auto_test_request struct test_request ready = {0};
     ask(&next, &ready, "GET", "/v1/ready", "");
     assert_int_equal(200, ready.status);
+    test_restored(&next, false);
     /* It was reaped by the agent, so the number is free once it is gone. */
     auto_test_request struct test_request gone = {0};
     char script[64];

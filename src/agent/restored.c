@@ -106,5 +106,6 @@ void restored_apply(struct call *c)
         }
         a->reseeded = true;
     }
+    orphans_decide(a, q.keep);
     restored_ready(c);
 }

@@ -6,6 +6,7 @@
 #include "agent/agent.h"
 #include "agent/exec.h"
 #include "agent/files.h"
+#include "agent/job.h"
 #include "agent/link.h"
 #include "agent/power.h"
 #include "agent/restored.h"
@@ -33,15 +34,25 @@ static const struct route routes[] = {
     {.method = "DELETE", .path = "/v1/files", .begin = tree_remove, .closed = tree_remove_closed},
     {.method = "GET", .path = "/v1/stat", .begin = tree_stat},
     {.method = "GET", .path = "/v1/list", .begin = tree_list},
+    {.method = "GET", .path = "/v1/jobs", .begin = job_list},
+    {.method = "GET", .path = "/v1/jobs/", .begin = job_get_begin, .closed = job_get_closed},
+    {.method = "POST", .path = "/v1/jobs/", .begin = job_signal},
+    {.method = "DELETE", .path = "/v1/jobs/", .begin = job_forget},
     {.method = "POST", .path = "/v1/sync", .begin = sync_begin, .closed = sync_closed},
     {.method = "POST", .path = "/v1/power", .text = power_request},
 };
+
+static bool matches(const char *row, const char *path)
+{
+    size_t len = strlen(row);
+    return row[len - 1] == '/' ? strncmp(row, path, len) == 0 : strcmp(row, path) == 0;
+}
 
 static const struct route *find(const struct agent_stream *st, struct err *e)
 {
     bool path_known = false;
     for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-        if (strcmp(routes[i].path, st->path) != 0)
+        if (!matches(routes[i].path, st->path))
             continue;
         path_known = true;
         if (strcmp(routes[i].method, st->method) == 0)

@@ -9,7 +9,7 @@
  * each may be NULL. */
 struct route {
     const char *method;
-    const char *path;
+    const char *path; /* with "/" at its end: of all paths below */
     void (*text)(struct call *c);
     void (*begin)(struct call *c);
     void (*body)(struct call *c, const uint8_t *data, size_t len); /* consumes what it takes */

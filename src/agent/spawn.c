@@ -10,16 +10,18 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/login.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/limits.h"
 
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define TTY_GID 5 /* of the group "tty" in every distribution */
 
 /* Where a child failed; told through the error pipe, which a successful exec closes. */
 enum stage { STAGE_SETUP, STAGE_CWD, STAGE_GID, STAGE_UID, STAGE_EXEC };
@@ -29,6 +31,7 @@ struct failure {
     int error;
 };
 
+/* [0] is read from, [1] written to; of a terminal all of the child's ends are copies of one. */
 struct pipes {
     int in[2], out[2], err[2], status[2];
 };
@@ -46,29 +49,27 @@ void spawn_context_init(struct spawn_context *ctx)
 
 static const char *search_path(char *const *env)
 {
-    for (; env && *env; env++)
+    for (; *env; env++)
         if (strncmp(*env, "PATH=", 5) == 0)
             return *env + 5;
-    return DEFAULT_PATH;
+    return LOGIN_DEFAULT_PATH;
 }
 
 /* execve over the directories of PATH. Like a shell it prefers EACCES to ENOENT in its answer. */
-static int exec_search(const struct exec_spec *spec)
+static int exec_search(const struct spawn_request *q)
 {
-    static char *no_env[] = {NULL};
-    char *const *env = spec->env ? spec->env : no_env;
-    const char *name = spec->argv[0];
+    const char *name = q->file;
     if (strchr(name, '/')) {
-        execve(name, spec->argv, env);
+        execve(name, q->argv, q->env);
         return -errno;
     }
     int r = -ENOENT;
-    for (const char *dir = search_path(env); dir;) {
+    for (const char *dir = search_path(q->env); dir;) {
         size_t len = strcspn(dir, ":");
         char file[AGENT_PATH_MAX_BYTES];
         /* An empty entry means the working directory. */
         if (path_printf(file, sizeof(file), "%.*s%s%s", (int)len, dir, len ? "/" : "", name) == 0) {
-            execve(file, spec->argv, env);
+            execve(file, q->argv, q->env);
             if (errno != ENOENT && errno != ENOTDIR)
                 r = -errno;
             if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
@@ -100,23 +101,27 @@ static int reset_process(const struct spawn_request *q, const struct pipes *p)
     umask(022);
     if (setsid() < 0 || dup2(p->in[0], 0) < 0 || dup2(p->out[1], 1) < 0 || dup2(p->err[1], 2) < 0)
         return -errno;
+    if (q->rows && ioctl(0, TIOCSCTTY, 0) < 0)
+        return -errno;
     /* All of ours are CLOEXEC; whoever started us may have left others open. */
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     return 0;
 }
 
-static int become(const struct exec_spec *spec, enum stage *ret_stage)
+static int become(const struct spawn_request *q, enum stage *ret_stage)
 {
     *ret_stage = STAGE_GID;
     /* An unprivileged agent (tests on a host) can only stay who it is. */
-    bool same = spec->uid == getuid() && spec->gid == getgid() && getuid() != 0;
-    if (!same && (setgroups(0, NULL) < 0 || setresgid(spec->gid, spec->gid, spec->gid) < 0))
+    bool same = q->uid == getuid() && q->gid == getgid() && getuid() != 0;
+    if (!same && (setgroups(q->n_groups, q->groups) < 0 || setresgid(q->gid, q->gid, q->gid) < 0))
         return -errno;
     *ret_stage = STAGE_UID;
-    if (!same && setresuid(spec->uid, spec->uid, spec->uid) < 0)
+    if (!same && setresuid(q->uid, q->uid, q->uid) < 0)
         return -errno;
     *ret_stage = STAGE_CWD;
-    return chdir(spec->cwd ? spec->cwd : "/") < 0 ? -errno : 0;
+    if (chdir(q->cwd) == 0 || (q->cwd_may_miss && chdir("/") == 0))
+        return 0;
+    return -errno;
 }
 
 static _Noreturn void child(const struct spawn_request *q, const struct pipes *p)
@@ -124,10 +129,10 @@ static _Noreturn void child(const struct spawn_request *q, const struct pipes *p
     enum stage stage = STAGE_SETUP;
     int r = reset_process(q, p);
     if (r >= 0)
-        r = become(q->spec, &stage);
+        r = become(q, &stage);
     if (r >= 0) {
         stage = STAGE_EXEC;
-        r = exec_search(q->spec);
+        r = exec_search(q);
     }
     struct failure f = {.stage = stage, .error = -r};
     fd_write_all(p->status[1], &f, sizeof(f));
@@ -159,32 +164,69 @@ static void pipes_close(struct pipes *p)
     }
 }
 
-static int pipes_open(struct pipes *p, const struct spawn_request *q)
+static int copy_fd(int fd)
 {
-    if (q->spec->has_stdin)
-        p->in[0] = pipe2(p->in, O_CLOEXEC) < 0 ? -errno : p->in[0];
-    else
-        p->in[0] = fcntl(q->null_fd, F_DUPFD_CLOEXEC, 3);
-    if (p->in[0] < 0 || pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0 ||
-        pipe2(p->status, O_CLOEXEC) < 0)
-        return -errno;
-    int r = p->in[1] < 0 ? 0 : fd_set_nonblock(p->in[1], true);
-    r = r < 0 ? r : fd_set_nonblock(p->out[0], true);
-    return r < 0 ? r : fd_set_nonblock(p->err[0], true);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return copy < 0 ? -errno : copy;
 }
 
-static int explain(const struct failure *f, const struct exec_spec *spec, struct err *e)
+/* The terminal belongs to who works on it, as after a login. */
+static int terminal_open(struct pipes *p, const struct spawn_request *q)
+{
+    const struct winsize size = {
+        .ws_row = (unsigned short)q->rows,
+        .ws_col = (unsigned short)q->cols,
+    };
+    p->in[1] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (p->in[1] < 0 || unlockpt(p->in[1]) < 0)
+        return -errno;
+    p->in[0] = ioctl(p->in[1], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (p->in[0] < 0 || ioctl(p->in[1], TIOCSWINSZ, &size) < 0)
+        return -errno;
+    if (geteuid() == 0 && (fchown(p->in[0], q->uid, TTY_GID) < 0 || fchmod(p->in[0], 0620) < 0))
+        return -errno;
+    p->out[0] = copy_fd(p->in[1]);
+    p->out[1] = p->out[0] < 0 ? p->out[0] : copy_fd(p->in[0]);
+    p->err[1] = p->out[1] < 0 ? p->out[1] : copy_fd(p->in[0]);
+    return p->err[1] < 0 ? p->err[1] : 0;
+}
+
+static int streams_open(struct pipes *p, const struct spawn_request *q)
+{
+    if (q->in_fd < 0)
+        p->in[0] = pipe2(p->in, O_CLOEXEC) < 0 ? -errno : p->in[0];
+    else
+        p->in[0] = copy_fd(q->in_fd);
+    if (p->in[0] < 0)
+        return p->in[0];
+    return pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+static int pipes_open(struct pipes *p, const struct spawn_request *q)
+{
+    int r = q->rows ? terminal_open(p, q) : streams_open(p, q);
+    if (r < 0)
+        return r;
+    if (pipe2(p->status, O_CLOEXEC) < 0)
+        return -errno;
+    const int ours[] = {p->in[1], p->out[0], p->err[0]};
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(ours); i++)
+        r = ours[i] < 0 ? 0 : fd_set_nonblock(ours[i], true);
+    return r;
+}
+
+static int explain(const struct failure *f, const struct spawn_request *q, struct err *e)
 {
     const char *why = strerror(f->error);
     switch ((enum stage)f->stage) {
     case STAGE_CWD:
-        return err_field(e, "cwd", "cwd \"%.300s\": %s", spec->cwd, why);
+        return err_field(e, "cwd", "cwd \"%.300s\": %s", q->cwd, why);
     case STAGE_GID:
-        return err_field(e, "gid", "gid %u: %s", spec->gid, why);
+        return err_field(e, "gid", "gid %u: %s", q->gid, why);
     case STAGE_UID:
-        return err_field(e, "uid", "uid %u: %s", spec->uid, why);
+        return err_field(e, "uid", "uid %u: %s", q->uid, why);
     case STAGE_EXEC:
-        return err_field(e, "argv", "argv[0] \"%.300s\": %s", spec->argv[0],
+        return err_field(e, "argv", "argv[0] \"%.300s\": %s", q->file,
                          f->error == ENOENT ? "not found" : why);
     case STAGE_SETUP:
         break;
@@ -209,7 +251,7 @@ int spawn_start(const struct spawn_request *q, struct spawn_result *ret, struct 
     struct failure f;
     if (fd_read_all(p.status[0], &f, sizeof(f)) == 0) {
         waitpid(pid, NULL, 0);
-        return explain(&f, q->spec, e);
+        return explain(&f, q, e);
     }
     *ret = (struct spawn_result){
         .pid = pid,

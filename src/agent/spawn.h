@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Starting a program: pipes, identity, limits, and the errors of the child told in the parent. */
+/* Starting a program: pipes or a terminal, identity, limits, and the errors of the child told in
+ * the parent. */
 
+#include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "wire/exec_spec.h"
 
 /* What children get back that the agent changed for itself. */
 struct spawn_context {
@@ -15,14 +16,25 @@ struct spawn_context {
     bool reset_oom; /* the agent is exempt from the OOM killer, children must not be */
 };
 
+/* Borrowed for the call. */
 struct spawn_request {
-    const struct exec_spec *spec;
     const struct spawn_context *context;
-    int null_fd;
-    int cgroup_fd; /* the child is born in this group; negative: none */
+    const char *file; /* what to execute; without a slash it is searched in env's PATH */
+    char *const *argv;
+    char *const *env;
+    const char *cwd;
+    bool cwd_may_miss; /* "/" then */
+    uid_t uid;
+    gid_t gid;
+    const gid_t *groups;
+    size_t n_groups;
+    int in_fd;      /* standard input; negative: a pipe of its own. Not with a terminal. */
+    int rows, cols; /* of a terminal of its own; 0: none */
+    int cgroup_fd;  /* the child is born in this group; negative: none */
 };
 
-/* The parent's ends of the pipes, non-blocking. in_fd is negative without standard input. */
+/* The parent's ends, non-blocking. in_fd is negative when it was given, err_fd with a terminal, of
+ * which both others are the other side. */
 struct spawn_result {
     pid_t pid;
     int in_fd, out_fd, err_fd;
@@ -32,5 +44,5 @@ struct spawn_result {
 void spawn_context_init(struct spawn_context *ctx);
 
 /* Starts the program as leader of a session and process group of its own; returns when it runs.
- * ERR_INVALID with field "argv", "cwd", "uid" or "gid" for what the spec is to blame for. */
+ * ERR_INVALID with field "argv", "cwd", "uid" or "gid" for what the request is to blame for. */
 int spawn_start(const struct spawn_request *q, struct spawn_result *ret, struct err *e);

@@ -99,12 +99,11 @@ static const struct agent_client_ops client_ops = {
 };
 
 /* The agent's process ends when the client's end of the pair is closed. */
-static _Noreturn void serve(int fd, const char *root)
+static _Noreturn void serve(int fd, const struct agent_options *options)
 {
-    struct agent_options options = {.files_root = root, .init = REPORT_INIT_IMAGE};
     struct agent agent;
     struct link *link;
-    int r = agent_init(&agent, &options, NULL);
+    int r = agent_init(&agent, options, NULL);
     agent.stop_without_links = true;
     r = r < 0 ? r : link_new(&agent, fd, LINK_SOCKET, &link);
     r = r < 0 ? r : agent_run(&agent);
@@ -114,12 +113,18 @@ static _Noreturn void serve(int fd, const char *root)
 
 void test_client_start(struct test_client *t, const char *root)
 {
+    struct agent_options options = {.files_root = root, .init = REPORT_INIT_IMAGE};
+    test_client_start_with(t, &options);
+}
+
+void test_client_start_with(struct test_client *t, const struct agent_options *options)
+{
     int fds[2];
     assert_int_equal(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
     pid_t pid = fork();
     if (pid == 0) {
         close(fds[0]);
-        serve(fds[1], root);
+        serve(fds[1], options);
     }
     assert_true(pid > 0);
     close(fds[1]);
@@ -223,6 +228,17 @@ void test_sh(struct test_client *t, struct test_request *q, const char *script)
     test_wait_closed(q);
     if (!q->exited)
         fail_msg("status %d: %s", q->status, buf_str(&q->answer));
+}
+
+void test_restored(struct test_client *t, bool keep)
+{
+    struct restored_request request = {.real_time_ns = 1, .entropy_len = 32, .keep = keep};
+    auto_buf struct buf body = {0};
+    auto_test_request struct test_request q = {.method = "POST", .path = "/v1/restored"};
+    assert_int_equal(0, report_restored_encode(&request, &body));
+    test_request(t, &q, body.data, body.len, true);
+    test_wait_closed(&q);
+    assert_int_equal(200, q.status);
 }
 
 void test_send(struct test_request *q, const void *data, size_t len, bool end)

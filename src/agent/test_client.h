@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/agent.h"
 #include "base/buf.h"
 #include "wire/agent_client.h"
 #include "wire/exec_spec.h"
@@ -50,6 +51,7 @@ struct test_request {
 
 /* Forks an agent that serves one end of a socket pair. `root` as in agent_options. */
 void test_client_start(struct test_client *t, const char *root);
+void test_client_start_with(struct test_client *t, const struct agent_options *options);
 /* Connects to what listens on fd; says hello. */
 void test_client_connect(struct test_client *t, int fd);
 /* Ends the connection and waits until the agent has ended too. */
@@ -63,6 +65,9 @@ void test_exec(struct test_client *t, struct test_request *q, const struct exec_
                bool stdin_ended);
 /* exec of `sh -c script`, run to its end; fails when the agent refuses. */
 void test_sh(struct test_client *t, struct test_request *q, const char *script);
+
+/* `restored`, answered. */
+void test_restored(struct test_client *t, bool keep);
 
 void test_send(struct test_request *q, const void *data, size_t len, bool end);
 void test_send_frame(struct test_request *q, enum frame_type type, const void *data, size_t len);

@@ -6,6 +6,49 @@
 #include "api/decode.h"
 #include "base/limits.h"
 
+struct timer {
+    struct field_given given;
+    int64_t seconds;
+    struct field_texts words;
+};
+
+static const struct field timer_fields[] = {
+    {"seconds", FIELD_INTEGER, FIELD_REQUIRED, offsetof(struct timer, seconds), .min = 1, .max = 9},
+    {"words", FIELD_TEXTS, 0, offsetof(struct timer, words)},
+    {0},
+};
+
+struct outer {
+    struct field_given given;
+    struct timer timer;
+};
+
+static const struct field outer_fields[] = {
+    {"timer", FIELD_OBJECT, 0, offsetof(struct outer, timer), .fields = timer_fields},
+    {0},
+};
+
+struct nest {
+    struct timer ttl, idle;
+    struct outer outer;
+    json_t *json, *any;
+    double ratio;
+    struct field_texts command;
+    struct field_text name;
+};
+
+static const struct field nest_fields[] = {
+    {"ttl", FIELD_OBJECT, FIELD_NULLABLE, offsetof(struct nest, ttl), .fields = timer_fields},
+    {"idle", FIELD_OBJECT, 0, offsetof(struct nest, idle), .fields = timer_fields},
+    {"outer", FIELD_OBJECT, 0, offsetof(struct nest, outer), .fields = outer_fields},
+    {"json", FIELD_JSON, FIELD_NULLABLE, offsetof(struct nest, json)},
+    {"any", FIELD_JSON, 0, offsetof(struct nest, any)},
+    {"ratio", FIELD_NUMBER, 0, offsetof(struct nest, ratio), .min = -1, .max = 1},
+    {"command", FIELD_TEXTS, 0, offsetof(struct nest, command), .min = 1},
+    {"name", FIELD_TEXT, FIELD_NULLABLE, offsetof(struct nest, name), .min = 2},
+    {0},
+};
+
 struct thing {
     struct field_text name, blob;
     int64_t count;
@@ -225,6 +268,85 @@ static void test_values_are_bounded(void **state)
     json_decref(json);
 }
 
+/* ---- objects in objects ---- */
+
+static int decode_nest(const char *text, json_t **json, struct nest *n, struct err *e)
+{
+    *json = NULL;
+    int r = decode_json(text, strlen(text), json, e);
+    return r < 0 ? r : decode_fields(*json, nest_fields, n, e);
+}
+
+static void test_nested(void **state)
+{
+    json_t *json;
+    struct nest n = {0};
+    assert_int_equal(decode_nest("{\"ttl\":{\"seconds\":5,\"words\":[\"a\"]},\"ratio\":1,"
+                                 "\"outer\":{\"timer\":{\"seconds\":6}},\"any\":[1]}",
+                                 &json, &n, NULL),
+                     0);
+    assert_true(n.ttl.given.is_given && !n.ttl.given.is_null);
+    assert_int_equal(n.ttl.seconds, 5);
+    assert_int_equal(n.ttl.words.n, 1);
+    assert_false(n.idle.given.is_given);
+    assert_true(n.outer.timer.given.is_given);
+    assert_int_equal(n.outer.timer.seconds, 6);
+    assert_true(n.ratio > 0.99);
+    assert_int_equal(json_array_size(n.any), 1);
+    assert_null(n.json);
+    decode_done(nest_fields, &n);
+    assert_null(n.ttl.words.items);
+    json_decref(json);
+}
+
+static void test_null_where_it_is_a_value_and_where_not(void **state)
+{
+    json_t *json;
+    struct nest n = {0};
+    assert_int_equal(decode_nest("{\"ttl\":null,\"idle\":null,\"json\":null,\"any\":null,"
+                                 "\"name\":null}",
+                                 &json, &n, NULL),
+                     0);
+    assert_true(n.ttl.given.is_given && n.ttl.given.is_null);
+    assert_false(n.idle.given.is_given);
+    assert_true(json_is_null(n.json));
+    assert_null(n.any);
+    assert_null(n.name.data);
+    json_decref(json);
+}
+
+static const struct mistake nested_mistakes[] = {
+    {"{\"ttl\":7}", "ttl", "field \"ttl\" must be an object, not an integer", ERR_INVALID},
+    {"{\"ttl\":{}}", "ttl.seconds", "missing required field \"ttl.seconds\"", ERR_INVALID},
+    {"{\"ttl\":{\"seconds\":10}}", "ttl.seconds",
+     "field \"ttl.seconds\" must be from 1 to 9, not 10", ERR_INVALID},
+    {"{\"ttl\":{\"second\":1}}", "ttl.second",
+     "unknown field \"ttl.second\"; did you mean \"ttl.seconds\"?", ERR_INVALID},
+    {"{\"ttl\":{\"seconds\":1,\"words\":[\"a\",7]}}", "ttl.words[1]",
+     "field \"ttl.words[1]\" must be a string", ERR_INVALID},
+    {"{\"outer\":{\"timer\":{\"seconds\":\"x\"}}}", "outer.timer.seconds",
+     "field \"outer.timer.seconds\" must be an integer, not a string", ERR_INVALID},
+    {"{\"ratio\":1.5}", "ratio", "must be from -1 to 1, not 1.5", ERR_INVALID},
+    {"{\"ratio\":\"1\"}", "ratio", "must be a number, not a string", ERR_INVALID},
+    {"{\"command\":[]}", "command", "field \"command\" must not be empty", ERR_INVALID},
+    {"{\"name\":\"x\"}", "name", "field \"name\" has fewer than 2 bytes", ERR_INVALID},
+};
+
+static void test_nested_mistakes_have_their_path(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(nested_mistakes); i++) {
+        const struct mistake *m = &nested_mistakes[i];
+        json_t *json;
+        struct nest n = {0};
+        struct err e = ERR_INIT;
+        assert_true(decode_nest(m->json, &json, &n, &e) < 0);
+        if (strcmp(e.field, m->field) != 0 || !strstr(e.text, m->says) || e.class != m->class)
+            fail_msg("%s: field \"%s\", \"%s\"", m->json, e.field, e.text);
+        assert_null(n.ttl.words.items);
+        json_decref(json);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +356,9 @@ int main(void)
         cmocka_unit_test(test_nothing_is_kept_of_a_refused_body),
         cmocka_unit_test(test_depth_is_bounded),
         cmocka_unit_test(test_values_are_bounded),
+        cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_null_where_it_is_a_value_and_where_not),
+        cmocka_unit_test(test_nested_mistakes_have_their_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,8 +80,9 @@
 #define AGENT_JOBS_MAX 64                  /* detached programs, running and ended */
 #define AGENT_JOB_ARGV_MAX_BYTES (4 * KIB) /* what is told of a job's argv */
 #define AGENT_JOB_SEGMENT_BYTES \
-    (32 * MIB)                        /* a job's output is kept in two files of at most this size */
-#define AGENT_ORPHAN_TIMEOUT_MS 10000 /* programs without a session live this long */
+    (33 * MIB) /* a job's output is kept in two files of at most this size, frames included */
+#define AGENT_JOB_INPUT_MAX_BYTES (64 * MIB) /* what is sent to a job before it starts */
+#define AGENT_ORPHAN_TIMEOUT_MS 10000        /* programs without a session live this long */
 
 /* Files and processes the daemon reads */
 #define MANIFEST_MAX_BYTES (1 * MIB)

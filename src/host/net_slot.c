@@ -66,9 +66,11 @@ struct inside {
         }                       \
     } while (0)
 
+/* Without headers before the packets (IFF_VNET_HDR): a network card that was saved with a backend
+ * that has none, as those of templates are, cannot go on with one that has. */
 static int open_tap(uid_t owner)
 {
-    struct ifreq rq = {.ifr_name = NET_TAP, .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+    struct ifreq rq = {.ifr_name = NET_TAP, .ifr_flags = IFF_TAP | IFF_NO_PI};
     auto_close int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
     if (fd < 0 || ioctl(fd, TUNSETIFF, &rq) < 0 || ioctl(fd, TUNSETOWNER, owner) < 0)
         return -errno;

@@ -104,7 +104,7 @@ bool world_make(void)
 static void *pump(void *arg)
 {
     struct guest *g = arg;
-    char frame[70000]; /* with the header of virtio-net, which both sides speak */
+    char frame[70000];
     struct pollfd p[3] = {{.fd = g->tap, .events = POLLIN},
                           {.fd = g->inner, .events = POLLIN},
                           {.fd = g->stop[0], .events = POLLIN}};
@@ -122,7 +122,7 @@ static int setup_guest(void *arg)
 {
     struct guest *g = arg;
     auto_rtnl struct net_rtnl nl = {0};
-    struct ifreq rq = {.ifr_name = "eth0", .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+    struct ifreq rq = {.ifr_name = "eth0", .ifr_flags = IFF_TAP | IFF_NO_PI};
     g->inner = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
     assert_true(g->inner >= 0 && ioctl(g->inner, TUNSETIFF, &rq) == 0);
     assert_int_equal(net_rtnl_open(&nl), 0);

@@ -84,7 +84,7 @@ static int grow(struct host *h, struct vm *vm, int64_t bytes, struct err *e)
 static void note_template(struct instances *s, struct instance *inst, struct err *e)
 {
     if (inst->record.origin == ORIGIN_IMAGE &&
-        (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND || e->class == ERR_INVALID)) {
+        (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND)) {
         image_distrust(s->host->images, inst->record.info.image, &inst->record.info.shape, e->text);
         err_set(e, ERR_FULL, "image %s is being prepared anew", inst->record.info.image);
     }

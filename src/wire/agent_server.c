@@ -260,8 +260,10 @@ void agent_server_free(struct agent_server *s)
 {
     if (!s)
         return;
-    while (s->streams)
+    while (s->streams) {
+        s->streams->pub.session_ended = true;
         stream_end(s, s->streams);
+    }
     nghttp2_session_del(s->session);
     free(s);
 }

@@ -28,11 +28,12 @@ struct agent_stream {
     struct agent_server *server;
     int32_t id;
     const char *method;
-    const char *path;  /* without the query, still percent-encoded */
-    const char *query; /* what stood after "?", "" when nothing */
-    bool body_ended;   /* the client has sent all of its body */
-    bool duplex;       /* set by the owner: the body goes on when the answer has ended */
-    void *data;        /* the owner's */
+    const char *path;   /* without the query, still percent-encoded */
+    const char *query;  /* what stood after "?", "" when nothing */
+    bool body_ended;    /* the client has sent all of its body */
+    bool session_ended; /* in `closed`: it ended with the session, without a word of the client */
+    bool duplex;        /* set by the owner: the body goes on when the answer has ended */
+    void *data;         /* the owner's */
 };
 
 struct agent_server_ops {

@@ -108,13 +108,13 @@ int exec_spec_encode(const struct exec_spec *spec, struct buf *out, struct err *
     return r < 0 ? err_errno(e, r, "encode the spec") : 0;
 }
 
-static int decode_argv(json_t *obj, char ***ret, struct err *e)
+static int decode_argv(json_t *obj, bool may_be_empty, char ***ret, struct err *e)
 {
     json_t *list = json_object_get(obj, "argv");
     if (!json_is_array(list))
         return err_field(e, "argv", "argv must be a list of strings");
     size_t n = json_array_size(list);
-    if (n == 0 || n > AGENT_EXEC_ARGS_MAX)
+    if ((n == 0 && !may_be_empty) || n > AGENT_EXEC_ARGS_MAX)
         return err_field(e, "argv", "argv must have 1 to %d strings", AGENT_EXEC_ARGS_MAX);
     CLEANUP(strv_freep) char **v = calloc(n + 1, sizeof(*v));
     for (size_t i = 0; v && i < n; i++) {
@@ -126,7 +126,7 @@ static int decode_argv(json_t *obj, char ***ret, struct err *e)
     }
     if (!v)
         return err_errno(e, -ENOMEM, "argv");
-    if (v[0][0] == '\0')
+    if (n && v[0][0] == '\0')
         return err_field(e, "argv", "argv[0] must not be empty");
     *ret = TAKE_PTR(v);
     return 0;
@@ -266,10 +266,10 @@ int exec_spec_decode(const char *json, size_t len, struct exec_spec *ret, struct
     CLEANUP(exec_spec_done) struct exec_spec spec = {0};
     int r = field_parse(json, len, &obj, e);
     r = r < 0 ? r : field_only(obj, names, e);
-    r = r < 0 ? r : decode_argv(obj, &spec.argv, e);
+    r = r < 0 ? r : decode_manner(obj, &spec, e);
+    r = r < 0 ? r : decode_argv(obj, spec.login, &spec.argv, e);
     r = r < 0 ? r : decode_env(obj, &spec.env, e);
     r = r < 0 ? r : decode_user(obj, &spec, e);
-    r = r < 0 ? r : decode_manner(obj, &spec, e);
     r = r < 0 ? r : decode_cwd(obj, &spec, e);
     if (r < 0)
         return r;

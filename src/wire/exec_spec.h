@@ -16,7 +16,8 @@
 #define EXEC_JOB_ID_MAX_BYTES 32
 
 struct exec_spec {
-    char **argv; /* NULL-terminated, at least one; argv[0] without a slash is searched in PATH */
+    char **argv; /* NULL-terminated, at least one; argv[0] without a slash is searched in PATH. With
+                  * `login` it may be empty: the user's shell as a login shell. */
     char **env;  /* NULL-terminated "NAME=value": the whole environment; NULL: empty */
     char *cwd;   /* absolute; NULL: "/", or with `login` the user's home */
     uint32_t uid;

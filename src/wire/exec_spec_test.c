@@ -71,6 +71,13 @@ static void test_manner(void **state)
     assert_null(out.job);
     exec_spec_done(&out);
 
+    in = (struct exec_spec){.argv = (char *[]){NULL}, .login = true};
+    buf_clear(&json);
+    assert_int_equal(0, exec_spec_encode(&in, &json, NULL));
+    assert_int_equal(0, exec_spec_decode(json.data, json.len, &out, NULL));
+    assert_null(out.argv[0]); /* the user's shell */
+    exec_spec_done(&out);
+
     in = (struct exec_spec){.argv = STRV("sh"), .job = (char *)(uintptr_t) "job1"};
     buf_clear(&json);
     assert_int_equal(0, exec_spec_encode(&in, &json, NULL));

@@ -81,6 +81,8 @@ void board_done(struct board *b)
 
 static void set_paused(struct board *b, bool paused)
 {
+    if (paused && !b->is_paused)
+        guest_wake(&b->guest); /* what has happened already is not left half done */
     int64_t now_us = clock_mono_us();
     if (b->is_paused && !paused)
         guest_skip(&b->guest, now_us - b->paused_us);
@@ -141,6 +143,8 @@ static int save(struct board *b, const char *args, struct buf *ret, struct err *
     if (b->guest.disk.shape.layers >= ENGINE_LAYERS_MAX)
         return err_set(e, ERR_CONFLICT, "the disk has %d layers already, the most there may be",
                        b->guest.disk.shape.layers);
+    if (!b->is_paused)
+        guest_wake(&b->guest);
     int r = write_parts(b, dir + 1, is_durable, &rest, e);
     r = r < 0 ? r : add_layer(b, e);
     if (r < 0)
@@ -179,7 +183,8 @@ static int resize(struct board *b, const char *text, struct err *e)
 static int stats(struct board *b, struct buf *ret, struct err *e)
 {
     const struct guest *g = &b->guest;
-    return buf_printf(ret, " %zu %" PRId64 " %" PRIu64, g->files.bytes, guest_cpu_us(g),
+    int64_t now_us = b->is_paused ? b->paused_us : clock_mono_us();
+    return buf_printf(ret, " %zu %" PRId64 " %" PRIu64, g->files.bytes, guest_cpu_us(g, now_us),
                       g->files.written_bytes + g->io_bytes);
 }
 

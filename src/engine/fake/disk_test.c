@@ -94,7 +94,7 @@ static void assert_same(const struct files *a, const struct files *b)
 {
     assert_int_equal(a->n, b->n);
     assert_int_equal(a->bytes, b->bytes);
-    assert_true(files_hash(a, PACK_HASH_START) == files_hash(b, PACK_HASH_START));
+    assert_true(files_hash(a, NULL, PACK_HASH_START) == files_hash(b, NULL, PACK_HASH_START));
     for (size_t i = 0; i < a->n; i++) {
         assert_string_equal(a->list[i].path, b->list[i].path);
         assert_int_equal(0, memcmp(&a->list[i].attr, &b->list[i].attr, sizeof(struct file_attr)));

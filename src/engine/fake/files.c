@@ -292,10 +292,12 @@ int files_remove(struct files *f, const char *path)
     return 0;
 }
 
-uint64_t files_hash(const struct files *f, uint64_t hash)
+uint64_t files_hash(const struct files *f, const char *without, uint64_t hash)
 {
     for (size_t i = 0; i < f->n; i++) {
         const struct file *file = &f->list[i];
+        if (without && files_below(file, without))
+            continue;
         hash = pack_hash(hash, file->path, strlen(file->path) + 1);
         hash = pack_hash(hash, &file->attr.mode, sizeof(file->attr.mode));
         hash = pack_hash(hash, file->content->data, file->content->len);

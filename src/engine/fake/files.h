@@ -81,5 +81,6 @@ int files_make_dir(struct files *f, const char *path);
 /* With all that is below. -ENOENT; -EBUSY for "/". */
 int files_remove(struct files *f, const char *path);
 
-/* Goes on from `hash` (pack.h) over names, attributes and contents. */
-uint64_t files_hash(const struct files *f, uint64_t hash);
+/* Goes on from `hash` (pack.h) over names, modes and contents of all but what is below `without`
+ * (NULL: all). */
+uint64_t files_hash(const struct files *f, const char *without, uint64_t hash);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* What the fake guest's agent answers: the requests of docs/agent-protocol.md over a table of files
- * instead of a machine. It does no I/O; monitor.c moves the bytes.
+/* The fake guest: a file table, variables and programs instead of a machine. It does no I/O but to
+ * its disk; machine.c moves the bytes.
  *
  * Time stands still while the monitor is paused: guest_skip moves every deadline by as much.
  * Thread: the monitor's only one. */
@@ -14,10 +14,13 @@
 #include "base/err.h"
 #include "engine/fake/disk.h"
 #include "engine/fake/files.h"
+#include "engine/fake/jobs.h"
 #include "engine/fake/vars.h"
-#include "wire/agent_server.h"
+#include "wire/report.h"
 
-struct exec;
+struct accept;
+struct console;
+struct program;
 
 enum guest_exec_fault { GUEST_EXEC_FINE, GUEST_EXEC_RESET, GUEST_EXEC_DIE };
 
@@ -29,61 +32,62 @@ enum guest_end {
     GUEST_DIED,         /* at once: nothing more is sent */
 };
 
-struct console;
-
 struct guest {
     struct files files;
     struct disk disk;
     struct vars vars;
-    struct console *console; /* borrowed; NULL: none */
+    struct jobs jobs;
+    struct program *programs; /* that run, and ended ones whose end was not told yet */
+    struct accept *accepts;   /* waiting for a connection, or connected */
+    struct console *console;  /* borrowed; NULL: none */
     enum guest_exec_fault exec_fault;
     bool grow_fails;
     bool ignores_power;
     enum guest_end end;
-    struct exec *execs; /* that have started and whose streams are open */
     int64_t next_pid;
     char boot_id[37];
+    char id[REPORT_ID_MAX_BYTES + 1];
+    char hostname[REPORT_HOSTNAME_MAX_BYTES + 1];
     int64_t started_us;
     int64_t clock_offset_ns; /* of the guest's clock to the host's */
     int64_t clock_step_ms;
     bool reseeded;
-    int64_t cpu_us;    /* of programs that have ended or are past that; guest_cpu_us has it all */
-    uint64_t io_bytes; /* beyond what the files were written */
+    bool session_ends;        /* streams are closed because their session is over */
+    int64_t orphans_limit_us; /* end of the programs that no session wants; 0: none */
+    int64_t cpu_us;           /* of what programs are done with; guest_cpu_us has it all */
+    uint64_t io_bytes;        /* beyond what the files were written */
 };
 
-/* Returns it to the moment after a boot; the files stay. */
+/* The moment after a boot: no programs, no variables; the files stay. */
 void guest_boot(struct guest *g);
 /* The files of a fresh image. */
 int guest_install(struct guest *g);
 void guest_done(struct guest *g);
 
-/* Appends what a template keeps of the guest's memory; its disk is apart (disk.h). */
+/* Appends what a template keeps of the guest's memory: programs, jobs, variables, boot id, clock.
+ * Its disk is apart (disk.h). */
 int guest_save(const struct guest *g, struct buf *out);
 
-/* Makes the guest what it was then, its clock behind by the time since. Hostile text. */
+/* Makes the guest what it was then, its clock behind by the time since. To be called with the files
+ * of then. Hostile text. */
 int guest_load(struct guest *g, const void *data, size_t len, struct err *e);
 
-/* The agent_server's owner must be the guest. */
-extern const struct agent_server_ops guest_server_ops;
+/* A session of the agent begins. */
+void guest_session_begins(struct guest *g);
+/* To be called around the end of a session's streams. */
+void guest_session_ends(struct guest *g);
+void guest_session_ended(struct guest *g);
 
-/* When the next program wants to go on, by clock_mono_us; 0: none. */
+/* Who it is, told after a restore. "" stays as it is. */
+void guest_identify(struct guest *g, const char *id, const char *hostname);
+
+int64_t guest_real_ms(const struct guest *g);
+
+/* When something is to go on, by clock_mono_us; 0: nothing. */
 int64_t guest_due_us(const struct guest *g);
-/* Lets programs go on whose time has come. */
+/* Lets go on whose time has come, and what does not wait for a client. */
 void guest_wake(struct guest *g);
 void guest_skip(struct guest *g, int64_t us);
 
 /* What the programs have computed since the monitor started. */
-int64_t guest_cpu_us(const struct guest *g);
-
-/* One request; what the parts of the guest share. */
-struct call {
-    struct guest *guest;
-    struct agent_stream *stream;
-    struct buf body;
-    struct exec *exec;
-    char *path; /* of a PUT */
-    bool refused;
-};
-
-void call_reply(struct call *c, int status, const char *json, size_t len);
-void call_fail(struct call *c, int status, const struct err *e);
+int64_t guest_cpu_us(const struct guest *g, int64_t now_us);

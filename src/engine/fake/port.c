@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/id.h"
 #include "base/limits.h"
+#include "engine/fake/call.h"
 #include "wire/agent_server.h"
 
 #define IN_BYTES (64 * KIB)
@@ -23,7 +24,11 @@ void port_init(struct port *p, struct guest *g, enum port_fault fault)
 
 static void end_session(struct port *p)
 {
-    agent_server_free(TAKE_PTR(p->server));
+    if (p->server) {
+        guest_session_ends(p->guest);
+        agent_server_free(TAKE_PTR(p->server));
+        guest_session_ended(p->guest);
+    }
     p->hello = (struct hello_server){0};
     buf_clear(&p->out);
 }
@@ -56,7 +61,8 @@ static void talk_garbage(struct port *p)
 
 static int start_session(struct port *p)
 {
-    int r = agent_server_new(&guest_server_ops, p->guest, &p->server);
+    int r = agent_server_new(&call_server_ops, p->guest, &p->server);
+    guest_session_begins(p->guest);
     return r < 0 ? r : agent_server_feed(p->server, HELLO_PREFACE, HELLO_PREFACE_LEN);
 }
 

@@ -2,59 +2,50 @@
 #include "engine/fake/script.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 
 #include "base/limits.h"
-#include "engine/fake/console.h"
+#include "engine/fake/bounds.h"
 #include "engine/fake/guest.h"
+#include "engine/fake/programs.h"
+#include "engine/fake/words.h"
 
-#define CODE_NOT_FOUND 127
-#define HELLO "Hello, World!"
-#define NUMBER_MAX INT64_C(1000000000000)
+#define SHELL_PROMPT "# "
+#define SHELL_LINE_MAX_BYTES 65536
+#define SIGNAL_MAX 64
 
-/* A line, and what stands after its first word and a space. Not NUL-terminated. */
-struct line {
-    const char *text;
-    size_t len;
-    const char *rest;
-    size_t rest_len;
-};
+/* --- the beginning --- */
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-static int start_without_text(struct script *s, const char *argv0)
-{
-    const char *name = base_name(argv0);
-    if (strcmp(name, "true") == 0 || strcmp(name, "false") == 0) {
-        s->end_code = name[0] == 'f';
-        return 0;
-    }
-    s->end_code = CODE_NOT_FOUND;
-    s->has_message = true;
-    return buf_printf(&s->scratch, "%.200s: no argument names a file of the fake guest\n", argv0);
-}
-
-int script_start(struct script *s, const struct exec_spec *spec, struct guest *g)
+static bool choose_file(struct script *s, int arg)
 {
     char path[AGENT_PATH_MAX_BYTES];
+    struct blob *b = NULL;
+    if (files_resolve(s->spec->cwd, s->spec->argv[arg], path, sizeof(path)) == 0)
+        b = files_find(&s->guest->files, path);
+    if (!b)
+        return false;
+    s->kind = SCRIPT_TEXT;
+    s->text = blob_ref(b);
+    s->program = arg;
+    return true;
+}
+
+int script_start(struct script *s, const struct exec_spec *spec, struct guest *g, struct err *e)
+{
     *s = (struct script){.spec = spec, .guest = g};
-    for (int i = 0; spec->argv[i]; i++) {
-        struct blob *b = NULL;
-        if (files_resolve(spec->cwd, spec->argv[i], path, sizeof(path)) == 0)
-            b = files_find(&g->files, path);
-        if (!b)
-            continue;
-        s->text = blob_ref(b);
-        s->program = i;
+    if (choose_file(s, 0))
         return 0;
-    }
-    return start_without_text(s, spec->argv[0]);
+    int r = programs_choose(s);
+    if (r < 0)
+        return err_errno(e, r, "start the program");
+    for (int i = 1; r == 0 && spec->argv[i]; i++)
+        r = choose_file(s, i);
+    if (r == 0)
+        r = programs_choose_late(s);
+    if (r < 0)
+        return err_errno(e, r, "start the program");
+    return r ? 0 : err_field(e, "argv", "%.200s: no such program", spec->argv[0]);
 }
 
 void script_done(struct script *s)
@@ -62,7 +53,14 @@ void script_done(struct script *s)
     blob_unref(TAKE_PTR(s->text));
     blob_unref(TAKE_PTR(s->printing));
     buf_done(&s->scratch);
+    buf_done(&s->out);
+    buf_done(&s->errors);
+    if (s->tar)
+        tar_done(s->tar);
+    free(TAKE_PTR(s->tar));
 }
+
+/* --- what comes next --- */
 
 static bool next_line(struct script *s, struct line *ret)
 {
@@ -82,302 +80,243 @@ static bool next_line(struct script *s, struct line *ret)
     return true;
 }
 
-static bool word_is(const struct line *l, const char *word)
+static void yield_exit(struct script *s, struct script_event *ret)
 {
-    size_t len = strlen(word);
-    return l->len >= len && memcmp(l->text, word, len) == 0 &&
-           (l->len == len || l->text[len] == ' ');
+    *ret = (struct script_event){.op = SCRIPT_EXIT, .number = s->end_code};
 }
 
-/* The rest as a string; what does not fit is no name of anything. */
-static bool rest_string(const struct line *l, char *ret, size_t size)
+/* Moves what is still to be said to scratch. */
+static void say(struct script *s, struct buf *from, bool to_stderr, struct script_event *ret)
 {
-    if (l->rest_len >= size || memchr(l->rest, '\0', l->rest_len))
-        return false;
-    memcpy(ret, l->rest, l->rest_len);
-    ret[l->rest_len] = '\0';
-    return true;
+    buf_append(&s->scratch, from->data, from->len);
+    s->scratch.failed |= from->failed;
+    buf_done(from);
+    words_write_scratch(s, to_stderr, ret);
 }
 
-/* The rest as a number from `min` to `max`. */
-static bool rest_number(const struct line *l, int64_t min, int64_t max, int64_t *ret)
+static void next_of_shell(struct script *s, struct script_event *ret)
 {
-    char text[24], *end;
-    if (!rest_string(l, text, sizeof(text)) || text[0] < '0' || text[0] > '9')
-        return false;
-    errno = 0;
-    long long n = strtoll(text, &end, 10);
-    if (errno || *end || n < min || n > max)
-        return false;
-    *ret = n;
-    return true;
+    if (s->input_ended) {
+        yield_exit(s, ret);
+    } else if (s->spec->pty_rows && !s->is_asking) {
+        s->is_asking = true;
+        *ret = (struct script_event){
+            .op = SCRIPT_WRITE, .data = SHELL_PROMPT, .len = strlen(SHELL_PROMPT)};
+    } else {
+        *ret = (struct script_event){.op = SCRIPT_READ};
+    }
 }
 
-/* Whatever is in scratch goes out; a program that runs out of memory is killed, as a guest's kernel
- * would do. */
-static bool write_scratch(struct script *s, bool to_stderr, struct script_event *ret)
+static void next_of_tar(struct script *s, struct script_event *ret)
 {
-    if (s->scratch.failed)
-        *ret = (struct script_event){.op = SCRIPT_SIGNAL, .number = SIGKILL};
+    if (!tar_next(s->tar, &s->guest->files, &s->scratch, &s->printing))
+        yield_exit(s, ret);
+    else if (s->printing)
+        *ret = (struct script_event){
+            .op = SCRIPT_WRITE, .data = s->printing->data, .len = s->printing->len};
     else
-        *ret = (struct script_event){.op = SCRIPT_WRITE,
-                                     .to_stderr = to_stderr,
-                                     .data = buf_str(&s->scratch),
-                                     .len = s->scratch.len};
-    return true;
+        words_write_scratch(s, false, ret);
 }
 
-static bool write_line(struct script *s, const char *text, size_t len, struct script_event *ret)
+/* Nothing is left to be said, and of a text no line. */
+static void next_of_kind(struct script *s, struct script_event *ret)
 {
-    buf_append(&s->scratch, text, len);
-    buf_append(&s->scratch, "\n", 1);
-    return write_scratch(s, false, ret);
-}
-
-/* --- words: each says whether there is an event, -EINVAL for no such line --- */
-
-static int do_print(struct script *s, const struct line *l, struct script_event *ret)
-{
-    return write_line(s, l->rest, l->rest_len, ret);
-}
-
-static int do_eprint(struct script *s, const struct line *l, struct script_event *ret)
-{
-    write_line(s, l->rest, l->rest_len, ret);
-    ret->to_stderr = true;
-    return 1;
-}
-
-static int do_args(struct script *s, const struct line *l, struct script_event *ret)
-{
-    for (char **arg = s->spec->argv + s->program + 1; *arg; arg++) {
-        buf_append_str(&s->scratch, *arg);
-        buf_append(&s->scratch, "\n", 1);
+    switch (s->kind) {
+    case SCRIPT_SHELL:
+        next_of_shell(s, ret);
+        break;
+    case SCRIPT_TAR_CREATE:
+        next_of_tar(s, ret);
+        break;
+    case SCRIPT_TAR_EXTRACT:
+        if (s->input_ended)
+            yield_exit(s, ret);
+        else
+            *ret = (struct script_event){.op = SCRIPT_READ};
+        break;
+    default:
+        yield_exit(s, ret);
     }
-    return write_scratch(s, false, ret);
-}
-
-static int do_env(struct script *s, const struct line *l, struct script_event *ret)
-{
-    for (char **v = s->spec->env; v && *v; v++) {
-        size_t len = strcspn(*v, "=");
-        if ((*v)[len] && len == l->rest_len && memcmp(*v, l->rest, len) == 0)
-            return write_line(s, *v + len + 1, strlen(*v + len + 1), ret);
-    }
-    buf_append_str(&s->scratch, "no env ");
-    return write_line(s, l->rest, l->rest_len, ret);
-}
-
-static int do_file(struct script *s, const struct line *l, struct script_event *ret)
-{
-    char name[AGENT_PATH_MAX_BYTES], path[AGENT_PATH_MAX_BYTES];
-    struct blob *b = NULL;
-    if (rest_string(l, name, sizeof(name)) &&
-        files_resolve(s->spec->cwd, name, path, sizeof(path)) == 0)
-        b = files_find(&s->guest->files, path);
-    if (!b) {
-        buf_append_str(&s->scratch, "no file ");
-        return write_line(s, l->rest, l->rest_len, ret);
-    }
-    s->printing = blob_ref(b);
-    *ret = (struct script_event){.op = SCRIPT_WRITE, .data = b->data, .len = b->len};
-    return 1;
-}
-
-static int do_put(struct script *s, const struct line *l, struct script_event *ret)
-{
-    char path[AGENT_PATH_MAX_BYTES];
-    const char *space = memchr(l->rest, ' ', l->rest_len);
-    size_t name_len = space ? (size_t)(space - l->rest) : l->rest_len;
-    auto_free char *name = strndup(l->rest, name_len);
-    if (!name || files_resolve(s->spec->cwd, name, path, sizeof(path)) < 0)
-        return -EINVAL;
-    const char *text = space ? space + 1 : l->text + l->len;
-    buf_append(&s->scratch, text, (size_t)(l->text + l->len - text));
-    buf_append(&s->scratch, "\n", 1);
-    if (s->scratch.failed)
-        return write_scratch(s, true, ret);
-    if (files_write(&s->guest->files, path, s->scratch.data, s->scratch.len) == 0)
-        return 0;
-    buf_clear(&s->scratch);
-    buf_append_str(&s->scratch, "put: no space left\n");
-    return write_scratch(s, true, ret);
-}
-
-/* Splits the rest at its first space. False: the name is none. */
-static bool split_rest(const struct line *l, char *name, size_t size, const char **ret_text)
-{
-    const char *space = memchr(l->rest, ' ', l->rest_len);
-    size_t len = space ? (size_t)(space - l->rest) : l->rest_len;
-    if (len == 0 || len >= size || memchr(l->rest, '\0', len))
-        return false;
-    memcpy(name, l->rest, len);
-    name[len] = '\0';
-    *ret_text = space ? space + 1 : l->text + l->len;
-    return true;
-}
-
-static int do_set(struct script *s, const struct line *l, struct script_event *ret)
-{
-    char name[VARS_NAME_MAX_BYTES + 1];
-    const char *text;
-    if (!split_rest(l, name, sizeof(name), &text))
-        return -EINVAL;
-    auto_free char *value = strndup(text, (size_t)(l->text + l->len - text));
-    if (value && vars_set(&s->guest->vars, name, value) == 0)
-        return 0;
-    buf_append_str(&s->scratch, "set: no memory left\n");
-    return write_scratch(s, true, ret);
-}
-
-static int do_get(struct script *s, const struct line *l, struct script_event *ret)
-{
-    char name[VARS_NAME_MAX_BYTES + 1];
-    const char *value = rest_string(l, name, sizeof(name)) ? vars_get(&s->guest->vars, name) : NULL;
-    if (value)
-        return write_line(s, value, strlen(value), ret);
-    buf_append_str(&s->scratch, "not set: ");
-    return write_line(s, l->rest, l->rest_len, ret);
-}
-
-static int do_count(struct script *s, const struct line *l, struct script_event *ret)
-{
-    char name[VARS_NAME_MAX_BYTES + 1];
-    int64_t n;
-    if (!rest_string(l, name, sizeof(name)) || vars_add(&s->guest->vars, name, 1, &n) < 0)
-        return -EINVAL;
-    buf_printf(&s->scratch, "%" PRId64 "\n", n);
-    return write_scratch(s, false, ret);
-}
-
-static int do_sum(struct script *s, const struct line *l, struct script_event *ret)
-{
-    if (l->len != strlen("sum"))
-        return -EINVAL;
-    buf_printf(&s->scratch, "%016" PRIx64 " %016" PRIx64 "\n",
-               vars_hash(&s->guest->vars, PACK_HASH_START),
-               files_hash(&s->guest->files, PACK_HASH_START));
-    return write_scratch(s, false, ret);
-}
-
-static int do_disk(struct script *s, const struct line *l, struct script_event *ret)
-{
-    const struct disk_shape *d = &s->guest->disk.shape;
-    if (l->len != strlen("disk"))
-        return -EINVAL;
-    buf_printf(&s->scratch, "%" PRId64 " %" PRId64 " %d\n", d->device_bytes, d->fs_bytes,
-               d->layers);
-    return write_scratch(s, false, ret);
-}
-
-static int do_io(struct script *s, const struct line *l, struct script_event *ret)
-{
-    int64_t bytes;
-    if (!rest_number(l, 0, NUMBER_MAX, &bytes))
-        return -EINVAL;
-    s->guest->io_bytes += (uint64_t)bytes;
-    return 0;
-}
-
-static int do_console(struct script *s, const struct line *l, struct script_event *ret)
-{
-    struct console *c = s->guest->console;
-    if (c) {
-        console_write(c, l->rest, l->rest_len);
-        console_write(c, "\n", 1);
-    }
-    return 0;
-}
-
-static int do_flood(struct script *s, const struct line *l, struct script_event *ret)
-{
-    *ret = (struct script_event){.op = SCRIPT_FLOOD};
-    return rest_number(l, 0, NUMBER_MAX, &ret->number) ? 1 : -EINVAL;
-}
-
-static int do_sleep(struct script *s, const struct line *l, struct script_event *ret)
-{
-    *ret = (struct script_event){.op = SCRIPT_SLEEP};
-    return rest_number(l, 0, EXEC_TIMEOUT_MAX_MS, &ret->number) ? 1 : -EINVAL;
-}
-
-static int do_exit(struct script *s, const struct line *l, struct script_event *ret)
-{
-    *ret = (struct script_event){.op = SCRIPT_EXIT};
-    return l->rest_len == 0 || rest_number(l, 0, 255, &ret->number) ? 1 : -EINVAL;
-}
-
-static int do_signal(struct script *s, const struct line *l, struct script_event *ret)
-{
-    *ret = (struct script_event){.op = SCRIPT_SIGNAL};
-    return rest_number(l, 1, SIGRTMAX, &ret->number) ? 1 : -EINVAL;
-}
-
-static int do_cat(struct script *s, const struct line *l, struct script_event *ret)
-{
-    *ret = (struct script_event){.op = SCRIPT_CAT};
-    return l->len == strlen("cat") ? 1 : -EINVAL;
-}
-
-static int do_hang(struct script *s, const struct line *l, struct script_event *ret)
-{
-    *ret = (struct script_event){.op = SCRIPT_HANG};
-    return l->len == strlen("hang") ? 1 : -EINVAL;
-}
-
-static int do_die(struct script *s, const struct line *l, struct script_event *ret)
-{
-    *ret = (struct script_event){.op = SCRIPT_DIE};
-    return l->len == strlen("die") ? 1 : -EINVAL;
-}
-
-static const struct {
-    const char *word;
-    int (*run)(struct script *s, const struct line *l, struct script_event *ret);
-} words[] = {
-    {"print", do_print}, {"eprint", do_eprint}, {"args", do_args},   {"env", do_env},
-    {"file", do_file},   {"put", do_put},       {"flood", do_flood}, {"sleep", do_sleep},
-    {"exit", do_exit},   {"signal", do_signal}, {"cat", do_cat},     {"hang", do_hang},
-    {"die", do_die},     {"set", do_set},       {"get", do_get},     {"count", do_count},
-    {"sum", do_sum},     {"disk", do_disk},     {"io", do_io},       {"console", do_console},
-};
-
-/* True for a line of a real language that greets. With a quotation mark before it the text is a
- * string of such a language, also when the line begins with a word of ours (`print "Hello...`). */
-static bool greets(const struct line *l, bool quoted)
-{
-    const char *p = memmem(l->text, l->len, HELLO, strlen(HELLO));
-    return p && (!quoted || (p > l->text && (p[-1] == '"' || p[-1] == '\'')));
-}
-
-static int run_line(struct script *s, const struct line *l, struct script_event *ret)
-{
-    if (greets(l, true))
-        return write_line(s, HELLO, strlen(HELLO), ret);
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-        if (!word_is(l, words[i].word))
-            continue;
-        int r = words[i].run(s, l, ret);
-        if (r >= 0)
-            return r;
-    }
-    return greets(l, false) ? write_line(s, HELLO, strlen(HELLO), ret) : 0;
 }
 
 void script_next(struct script *s, struct script_event *ret)
 {
     struct line l;
-    if (s->has_message) {
-        s->has_message = false;
-        write_scratch(s, true, ret);
-        return;
-    }
-    do {
+    int r = 0;
+    while (r == 0) {
         blob_unref(TAKE_PTR(s->printing));
         buf_clear(&s->scratch);
-        if (!next_line(s, &l)) {
-            *ret = (struct script_event){.op = SCRIPT_EXIT, .number = s->end_code};
+        if (s->out.len) {
+            say(s, &s->out, false, ret);
             return;
         }
-    } while (run_line(s, &l, ret) == 0);
+        if (s->errors.len) {
+            say(s, &s->errors, true, ret);
+            return;
+        }
+        if (!next_line(s, &l)) {
+            next_of_kind(s, ret);
+            return;
+        }
+        r = words_run(s, &l, ret);
+    }
+}
+
+/* --- input --- */
+
+/* A line without its end becomes the text; Enter on a terminal has become a newline already. */
+static size_t read_line(struct script *s, const char *data, size_t len, bool ended)
+{
+    const char *end = memchr(data, '\n', len);
+    size_t n = end ? (size_t)(end - data) : len;
+    if (!end && !ended && len < SHELL_LINE_MAX_BYTES)
+        return 0;
+    struct blob *line = blob_new(data, n);
+    s->input_ended = !line || (ended && !end);
+    blob_unref(TAKE_PTR(s->text));
+    s->text = line;
+    s->at = 0;
+    s->is_asking = false;
+    return n + (end != NULL);
+}
+
+static void tar_failed(struct script *s, int r)
+{
+    buf_printf(&s->errors, "tar: %s\n",
+               r == -EINVAL ? "this does not look like a tar archive" : strerror(-r));
+    s->end_code = 2;
+    s->input_ended = true;
+}
+
+static size_t read_tar(struct script *s, const char *data, size_t len, bool ended)
+{
+    ssize_t n = tar_take(s->tar, &s->guest->files, data, len);
+    bool is_all = ended && n >= 0 && (size_t)n == len;
+    bool is_stuck = ended && n == 0 && len;
+    if (n < 0)
+        tar_failed(s, (int)n);
+    else if (is_stuck || (is_all && s->tar->left))
+        tar_failed(s, -EINVAL);
+    else if (is_all)
+        s->input_ended = true;
+    return s->input_ended ? len : (size_t)n;
+}
+
+size_t script_read(struct script *s, const char *data, size_t len, bool ended)
+{
+    return s->kind == SCRIPT_SHELL ? read_line(s, data, len, ended) : read_tar(s, data, len, ended);
+}
+
+/* --- saving and loading --- */
+
+void script_save(const struct script *s, const struct script_event *ev, struct buf *out)
+{
+    pack_i64(out, s->kind);
+    pack_i64(out, s->text != NULL);
+    pack_bytes(out, s->text ? s->text->data : NULL, s->text ? s->text->len : 0);
+    pack_i64(out, (int64_t)s->at);
+    pack_i64(out, s->program);
+    pack_i64(out, s->end_code);
+    pack_i64(out, s->is_asking);
+    pack_i64(out, s->input_ended);
+    pack_bytes(out, s->out.data, s->out.len);
+    pack_bytes(out, s->errors.data, s->errors.len);
+    pack_str(out, s->address);
+    pack_i64(out, s->tar != NULL);
+    if (s->tar)
+        tar_save(s->tar, out);
+    pack_i64(out, ev->op);
+    pack_i64(out, ev->to_stderr);
+    pack_i64(out, ev->number);
+    pack_bytes(out, ev->data, ev->len);
+}
+
+static int load_text(struct script *s, struct unpack *u)
+{
+    size_t len;
+    bool has_text = unpack_range(u, 0, 1);
+    const char *text = unpack_bytes(u, &len);
+    if (u->failed || (len && !has_text))
+        return -EINVAL;
+    s->text = has_text ? blob_new(text, len) : NULL;
+    s->at = (size_t)unpack_range(u, 0, (int64_t)len);
+    return has_text && !s->text ? -ENOMEM : 0;
+}
+
+static int load_buf(struct buf *b, struct unpack *u)
+{
+    size_t len;
+    const char *data = unpack_bytes(u, &len);
+    return data ? buf_append(b, data, len) : -EINVAL;
+}
+
+static int load_tar(struct script *s, struct unpack *u)
+{
+    bool has_tar = unpack_range(u, 0, 1);
+    bool is_tar = s->kind == SCRIPT_TAR_CREATE || s->kind == SCRIPT_TAR_EXTRACT;
+    if (u->failed || has_tar != is_tar)
+        return -EINVAL;
+    if (!has_tar)
+        return 0;
+    s->tar = calloc(1, sizeof(*s->tar));
+    int r = s->tar ? tar_load(s->tar, u) : -ENOMEM;
+    return r == 0 && s->tar->dir[0] != '/' ? -EINVAL : r;
+}
+
+int script_load(struct script *s, const struct exec_spec *spec, struct guest *g, struct unpack *u)
+{
+    int argc = 0;
+    while (spec->argv[argc])
+        argc++;
+    *s = (struct script){.spec = spec, .guest = g};
+    s->kind = (enum script_kind)unpack_range(u, 0, SCRIPT_KIND_COUNT - 1);
+    int r = load_text(s, u);
+    if (r < 0)
+        return r;
+    s->program = (int)unpack_range(u, 0, argc - 1);
+    s->end_code = (int)unpack_range(u, 0, 255);
+    s->is_asking = unpack_range(u, 0, 1);
+    s->input_ended = unpack_range(u, 0, 1);
+    r = load_buf(&s->out, u);
+    r = r < 0 ? r : load_buf(&s->errors, u);
+    unpack_str(u, s->address, sizeof(s->address));
+    r = r < 0 ? r : load_tar(s, u);
+    return u->failed ? -EINVAL : r;
+}
+
+/* What each event's number may be. */
+static int64_t number_max(enum script_op op)
+{
+    switch (op) {
+    case SCRIPT_EXIT:
+        return 255;
+    case SCRIPT_SIGNAL:
+        return SIGNAL_MAX;
+    case SCRIPT_CONNECT:
+        return 65535;
+    case SCRIPT_SLEEP:
+    case SCRIPT_BUSY:
+    case SCRIPT_TICK:
+        return EXEC_TIMEOUT_MAX_MS;
+    default:
+        return PROGRAM_NUMBER_MAX;
+    }
+}
+
+void script_load_event(struct script *s, struct script_event *ret, struct unpack *u)
+{
+    size_t len;
+    struct script_event ev = {.op = (enum script_op)unpack_range(u, 0, SCRIPT_OP_COUNT - 1)};
+    ev.to_stderr = unpack_range(u, 0, 1);
+    ev.number = unpack_range(u, 0, number_max(ev.op));
+    const char *data = unpack_bytes(u, &len);
+    buf_clear(&s->scratch);
+    if (!data || buf_append(&s->scratch, data, len) < 0 || (ev.op == SCRIPT_TICK && !ev.number))
+        u->failed = true;
+    bool reads = s->kind == SCRIPT_SHELL || s->kind == SCRIPT_TAR_EXTRACT;
+    if (ev.op == SCRIPT_READ && !reads)
+        u->failed = true;
+    ev.data = buf_str(&s->scratch);
+    ev.len = s->scratch.len;
+    *ret = ev;
 }

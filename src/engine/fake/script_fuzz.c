@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Any text is a program that comes to an end. */
+/* Any text is a program that comes to an end, or begins anew in time; and an archive that is
+ * unpacked, or is none. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,19 @@ static char work_dir[] = "/work";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static bool is_last(enum script_op op)
+{
+    return op == SCRIPT_EXIT || op == SCRIPT_SIGNAL || op == SCRIPT_DIE;
+}
+
+static void start(struct script *s, const struct exec_spec *spec, struct guest *g)
+{
+    struct err e = ERR_INIT;
+    if (script_start(s, spec, g, &e) < 0)
+        abort();
+}
+
+static void run_text(const uint8_t *data, size_t size)
 {
     struct guest g = {0};
     struct script s;
@@ -23,19 +36,44 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char **argv = STRINGS("sh", "p", "arg");
     char **env = STRINGS("A=b", "=", "C");
     struct exec_spec spec = {.argv = argv, .env = env, .cwd = work_dir};
-    if (files_write(&g.files, "/work/p", data, size) < 0 || script_start(&s, &spec, &g) < 0)
+    if (files_write(&g.files, "/work/p", data, size) < 0)
         abort();
-    /* A line yields one event at most. */
-    for (size_t i = 0; i <= size + 1; i++) {
+    start(&s, &spec, &g);
+    /* A line yields one event at most; only "again" goes back, after a sleep. */
+    bool slept = false;
+    for (size_t i = 0; i <= size + 1 && !is_last(ev.op); i++) {
         script_next(&s, &ev);
-        if (ev.op == SCRIPT_EXIT || ev.op == SCRIPT_SIGNAL || ev.op == SCRIPT_DIE)
-            break;
+        slept |= ev.op == SCRIPT_SLEEP;
     }
-    if (ev.op != SCRIPT_EXIT && ev.op != SCRIPT_SIGNAL && ev.op != SCRIPT_DIE)
+    if (!is_last(ev.op) && !slept)
         abort();
-    if (ev.number < 0 || ev.number > 255)
+    if (is_last(ev.op) && (ev.number < 0 || ev.number > 255))
         abort();
     script_done(&s);
     guest_done(&g);
+}
+
+static void run_tar(const uint8_t *data, size_t size)
+{
+    struct guest g = {0};
+    struct script s;
+    struct script_event ev = {0};
+    struct exec_spec spec = {.argv = STRINGS("tar", "-x", "-C", "/"), .cwd = work_dir};
+    size_t at = 0;
+    start(&s, &spec, &g);
+    for (script_next(&s, &ev); ev.op == SCRIPT_READ; script_next(&s, &ev)) {
+        size_t n = script_read(&s, (const char *)data + at, size - at, true);
+        if (n > size - at)
+            abort();
+        at += n;
+    }
+    script_done(&s);
+    guest_done(&g);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    run_text(data, size);
+    run_tar(data, size);
     return 0;
 }

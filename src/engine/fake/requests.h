@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The file requests of the fake guest's agent (docs/agent-protocol.md). Thread: the monitor's only
+ * one. */
+
+struct call;
+
+void requests_put_begin(struct call *c);
+void requests_put_end(struct call *c);
+void requests_put_closed(struct call *c);
+void requests_get(struct call *c);
+void requests_get_closed(struct call *c);
+void requests_stat(struct call *c);
+void requests_list(struct call *c);
+void requests_remove(struct call *c);
