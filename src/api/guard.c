@@ -109,6 +109,8 @@ static int check_key(const struct server_config *c, struct request *rq, struct e
 int guard_check(const struct server_listener *l, struct request *rq, struct err *e)
 {
     unsigned flags = rq->route ? rq->route->flags : 0;
+    if (l->trust == LISTENER_GUESTS && !(flags & ROUTE_GUEST))
+        return err_set(e, ERR_FORBIDDEN, "from inside of a VM only staged files can be reached");
     if (flags & ROUTE_SIGNED)
         return 0;
     bool needs_account = flags & (ROUTE_ACCOUNT | ROUTE_ADMIN);

@@ -21,11 +21,20 @@ DEFINE_AUTO(struct route_table *, route_table_free)
 /* The last one is route_add_rows's. */
 static const struct route no_rows[] = {{0}};
 static const struct route *tables[] = {
-    runner_routes,         native_routes,         native_vm_routes,
-    native_move_routes,    native_exec_routes,    native_job_routes,
-    native_file_routes,    native_staging_routes, native_snapshot_routes,
-    native_console_routes, native_key_routes,     native_account_routes,
-    meta_routes,           no_rows,
+    runner_routes,
+    native_routes,
+    native_vm_routes,
+    native_move_routes,
+    native_exec_routes,
+    native_job_routes,
+    native_file_routes,
+    native_staging_routes,
+    native_snapshot_routes,
+    native_console_routes,
+    native_key_routes,
+    native_account_routes,
+    meta_routes,
+    no_rows,
 };
 
 void route_add_rows(const struct route *rows)

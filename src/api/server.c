@@ -113,18 +113,18 @@ static int start_listener(struct server *s, size_t i, struct err *e)
     struct server_listener *l = &s->listeners[i];
     l->server = s;
     l->trust = config->trust;
-    if (l->trust == LISTENER_KEY && !s->config.key_account)
-        return err_set(e, ERR_INVALID, "listener %s needs keys, but there are none",
-                       config->address);
     int r = listener_open(config->address, config->unix_mode, &l->listener, e);
     if (r < 0)
         return r;
+    if (l->trust == LISTENER_AUTO)
+        l->trust = l->listener.is_loopback ? LISTENER_OPEN : LISTENER_KEY;
+    if (l->trust == LISTENER_KEY && !s->config.key_account)
+        return err_set(e, ERR_INVALID, "listener %s needs keys, but there are none",
+                       config->address);
     if (l->trust == LISTENER_OPEN && !l->listener.is_loopback)
-        return err_set(
-            e, ERR_INVALID,
-            "%s can be reached from other machines: set server.key_file so that requests "
-            "need a key, or listen on 127.0.0.1",
-            l->listener.address);
+        return err_set(e, ERR_INVALID,
+                       "%s can be reached from other machines: requests there must need a key",
+                       l->listener.address);
     l->daemon = start_daemon(l, &s->config);
     if (!l->daemon)
         return err_set(e, ERR_INTERNAL, "the HTTP library could not start for %s", config->address);

@@ -17,9 +17,11 @@ struct host;
 struct server;
 
 enum listener_trust {
-    LISTENER_OPEN, /* no key but for rows of accounts; for all others the Host and Origin headers
-                      are checked, so that no web page gets in */
-    LISTENER_KEY,  /* every row but the ROUTE_OPEN ones needs a key that key_account accepts */
+    LISTENER_OPEN,   /* no key but for rows of accounts; for all others the Host and Origin headers
+                        are checked, so that no web page gets in */
+    LISTENER_KEY,    /* every row but the ROUTE_OPEN ones needs a key that key_account accepts */
+    LISTENER_AUTO,   /* open when only this machine reaches it, else as LISTENER_KEY */
+    LISTENER_GUESTS, /* for connections out of VMs: ROUTE_GUEST rows and nothing else */
 };
 
 struct listener_config {

@@ -13,7 +13,6 @@
 #include "api/server.h"
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "holmd/keys.h"
 #include "holmd/notify.h"
 #include "host/accounts.h"
 #include "host/config.h"
@@ -149,19 +148,25 @@ static int split(char *text, const char **ret, int max)
     return n;
 }
 
-/* All keys of the file are of one account without a name. */
 static int key_account(void *arg, const char *key, char ret_account[ID_SIZE], bool *ret_admin,
                        struct err *e)
 {
     return host_key_account(arg, key, ret_account, ret_admin, e);
 }
 
-static int start_server(struct command *cmd, struct host *h, struct keys *keys, struct server **ret,
-                        struct err *e)
+/* Where connections out of VMs come in (vms_forward.c joins them to it). */
+static struct listener_config guests_listener(const struct config *config)
+{
+    static char address[CONFIG_TEXT_SIZE + 32];
+    snprintf(address, sizeof(address), "unix:%s/staging.sock", config->data_dir);
+    return (struct listener_config){.address = address, .trust = LISTENER_GUESTS};
+}
+
+static int start_server(struct command *cmd, struct host *h, struct server **ret, struct err *e)
 {
     static char listen[CONFIG_TEXT_SIZE], allowed[CONFIG_TEXT_SIZE];
     static const char *addresses[LISTENERS_MAX + 1], *names[NAMES_MAX + 1];
-    static struct listener_config listeners[LISTENERS_MAX];
+    static struct listener_config listeners[LISTENERS_MAX + 1];
     strcpy(listen, cmd->config.listen);
     strcpy(allowed, cmd->config.allowed_hosts);
     int n = split(listen, addresses, LISTENERS_MAX + 1);
@@ -173,8 +178,9 @@ static int start_server(struct command *cmd, struct host *h, struct keys *keys, 
     for (int i = 0; i < n; i++)
         listeners[i] = (struct listener_config){
             .address = addresses[i],
-            .trust = keys_count(keys) ? LISTENER_KEY : LISTENER_OPEN,
+            .trust = cmd->config.require_key ? LISTENER_KEY : LISTENER_AUTO,
         };
+    listeners[n++] = guests_listener(&cmd->config);
     struct server_config sc = {
         .host = h,
         .listeners = listeners,
@@ -213,16 +219,13 @@ static int serve(struct command *cmd, struct err *e)
     auto_close int signals = make_signal_fd(&set);
     if (signals < 0)
         return err_errno(e, -errno, "signalfd");
-    CLEANUP(keys_done) struct keys keys = {0};
     struct host *h = NULL;
     struct server *server = NULL;
-    int r = cmd->config.key_file[0] ? keys_read(&keys, cmd->config.key_file, e) : 0;
-    if (r == 0)
-        r = config_finish(&cmd->config, e);
+    int r = config_finish(&cmd->config, e);
     if (r == 0)
         r = host_new(&cmd->config, &h, e);
     if (r == 0)
-        r = start_server(cmd, h, &keys, &server, e);
+        r = start_server(cmd, h, &server, e);
     if (r == 0) {
         log_info("holmd", "version=" HOLM_VERSION " listening address=%s",
                  server_address(server, 0));

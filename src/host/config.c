@@ -29,14 +29,14 @@ struct option {
 
 static const struct option options[] = {
     OPT("server", "listen", TEXT, listen, "127.0.0.1:8080", 0, 0,
-        "Addresses to listen on, separated by spaces: HOST:PORT or unix:/PATH. Addresses beyond "
-        "loopback\n"
-        "need a key_file."),
-    OPT("server", "key_file", TEXT, key_file, "", 0, 0,
-        "A file with the keys that clients may send (X-API-Key or Authorization: Bearer), one a "
-        "line. Empty:\n"
-        "no keys; then only loopback addresses are listened on, and web pages of other sites are "
-        "kept out."),
+        "Addresses to listen on, separated by spaces: HOST:PORT or unix:/PATH. Beyond loopback "
+        "every "
+        "request\n"
+        "needs a key (X-API-Key or Authorization: Bearer)."),
+    OPT("server", "require_key", BOOLEAN, require_key, "no", 0, 0,
+        "Whether running code needs a key on loopback too. VMs, snapshots and accounts always need "
+        "one; the\n"
+        "admin's is in admin.key in the data directory."),
     OPT("server", "allowed_hosts", TEXT, allowed_hosts, "", 0, 0,
         "Further names that a request's Host header may carry, besides localhost and loopback "
         "addresses."),

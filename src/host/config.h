@@ -24,7 +24,7 @@ struct config {
     /* [server] */
     char listen[CONFIG_TEXT_SIZE];        /* addresses separated by spaces */
     char allowed_hosts[CONFIG_TEXT_SIZE]; /* further Host names, separated by spaces */
-    char key_file[CONFIG_TEXT_SIZE];      /* "": requests need no key */
+    bool require_key;                     /* on loopback too */
     char log_level[CONFIG_TEXT_SIZE];
     int shutdown_grace_s;
 
