@@ -188,7 +188,6 @@ static void test_a_tar_comes_out_and_goes_in(void **state)
 static void test_the_file_system_grows(void **state)
 {
     struct fixture *f = *state;
-    auto_buf struct buf json = {0};
     f->spec.disk_bytes = 1000;
     test_boot_connected(f);
     test_run(f, "disk", "1000 1 1\n");
