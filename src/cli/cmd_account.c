@@ -54,12 +54,9 @@ static void add_row(struct table *t, const json_t *account)
 {
     static const char *const keys[] = {"vcpu", "memoryMiB", "diskGiB", "snapshotCount"};
     char text[ARRAY_SIZE(keys)][2 * UNITS_SIZE + 8], age[UNITS_SIZE];
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        char used[UNITS_SIZE], most[UNITS_SIZE];
-        quota_text(json_object_get(account, "usage"), keys[i], used, sizeof(used));
-        quota_text(json_object_get(account, "quotas"), keys[i], most, sizeof(most));
-        snprintf(text[i], sizeof(text[i]), "%s%s%s", used, *used && *most ? " of " : "", most);
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        quota_text(json_object_get(account, "usage"), json_object_get(account, "quotas"), keys[i],
+                   text[i], sizeof(text[i]));
     vm_view_age(json_text(account, "createdAt"), age, sizeof(age));
     table_add(t, (struct table_cell[]){
                      {.text = json_text(account, "name"), .style = STYLE_BOLD},

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Why tar and no library: it is on every Debian (an essential package), knows sparse files and
- * long names, and refuses names that lead out of its directory, which come from a guest. */
+ * long names, and refuses names that lead out of its directory. What it unpacks was packed in a
+ * guest: it may say anything. Set-id bits are dropped, owners are ours, and device files cannot be
+ * made: as root they would be doors into this machine. */
 
 #include "cli/cp_tar.h"
 
@@ -11,9 +13,12 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/capability.h>
 
 #include "base/cleanup.h"
 
@@ -70,8 +75,23 @@ int cp_tar_pack(const char *dir, struct cp_tar *ret, struct err *e)
     return start(argv, true, ret, e);
 }
 
+/* From here on neither we nor what we start can make device files. Whoever may not change the set
+ * has no such right to begin with, or else tar must not run. */
+static int forgo_devices(struct err *e)
+{
+    if (prctl(PR_CAPBSET_DROP, CAP_MKNOD) == 0 || geteuid() != 0 ||
+        prctl(PR_CAPBSET_READ, CAP_MKNOD) == 0)
+        return 0;
+    return err_set(e, ERR_UNAVAILABLE,
+                   "what a VM sends could make device files here, since this root may do that and "
+                   "may not give it up; copy as another user");
+}
+
 int cp_tar_unpack(const char *dir, struct cp_tar *ret, struct err *e)
 {
+    int r = forgo_devices(e);
+    if (r < 0)
+        return r;
     const char *const argv[] = {"tar",
                                 "--extract",
                                 "--file=-",

@@ -60,20 +60,31 @@ static void text_of(const struct quota *q, const json_t *object, char *ret, size
         snprintf(ret, size, "%.0f", json_number_value(v));
 }
 
-void quota_text(const json_t *object, const char *key, char *ret, size_t size)
+/* A limit of 0 is none. */
+static bool is_unlimited(const json_t *limits, const char *key)
 {
-    ret[0] = '\0';
+    const json_t *v = json_object_get(limits, key);
+    return json_is_number(v) && json_number_value(v) == 0;
+}
+
+void quota_text(const json_t *usage, const json_t *limits, const char *key, char *ret, size_t size)
+{
+    char used[UNITS_SIZE] = "", most[UNITS_SIZE] = "";
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        if (!strcmp(rows[i].key, key))
-            text_of(&rows[i], object, ret, size);
+        if (strcmp(rows[i].key, key))
+            continue;
+        text_of(&rows[i], usage, used, sizeof(used));
+        if (!is_unlimited(limits, key))
+            text_of(&rows[i], limits, most, sizeof(most));
     }
+    snprintf(ret, size, "%s%s%s", used, *used && *most ? " of " : "", most);
 }
 
 /* The colour of a use: nothing left, hardly anything left, enough. */
 static enum term_style style_of(const json_t *usage, const json_t *limit)
 {
     double used = json_number_value(usage), most = json_number_value(limit);
-    if (!json_is_number(limit))
+    if (most <= 0)
         return STYLE_PLAIN;
     return used >= most ? STYLE_BAD : used >= 0.8 * most ? STYLE_WARN : STYLE_GOOD;
 }
@@ -86,7 +97,10 @@ void quota_print(const struct term *term, const json_t *usage, const json_t *lim
         char used[UNITS_SIZE], limit[UNITS_SIZE];
         const char *key = rows[i].key;
         text_of(&rows[i], usage, used, sizeof(used));
-        text_of(&rows[i], limits, limit, sizeof(limit));
+        if (is_unlimited(limits, key))
+            snprintf(limit, sizeof(limit), "none");
+        else
+            text_of(&rows[i], limits, limit, sizeof(limit));
         table_add(
             &t, (struct table_cell[]){
                     {.text = rows[i].title, .style = STYLE_BOLD},

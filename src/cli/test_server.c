@@ -183,6 +183,12 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **state,
                          enum MHD_RequestTerminationCode why)
 {
     struct exchange *x = *state;
+    if (x && why != MHD_REQUEST_TERMINATED_COMPLETED_OK) {
+        /* It may have gone before its answer began. */
+        AUTO_LOCK(&x->server->lock);
+        x->server->gone = true;
+        pthread_cond_broadcast(&x->server->changed);
+    }
     if (x) {
         buf_done(&x->query);
         buf_done(&x->body);

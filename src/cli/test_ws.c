@@ -130,23 +130,20 @@ static void on_upgrade(void *arg, struct MHD_Connection *conn, void *state, cons
 enum MHD_Result test_ws_answer(struct MHD_Connection *conn, void (*talk)(struct test_socket *ws),
                                const char *query)
 {
-    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     const char *key = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Sec-WebSocket-Key");
-    struct sha1_ctx sha;
-    uint8_t digest[SHA1_DIGEST_SIZE];
-    char accept[BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE) + 1] = "";
+    unsigned char digest[SHA1_BYTES];
+    auto_buf struct buf text = {0};
+    auto_buf struct buf accept = {0};
     assert_non_null(key);
-    sha1_init(&sha);
-    sha1_update(&sha, strlen(key), (const uint8_t *)key);
-    sha1_update(&sha, strlen(guid), (const uint8_t *)guid);
-    sha1_digest(&sha, sizeof(digest), digest);
-    base64_encode_raw(accept, sizeof(digest), digest);
+    buf_printf(&text, "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
+    sha1(text.data, text.len, digest);
+    base64_encode(digest, sizeof(digest), &accept);
     struct test_socket *ws = calloc(1, sizeof(*ws));
     ws->talk = talk;
     snprintf(ws->query, sizeof(ws->query), "%s", query);
     struct MHD_Response *resp = MHD_create_response_for_upgrade(on_upgrade, ws);
     MHD_add_response_header(resp, "Upgrade", "websocket");
-    MHD_add_response_header(resp, "Sec-WebSocket-Accept", accept);
+    MHD_add_response_header(resp, "Sec-WebSocket-Accept", buf_str(&accept));
     enum MHD_Result ok = MHD_queue_response(conn, MHD_HTTP_SWITCHING_PROTOCOLS, resp);
     MHD_destroy_response(resp);
     return ok;
