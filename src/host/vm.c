@@ -224,7 +224,7 @@ int vm_restore(struct host *h, const struct language *lang, struct vm **ret, str
         .timeout_s = h->config->restore_timeout_s,
     };
     r = vm_start(h, &plan, ret, e);
-    if (r < 0 && (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND))
+    if (r < 0 && (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND || e->class == ERR_INVALID))
         r = distrust(h, image->name, e);
     return r;
 }

@@ -81,12 +81,19 @@ static int grow(struct host *h, struct vm *vm, int64_t bytes, struct err *e)
     return r < 0 ? r : guest_grow(vm->link, clock_mono_ms() + GROW_TIMEOUT_MS, e);
 }
 
-static void note_template(struct instances *s, struct instance *inst, struct err *e)
+/* What the engine says of a template that it refuses. That of an image is made anew; a snapshot is
+ * what it is. */
+static void note_refusal(struct instances *s, struct instance *inst, struct err *e)
 {
-    if (inst->record.origin == ORIGIN_IMAGE &&
-        (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND)) {
-        image_distrust(s->host->images, inst->record.info.image, &inst->record.info.shape, e->text);
-        err_set(e, ERR_FULL, "image %s is being prepared anew", inst->record.info.image);
+    const struct vm_info *info = &inst->record.info;
+    if (e->class != ERR_CONFLICT && e->class != ERR_NOT_FOUND && e->class != ERR_INVALID)
+        return;
+    if (inst->record.origin == ORIGIN_IMAGE) {
+        image_distrust(s->host->images, info->image, &info->shape, e->text);
+        err_set(e, ERR_FULL, "image %s is being prepared anew", info->image);
+    } else {
+        e->class = ERR_CONFLICT;
+        e->field[0] = '\0';
     }
 }
 
@@ -112,7 +119,7 @@ static int start_vm(struct instances *s, struct instance *inst, const struct sou
     };
     int r = vm_start(s->host, &plan, ret, e);
     if (r < 0)
-        note_template(s, inst, e);
+        note_refusal(s, inst, e);
     return r;
 }
 

@@ -187,7 +187,7 @@ static int give_tap(struct start *s, int fd, struct err *e)
     if (ioctl(fd, TUNGETIFF, &ifr) < 0)
         return err_errno(e, -errno, "the network's descriptor is not a tap device");
     if (!(ifr.ifr_flags & IFF_TAP) || ifr.ifr_flags & IFF_VNET_HDR)
-        return err_set(e, ERR_INVALID, "the network's device %s is not a plain tap", ifr.ifr_name);
+        return err_set(e, ERR_INTERNAL, "the network's device %s is not a plain tap", ifr.ifr_name);
     s->args.tap_fd = launch_give(&s->launch, fd, e);
     return s->args.tap_fd < 0 ? s->args.tap_fd : 0;
 }

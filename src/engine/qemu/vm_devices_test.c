@@ -115,6 +115,6 @@ void test_network(void **state)
     spec.tap_fd = other;
     struct err e = ERR_INIT;
     assert_true(engine_restore(t.en, &spec, &m, &e) < 0);
-    assert_int_equal(e.class, ERR_INVALID);
+    assert_int_equal(e.class, ERR_INTERNAL);
     assert_non_null(strstr(e.text, "not a plain tap"));
 }
