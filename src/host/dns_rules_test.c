@@ -16,7 +16,7 @@
 static void test_name_opens(void **state)
 {
     apply(FQDN("deny", "allow", "*.opens.com", ", \"protocol\": \"tcp\", \"ports\": \"8080\""));
-    auto_close int other = net_server(world_outside, WORLD_A4, PORT + 1, SOCK_STREAM);
+    auto_there int other = net_server(world_outside, WORLD_A4, PORT + 1, SOCK_STREAM);
     assert_int_equal(out(WORLD_A4), -ECONNREFUSED);
     assert_int_equal(resolve("www.opens.com", WORLD_A4), DNS_NOERROR);
     assert_int_equal(out(WORLD_A4), 0);
@@ -69,7 +69,7 @@ static void test_name_closes(void **state)
 /* A name that leads to a guarded address opens nothing. */
 static void test_rebinding(void **state)
 {
-    auto_close int metadata = net_server(world_outside, WORLD_METADATA, PORT, SOCK_STREAM);
+    auto_there int metadata = net_server(world_outside, WORLD_METADATA, PORT, SOCK_STREAM);
     apply(FQDN("deny", "allow", "rebind.com", ""));
     assert_int_equal(resolve("rebind.com", WORLD_METADATA), DNS_NOERROR);
     assert_int_equal(out(WORLD_METADATA), -ECONNREFUSED);

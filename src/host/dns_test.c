@@ -316,7 +316,7 @@ static void test_redirected(void **state)
 
 static void test_bypass(void **state)
 {
-    auto_close int dot = net_server(world_outside, WORLD_A4, 853, SOCK_STREAM);
+    auto_there int dot = net_server(world_outside, WORLD_A4, 853, SOCK_STREAM);
     apply("{\"dns\": {\"domains\": [\"ads.com\"]}}");
     assert_int_equal(net_connect(dns_guest.ns, WORLD_A4, 853, NULL), 0);
     apply("{\"dns\": {\"blockBypass\": true}}");

@@ -68,7 +68,7 @@ static bool is_connecting(int fd)
 static bool gets_in(int ns, const char *address, int port)
 {
     const char *at = strchr(address, ':') ? NET_GUEST6 : NET_GUEST4;
-    auto_close int server = net_server(guests[0].ns, at, port, SOCK_STREAM);
+    auto_there int server = net_server(guests[0].ns, at, port, SOCK_STREAM);
     auto_close int client = net_connect_begin(ns, address, port);
     pass_marker();
     pass_marker();
@@ -165,8 +165,8 @@ static void test_ranges(void **state)
 
 static void test_ports(void **state)
 {
-    auto_close int last = net_server(world_outside, WORLD_A4, PORT + 2, SOCK_STREAM);
-    auto_close int beyond = net_server(world_outside, WORLD_A4, PORT + 3, SOCK_STREAM);
+    auto_there int last = net_server(world_outside, WORLD_A4, PORT + 2, SOCK_STREAM);
+    auto_there int beyond = net_server(world_outside, WORLD_A4, PORT + 3, SOCK_STREAM);
     apply(0, EGRESS("deny", RULE("allow", "0.0.0.0/0", "tcp", "8080-8082")));
     assert_int_equal(out(WORLD_A4, PORT), 0);
     assert_int_equal(out(WORLD_A4, PORT + 2), 0);
@@ -194,8 +194,8 @@ static void test_order(void **state)
 
 static void test_metadata(void **state)
 {
-    auto_close int server = net_server(world_outside, WORLD_METADATA, 80, SOCK_STREAM);
-    auto_close int other = net_server(world_outside, WORLD_METADATA, 81, SOCK_STREAM);
+    auto_there int server = net_server(world_outside, WORLD_METADATA, 80, SOCK_STREAM);
+    auto_there int other = net_server(world_outside, WORLD_METADATA, 81, SOCK_STREAM);
     assert_int_equal(net_connect(world_host, WORLD_METADATA, 80, NULL), 0); /* it is there */
     apply(0, NULL);
     assert_int_equal(out(WORLD_METADATA, 80), -ECONNREFUSED);
@@ -213,16 +213,16 @@ static void test_host(void **state)
 {
     static const char *const addresses[] = {WORLD_HOST4, WORLD_HOST6, HOST_END0};
     for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
-        auto_close int server = net_server(world_host, addresses[i], 22, SOCK_STREAM);
+        auto_there int server = net_server(world_host, addresses[i], 22, SOCK_STREAM);
         apply(0, EGRESS("allow", ALL("allow", "0.0.0.0/0") "," ALL("allow", "::/0")));
         assert_int_not_equal(out(addresses[i], 22), 0);
         apply(0, EGRESS("allow", ALL("allow", "192.0.2.0/24") "," ALL("allow", "2001:db8::/64")));
         assert_int_not_equal(out(addresses[i], 22), 0);
     }
-    auto_close int server = net_server(world_host, WORLD_HOST4, 22, SOCK_STREAM);
-    auto_close int other = net_server(world_host, WORLD_HOST4, 23, SOCK_STREAM);
-    auto_close int server6 = net_server(world_host, WORLD_HOST6, 22, SOCK_STREAM);
-    auto_close int end = net_server(world_host, HOST_END0, 22, SOCK_STREAM);
+    auto_there int server = net_server(world_host, WORLD_HOST4, 22, SOCK_STREAM);
+    auto_there int other = net_server(world_host, WORLD_HOST4, 23, SOCK_STREAM);
+    auto_there int server6 = net_server(world_host, WORLD_HOST6, 22, SOCK_STREAM);
+    auto_there int end = net_server(world_host, HOST_END0, 22, SOCK_STREAM);
     apply(0, EGRESS("deny", RULE("allow", WORLD_HOST4, "tcp", "22") "," RULE(
                                 "allow", WORLD_HOST6, "tcp", "22") "," ALL("allow", HOST_END0)));
     assert_int_equal(out(WORLD_HOST4, 22), 0);
@@ -235,7 +235,7 @@ static void test_host(void **state)
 
 static void test_neighbours(void **state)
 {
-    auto_close int server = net_server(guests[1].ns, NET_GUEST4, PORT, SOCK_STREAM);
+    auto_there int server = net_server(guests[1].ns, NET_GUEST4, PORT, SOCK_STREAM);
     apply(0, EGRESS("allow", ALL("allow", "0.0.0.0/0")));
     apply(1, INGRESS("allow", ""));
     assert_int_equal(net_connect(world_host, SLOT1, PORT, NULL), 0);

@@ -209,7 +209,7 @@ static void test_given_back_is_clean(void **state)
     assert_int_equal(stats.tx_bytes, 0);
     guest_start(&guest, "guest", tap);
     /* The old VM's connection reaches nobody, nor is it in the way of the new one's. */
-    auto_close int inside = net_server(guest.ns, NET_GUEST4, 2222, SOCK_STREAM);
+    auto_there int inside = net_server(guest.ns, NET_GUEST4, 2222, SOCK_STREAM);
     assert_int_equal(send(old.server, "late", 4, MSG_NOSIGNAL), 4);
     assert_int_equal(net_connect(guest.ns, WORLD_A4, PORT, NULL), 0);
     auto_close int blocked = net_connect_begin(world_host, SLOT0, 2222);
@@ -343,7 +343,7 @@ static void test_adoption(void **state)
 static void test_adoption_with_another_policy(void **state)
 {
     auto_close int server = net_server(world_outside, WORLD_A4, PORT, SOCK_STREAM);
-    auto_close int server_b = net_server(world_outside, WORLD_B4, PORT, SOCK_STREAM);
+    auto_there int server_b = net_server(world_outside, WORLD_B4, PORT, SOCK_STREAM);
     guest_start(&guest, "guest", start_daemon(NULL));
     auto_pair struct net_pair a = net_pair_make(guest.ns, WORLD_A4, PORT, server);
     kill_daemon();
@@ -371,7 +371,7 @@ static void test_adoption_refused(void **state)
     assert_int_equal(net_adopt(n, 3, p, &e), -ENOTCONN);
     assert_int_equal(e.class, ERR_UNAVAILABLE);
     assert_non_null(strstr(e.text, "its device is gone"));
-    auto_close int kept = net_ns_open("nt-1"); /* its device would go with it */
+    auto_there int kept = net_ns_open("nt-1"); /* its device would go with it */
     assert_int_equal(net_ns_remove("nt-1"), 0);
     assert_int_equal(net_adopt(n, 1, p, &e), -ENOTCONN);
     assert_non_null(strstr(e.text, "its namespace is gone"));
@@ -447,7 +447,7 @@ static void test_half_made(void **state)
 /* The last: the world has no IPv6 after it. */
 static void test_without_ipv6(void **state)
 {
-    auto_close int server = net_server(world_outside, WORLD_A4, PORT, SOCK_STREAM);
+    auto_there int server = net_server(world_outside, WORLD_A4, PORT, SOCK_STREAM);
     assert_int_equal(net_ns_sysctl("ipv6/conf/all/disable_ipv6", "1"), 0);
     struct net *n = make();
     guest_start(&guest, "guest", take(n, 0, NULL));

@@ -44,6 +44,8 @@ void guest_stop(struct guest *g);
 
 /* A socket in a namespace; fails the test when it cannot be made. */
 int net_socket(int ns, const char *address, int type);
+/* For what only has to be there. */
+#define auto_there auto_close __attribute__((unused))
 /* Bound to ADDRESS:PORT, listening when it is a stream. */
 int net_server(int ns, const char *address, int port, int type);
 /* 0 or a negative errno: what a connection comes to. *ret_fd (may be NULL) stays connected. */
