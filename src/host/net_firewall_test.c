@@ -11,8 +11,10 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/test.h"
 #include "host/net_addr.h"
+#include "host/net_nft.h"
 #include "host/net_ns.h"
 #include "host/net_rtnl.h"
 #include "host/netpolicy.h"
@@ -429,6 +431,44 @@ static void test_swap_has_no_gap(void **state)
     assert_true(net_is_empty(leak));
 }
 
+/* Somebody restarts the host's own firewall. */
+static void test_flushed_ruleset(void **state)
+{
+    auto_there int server = net_server(world_host, WORLD_HOST4, 22, SOCK_STREAM);
+    auto_there int other = net_server(world_host, WORLD_HOST4, 23, SOCK_STREAM);
+    struct nft_ctx *nft = NULL;
+    int64_t deadline = clock_mono_ms() + 10000;
+    assert_int_equal(net_nft_open(&nft), 0);
+    apply(0,
+          EGRESS("allow", ALL("allow", "0.0.0.0/0") "," RULE("allow", WORLD_HOST4, "tcp", "22")));
+    assert_int_equal(net_nft_run(nft, "flush ruleset\n", NULL), 0);
+    while (net_nft_run(nft, "list chain inet fwt fwt0\n", NULL) < 0)
+        assert_true(clock_mono_ms() < deadline);
+    net_nft_close(nft);
+    assert_int_equal(out(WORLD_HOST4, 22), 0);
+    assert_int_equal(out(WORLD_HOST4, 23), -EHOSTUNREACH);
+    assert_int_equal(out(WORLD_A4, PORT), 0);
+    apply(0, NULL);
+    assert_int_equal(out(WORLD_HOST4, 22), -EHOSTUNREACH);
+}
+
+/* A guest cannot fill the host's memory with connections; those it has go on. */
+static void test_flow_bound(void **state)
+{
+    apply(0, NULL);
+    auto_pair struct net_pair a = pair_out(WORLD_A4, server_a4);
+    auto_close int server = net_server(world_outside, WORLD_A4, 5009, SOCK_DGRAM);
+    auto_close int client = net_socket(guests[0].ns, WORLD_A4, SOCK_DGRAM);
+    for (int i = 0; i <= NET_FLOWS_MAX; i++) {
+        (void)net_send(client, WORLD_B4, 10000 + i, "x");
+        if (i % 16 == 0)
+            net_pair_talks(&a);
+    }
+    assert_int_equal(net_send(client, WORLD_A4, 5009, "one too many"), 0);
+    net_pair_talks(&a);
+    assert_true(net_is_empty(server));
+}
+
 /* --- the world --- */
 
 static int setup(void **state)
@@ -483,7 +523,10 @@ int main(void)
         cmocka_unit_test(test_change_ends_inbound),
         cmocka_unit_test(test_same_policy_changes_nothing),
         cmocka_unit_test(test_swap_has_no_gap),
-        cmocka_unit_test(test_spoofed), /* the last: its addresses stay */
+        cmocka_unit_test(test_flushed_ruleset),
+        /* The last: addresses and connections stay. */
+        cmocka_unit_test(test_spoofed),
+        cmocka_unit_test(test_flow_bound),
     };
     if (!world_make())
         return 77;

@@ -137,6 +137,12 @@ int net_host_init(struct net *n, struct err *e)
     return r < 0 ? err_wrap(e, r, "make the host's table") : 0;
 }
 
+int net_host_restore(struct net *n, struct err *e)
+{
+    AUTO_LOCK(&n->host_lock);
+    return make_table(n, e);
+}
+
 void net_host_done(struct net *n, bool remove_table)
 {
     char text[64];

@@ -257,6 +257,12 @@ static int open_host(struct net *n, int slot, const struct net_rules *rules, str
     return r;
 }
 
+int net_slot_reopen_host(struct net *n, int slot, struct err *e)
+{
+    const struct net_rules rules = {.policy = n->slots[slot].policy, .pool = &n->pool};
+    return rules.policy ? open_host(n, slot, &rules, e) : 0;
+}
+
 /* The table of the namespace, by one transaction; none when the same rules are in it. */
 static int fill_table(struct net *n, int slot, const struct net_rules *rules, uint32_t mark,
                       struct err *e)
