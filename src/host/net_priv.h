@@ -104,6 +104,8 @@ int net_slot_stats(struct net *n, int slot, struct net_stats *ret, struct err *e
 
 extern const char net_host_mac[6]; /* of all our devices on the host */
 
+/* The number after `prefix`, -1 when the name is not of that form. */
+int net_number_after(const char *name, const char *prefix);
 /* Removes what has our names, but belongs to no slot that is known. */
 int net_sweep(struct net *n, struct err *e);
 

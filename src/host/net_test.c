@@ -433,6 +433,44 @@ static void test_others_stay(void **state)
     net_ns_remove("nt-1x");
 }
 
+/* Nor is a device taken away that has a name we want. */
+static void test_name_taken(void **state)
+{
+    static const char mac[6] = {0x02, 0, 0, 0, 0, 0x0d};
+    struct err e = ERR_INIT;
+    auto_rtnl struct net_rtnl nl = {0};
+    auto_close int other = net_ns_make("other");
+    auto_policy struct net_policy *p = policy_of(NULL);
+    const struct net_veth veth = {
+        .name = "nt0", .mac = mac, .peer_name = "eth9", .peer_mac = mac, .peer_ns = other};
+    int tap = -1;
+    assert_int_equal(net_rtnl_open(&nl), 0);
+    assert_int_equal(net_rtnl_add_veth(&nl, &veth), 0);
+    struct net *n = make();
+    assert_int_equal(net_take(n, 0, p, &tap, &e), -EEXIST);
+    assert_string_equal(e.text, "network nt-0: make the veth pair: File exists");
+    assert_int_equal(tap, -1);
+    assert_true(has_device("nt0"));
+    assert_false(has_namespace("nt-0"));
+    assert_int_equal(net_rtnl_delete_link(&nl, "nt0"), 0);
+    close(take(n, 0, NULL)); /* it works as soon as it can */
+    net_give_back(n, 0);
+    net_free(n);
+    net_ns_remove("other");
+    assert_nothing_left();
+}
+
+static void test_pool_taken(void **state)
+{
+    struct net_config c = config;
+    struct err e = ERR_INIT;
+    struct net *n = NULL;
+    c.pool_cidr = "192.0.0.0/16";
+    assert_int_equal(net_new(&c, &n, &e), -ENOTCONN);
+    assert_int_equal(e.class, ERR_UNAVAILABLE);
+    assert_non_null(strstr(e.text, "holds 192.0.2.1/32, the host's own on eth0"));
+}
+
 /* A name whose namespace was never made: killed in between. */
 static void test_half_made(void **state)
 {
@@ -480,6 +518,8 @@ int main(void)
         cmocka_unit_test_teardown(test_adoption_refused, no_guest_left),
         cmocka_unit_test(test_free_leaves_what_lives),
         cmocka_unit_test(test_others_stay),
+        cmocka_unit_test(test_name_taken),
+        cmocka_unit_test(test_pool_taken),
         cmocka_unit_test(test_half_made),
         cmocka_unit_test(test_without_ipv6),
     };
