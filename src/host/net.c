@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "host/net_ns.h"
 #include "host/net_priv.h"
+#include "host/net_rtnl.h"
 
 /* --- slots: who works on one --- */
 
@@ -184,10 +185,16 @@ static int try_namespace(void *arg)
 {
     struct err *e = arg;
     auto_close int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    auto_rtnl struct net_rtnl nl = {0};
     struct nft_ctx *nft = NULL;
     if (tun < 0)
         return err_errno(e, -errno, "open /dev/net/tun");
-    int r = net_nft_open(&nft);
+    int r = net_rtnl_open(&nl);
+    if (r == 0)
+        r = net_rtnl_set_up(&nl, "lo", NULL);
+    if (r < 0)
+        return err_errno(e, r, "set up a device (needs CAP_NET_ADMIN)");
+    r = net_nft_open(&nft);
     if (r < 0)
         return err_errno(e, r, "open netfilter");
     net_nft_close(nft);
