@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "host/net_ns.h"
 #include "host/net_priv.h"
+#include "host/net_rtnl.h"
 
 /* --- slots: who works on one --- */
 
@@ -62,6 +63,19 @@ static int begin_taken(struct net *n, int slot, struct net_slot **ret, struct er
     }
     *ret = s;
     return 0;
+}
+
+void net_reopen_slots(struct net *n)
+{
+    for (int i = 0; i < n->n_slots; i++) {
+        struct err e = ERR_INIT;
+        struct net_slot *s = slot_begin(n, i);
+        int r = s->state == NET_SLOT_TAKEN ? net_slot_reopen_host(n, i, &e) : 0;
+        slot_end(n, s, s->state);
+        if (r < 0)
+            log_error("net", "the host refuses what a policy allows slot=%d error=\"%s\"", i,
+                      e.text);
+    }
 }
 
 /* --- the keeper --- */
@@ -171,10 +185,16 @@ static int try_namespace(void *arg)
 {
     struct err *e = arg;
     auto_close int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    auto_rtnl struct net_rtnl nl = {0};
     struct nft_ctx *nft = NULL;
     if (tun < 0)
         return err_errno(e, -errno, "open /dev/net/tun");
-    int r = net_nft_open(&nft);
+    int r = net_rtnl_open(&nl);
+    if (r == 0)
+        r = net_rtnl_set_up(&nl, "lo", NULL);
+    if (r < 0)
+        return err_errno(e, r, "set up a device (needs CAP_NET_ADMIN)");
+    r = net_nft_open(&nft);
     if (r < 0)
         return err_errno(e, r, "open netfilter");
     net_nft_close(nft);
@@ -237,6 +257,7 @@ int net_new(const struct net_config *config, struct net **ret, struct err *e)
     n->uid_first = config->uid_first;
     for (int i = 0; i < n->n_slots; i++)
         slots[i].ns_fd = slots[i].tap_fd = -EBADF;
+    n->watch_stop = -EBADF;
     pthread_mutex_init(&n->lock, NULL);
     pthread_mutex_init(&n->host_lock, NULL);
     pthread_cond_init(&n->changed, NULL);
@@ -264,6 +285,7 @@ void net_free(struct net *n)
     bool living = false;
     if (!n)
         return;
+    net_watch_stop(n);
     stop_keeper(n);
     for (int i = 0; i < n->n_slots && n->dns; i++) {
         living |= n->slots[i].state == NET_SLOT_TAKEN;
@@ -285,6 +307,9 @@ void net_free(struct net *n)
 int net_start(struct net *n, struct err *e)
 {
     int r = net_sweep(n, e);
+    if (r < 0)
+        return r;
+    r = net_watch_start(n, e);
     if (r < 0)
         return r;
     r = -pthread_create(&n->keeper, NULL, keeper, n);

@@ -11,8 +11,10 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/test.h"
 #include "host/net_addr.h"
+#include "host/net_nft.h"
 #include "host/net_ns.h"
 #include "host/net_rtnl.h"
 #include "host/netpolicy.h"
@@ -68,7 +70,7 @@ static bool is_connecting(int fd)
 static bool gets_in(int ns, const char *address, int port)
 {
     const char *at = strchr(address, ':') ? NET_GUEST6 : NET_GUEST4;
-    auto_close int server = net_server(guests[0].ns, at, port, SOCK_STREAM);
+    auto_there int server = net_server(guests[0].ns, at, port, SOCK_STREAM);
     auto_close int client = net_connect_begin(ns, address, port);
     pass_marker();
     pass_marker();
@@ -165,8 +167,8 @@ static void test_ranges(void **state)
 
 static void test_ports(void **state)
 {
-    auto_close int last = net_server(world_outside, WORLD_A4, PORT + 2, SOCK_STREAM);
-    auto_close int beyond = net_server(world_outside, WORLD_A4, PORT + 3, SOCK_STREAM);
+    auto_there int last = net_server(world_outside, WORLD_A4, PORT + 2, SOCK_STREAM);
+    auto_there int beyond = net_server(world_outside, WORLD_A4, PORT + 3, SOCK_STREAM);
     apply(0, EGRESS("deny", RULE("allow", "0.0.0.0/0", "tcp", "8080-8082")));
     assert_int_equal(out(WORLD_A4, PORT), 0);
     assert_int_equal(out(WORLD_A4, PORT + 2), 0);
@@ -194,8 +196,8 @@ static void test_order(void **state)
 
 static void test_metadata(void **state)
 {
-    auto_close int server = net_server(world_outside, WORLD_METADATA, 80, SOCK_STREAM);
-    auto_close int other = net_server(world_outside, WORLD_METADATA, 81, SOCK_STREAM);
+    auto_there int server = net_server(world_outside, WORLD_METADATA, 80, SOCK_STREAM);
+    auto_there int other = net_server(world_outside, WORLD_METADATA, 81, SOCK_STREAM);
     assert_int_equal(net_connect(world_host, WORLD_METADATA, 80, NULL), 0); /* it is there */
     apply(0, NULL);
     assert_int_equal(out(WORLD_METADATA, 80), -ECONNREFUSED);
@@ -213,16 +215,16 @@ static void test_host(void **state)
 {
     static const char *const addresses[] = {WORLD_HOST4, WORLD_HOST6, HOST_END0};
     for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
-        auto_close int server = net_server(world_host, addresses[i], 22, SOCK_STREAM);
+        auto_there int server = net_server(world_host, addresses[i], 22, SOCK_STREAM);
         apply(0, EGRESS("allow", ALL("allow", "0.0.0.0/0") "," ALL("allow", "::/0")));
         assert_int_not_equal(out(addresses[i], 22), 0);
         apply(0, EGRESS("allow", ALL("allow", "192.0.2.0/24") "," ALL("allow", "2001:db8::/64")));
         assert_int_not_equal(out(addresses[i], 22), 0);
     }
-    auto_close int server = net_server(world_host, WORLD_HOST4, 22, SOCK_STREAM);
-    auto_close int other = net_server(world_host, WORLD_HOST4, 23, SOCK_STREAM);
-    auto_close int server6 = net_server(world_host, WORLD_HOST6, 22, SOCK_STREAM);
-    auto_close int end = net_server(world_host, HOST_END0, 22, SOCK_STREAM);
+    auto_there int server = net_server(world_host, WORLD_HOST4, 22, SOCK_STREAM);
+    auto_there int other = net_server(world_host, WORLD_HOST4, 23, SOCK_STREAM);
+    auto_there int server6 = net_server(world_host, WORLD_HOST6, 22, SOCK_STREAM);
+    auto_there int end = net_server(world_host, HOST_END0, 22, SOCK_STREAM);
     apply(0, EGRESS("deny", RULE("allow", WORLD_HOST4, "tcp", "22") "," RULE(
                                 "allow", WORLD_HOST6, "tcp", "22") "," ALL("allow", HOST_END0)));
     assert_int_equal(out(WORLD_HOST4, 22), 0);
@@ -235,7 +237,7 @@ static void test_host(void **state)
 
 static void test_neighbours(void **state)
 {
-    auto_close int server = net_server(guests[1].ns, NET_GUEST4, PORT, SOCK_STREAM);
+    auto_there int server = net_server(guests[1].ns, NET_GUEST4, PORT, SOCK_STREAM);
     apply(0, EGRESS("allow", ALL("allow", "0.0.0.0/0")));
     apply(1, INGRESS("allow", ""));
     assert_int_equal(net_connect(world_host, SLOT1, PORT, NULL), 0);
@@ -342,86 +344,49 @@ static void test_ingress(void **state)
 
 /* --- changes --- */
 
-/* A connection that lives: both ends. */
-struct pair {
-    int client;
-    int server;
-};
-
-static void pair_done(struct pair *p)
+static struct net_pair pair_out(const char *address, int listener)
 {
-    close(p->client);
-    close(p->server);
-}
-#define auto_pair CLEANUP(pair_done)
-
-static struct pair pair_out(const char *address, int listener)
-{
-    struct pair p = {-1, -1};
-    assert_int_equal(net_connect(guests[0].ns, address, PORT, &p.client), 0);
-    do { /* connections of other tests wait there too */
-        if (p.server >= 0)
-            close(p.server);
-        p.server = accept(listener, NULL, NULL);
-        assert_true(p.server >= 0);
-    } while (recv(p.server, &(char){0}, 1, MSG_DONTWAIT | MSG_PEEK) >= 0 || errno != EAGAIN);
-    return p;
-}
-
-static void assert_talks(struct pair *p)
-{
-    assert_int_equal(send(p->client, "there", 5, MSG_NOSIGNAL), 5);
-    net_expect(p->server, "there");
-    assert_int_equal(send(p->server, "back", 4, MSG_NOSIGNAL), 4);
-    net_expect(p->client, "back");
+    return net_pair_make(guests[0].ns, address, PORT, listener);
 }
 
 static void test_change_ends(void **state)
 {
     apply(0, NULL);
-    auto_pair struct pair a = pair_out(WORLD_A4, server_a4);
-    auto_pair struct pair b = pair_out(WORLD_B4, server_b4);
-    auto_pair struct pair b6 = pair_out(WORLD_B6, server_b6);
-    assert_talks(&a);
-    assert_talks(&b);
-    assert_talks(&b6);
+    auto_pair struct net_pair a = pair_out(WORLD_A4, server_a4);
+    auto_pair struct net_pair b = pair_out(WORLD_B4, server_b4);
+    auto_pair struct net_pair b6 = pair_out(WORLD_B6, server_b6);
+    net_pair_talks(&a);
+    net_pair_talks(&b);
+    net_pair_talks(&b6);
     apply(0, EGRESS("deny", ALL("allow", WORLD_A4)));
-    assert_talks(&a);
-    assert_int_equal(send(b.client, "more", 4, MSG_NOSIGNAL), 4); /* the guest speaks first */
-    assert_int_equal(net_wait(b.client), -ECONNRESET);
-    assert_int_equal(send(b.server, "more", 4, MSG_NOSIGNAL), 4);
-    assert_int_equal(net_wait(b.server), -ECONNRESET);
-    assert_int_equal(send(b6.server, "more", 4, MSG_NOSIGNAL), 4); /* the other side does */
-    assert_int_equal(net_wait(b6.server), -ECONNRESET);
-    assert_talks(&a);
+    net_pair_talks(&a);
+    net_is_cut(b.client); /* the guest speaks first */
+    net_is_cut(b.server);
+    net_is_cut(b6.server); /* the other side does */
+    net_pair_talks(&a);
     apply(0, OFF);
-    assert_int_equal(send(a.client, "more", 4, MSG_NOSIGNAL), 4);
-    assert_int_equal(net_wait(a.client), -ECONNRESET);
+    net_is_cut(a.client);
 }
 
 static void test_change_ends_inbound(void **state)
 {
-    struct pair p = {-1, -1};
     apply(0, INGRESS("allow", ""));
     auto_close int listener = net_server(guests[0].ns, NET_GUEST4, 2323, SOCK_STREAM);
-    assert_int_equal(net_connect(world_host, SLOT0, 2323, &p.client), 0);
-    p.server = accept(listener, NULL, NULL);
-    assert_talks(&p);
+    auto_pair struct net_pair p = net_pair_make(world_host, SLOT0, 2323, listener);
+    net_pair_talks(&p);
     apply(0, INGRESS("deny", ALL("allow", WORLD_POOL)));
-    assert_talks(&p);
+    net_pair_talks(&p);
     apply(0, NULL);
-    assert_int_equal(send(p.client, "more", 4, MSG_NOSIGNAL), 4);
-    assert_int_equal(net_wait(p.client), -ECONNRESET);
-    pair_done(&p);
+    net_is_cut(p.client);
 }
 
 static void test_same_policy_changes_nothing(void **state)
 {
     apply(0, EGRESS("deny", ALL("allow", WORLD_A4)));
-    auto_pair struct pair a = pair_out(WORLD_A4, server_a4);
-    assert_talks(&a);
+    auto_pair struct net_pair a = pair_out(WORLD_A4, server_a4);
+    net_pair_talks(&a);
     apply(0, EGRESS("deny", ALL("allow", WORLD_A4)));
-    assert_talks(&a);
+    net_pair_talks(&a);
 }
 
 /* A flood to B, which none of the policies allows, while they change all the time: none arrives.
@@ -451,20 +416,57 @@ static void test_swap_has_no_gap(void **state)
                                     EGRESS("deny", ALL("allow", WORLD_A4))};
     auto_close int leak = net_server(world_outside, WORLD_B4, 5006, SOCK_DGRAM);
     auto_close int flooder = net_socket(guests[0].ns, WORLD_B4, SOCK_DGRAM);
-    auto_pair struct pair a = {-1, -1};
     struct flood f = {.fd = flooder};
     pthread_t thread;
     apply(0, policies[1]);
-    a = pair_out(WORLD_A4, server_a4);
+    auto_pair struct net_pair a = pair_out(WORLD_A4, server_a4);
     assert_int_equal(pthread_create(&thread, NULL, flood, &f), 0);
     for (int i = 0; i < 40 || f.sent < 1000; i++) {
         apply(0, policies[i % 2]);
-        assert_talks(&a);
+        net_pair_talks(&a);
     }
     f.stop = true;
     pthread_join(thread, NULL);
     pass_marker();
     assert_true(net_is_empty(leak));
+}
+
+/* Somebody restarts the host's own firewall. */
+static void test_flushed_ruleset(void **state)
+{
+    auto_there int server = net_server(world_host, WORLD_HOST4, 22, SOCK_STREAM);
+    auto_there int other = net_server(world_host, WORLD_HOST4, 23, SOCK_STREAM);
+    struct nft_ctx *nft = NULL;
+    int64_t deadline = clock_mono_ms() + 10000;
+    assert_int_equal(net_nft_open(&nft), 0);
+    apply(0,
+          EGRESS("allow", ALL("allow", "0.0.0.0/0") "," RULE("allow", WORLD_HOST4, "tcp", "22")));
+    assert_int_equal(net_nft_run(nft, "flush ruleset\n", NULL), 0);
+    while (net_nft_run(nft, "list chain inet fwt fwt0\n", NULL) < 0)
+        assert_true(clock_mono_ms() < deadline);
+    net_nft_close(nft);
+    assert_int_equal(out(WORLD_HOST4, 22), 0);
+    assert_int_equal(out(WORLD_HOST4, 23), -EHOSTUNREACH);
+    assert_int_equal(out(WORLD_A4, PORT), 0);
+    apply(0, NULL);
+    assert_int_equal(out(WORLD_HOST4, 22), -EHOSTUNREACH);
+}
+
+/* A guest cannot fill the host's memory with connections; those it has go on. */
+static void test_flow_bound(void **state)
+{
+    apply(0, NULL);
+    auto_pair struct net_pair a = pair_out(WORLD_A4, server_a4);
+    auto_close int server = net_server(world_outside, WORLD_A4, 5009, SOCK_DGRAM);
+    auto_close int client = net_socket(guests[0].ns, WORLD_A4, SOCK_DGRAM);
+    for (int i = 0; i <= NET_FLOWS_MAX; i++) {
+        (void)net_send(client, WORLD_B4, 10000 + i, "x");
+        if (i % 16 == 0)
+            net_pair_talks(&a);
+    }
+    assert_int_equal(net_send(client, WORLD_A4, 5009, "one too many"), 0);
+    net_pair_talks(&a);
+    assert_true(net_is_empty(server));
 }
 
 /* --- the world --- */
@@ -521,7 +523,10 @@ int main(void)
         cmocka_unit_test(test_change_ends_inbound),
         cmocka_unit_test(test_same_policy_changes_nothing),
         cmocka_unit_test(test_swap_has_no_gap),
-        cmocka_unit_test(test_spoofed), /* the last: its addresses stay */
+        cmocka_unit_test(test_flushed_ruleset),
+        /* The last: addresses and connections stay. */
+        cmocka_unit_test(test_spoofed),
+        cmocka_unit_test(test_flow_bound),
     };
     if (!world_make())
         return 77;

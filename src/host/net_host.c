@@ -125,16 +125,59 @@ static int set_forwarding(const struct net *n, struct err *e)
     return r < 0 ? err_errno(e, r, "turn on net.ipv6.conf.all.forwarding") : 0;
 }
 
+/* --- the pool --- */
+
+struct clash {
+    const struct net *n;
+    struct net_own_address with; /* no device: none */
+};
+
+static void look_for_clash(void *arg, const struct net_own_address *own)
+{
+    struct clash *c = arg;
+    if (net_cidr_inside(&own->address, &c->n->pool.v4) &&
+        net_number_after(own->device, c->n->prefix) < 0)
+        c->with = *own;
+}
+
+/* A pool that the host is in itself would cut it off from its neighbours. */
+static int check_pool(const struct net *n, struct err *e)
+{
+    auto_rtnl struct net_rtnl nl = {0};
+    struct clash clash = {.n = n};
+    char pool[NET_CIDR_SIZE], address[NET_CIDR_SIZE];
+    int r = net_rtnl_open(&nl);
+    if (r == 0)
+        r = net_rtnl_each_address(&nl, look_for_clash, &clash);
+    if (r < 0)
+        return err_errno(e, r, "look at the host's addresses");
+    if (!clash.with.device[0])
+        return 0;
+    net_cidr_text(&n->pool.v4, pool);
+    net_cidr_text(&clash.with.address, address);
+    return err_set(e, ERR_UNAVAILABLE,
+                   "the network pool %s holds %s, the host's own on %s: choose another one", pool,
+                   address, clash.with.device);
+}
+
 int net_host_init(struct net *n, struct err *e)
 {
     n->ipv6 = net_ns_sysctl_get("ipv6/conf/all/disable_ipv6") == '0';
-    int r = set_forwarding(n, e);
+    int r = check_pool(n, e);
+    if (r == 0)
+        r = set_forwarding(n, e);
     if (r < 0)
         return r;
     if ((r = net_nft_open(&n->host_nft)) < 0 || (r = net_nfnl_open(&n->host_nfnl)) < 0)
         return err_errno(e, r, "open netfilter");
     r = make_table(n, e);
     return r < 0 ? err_wrap(e, r, "make the host's table") : 0;
+}
+
+int net_host_restore(struct net *n, struct err *e)
+{
+    AUTO_LOCK(&n->host_lock);
+    return make_table(n, e);
 }
 
 void net_host_done(struct net *n, bool remove_table)

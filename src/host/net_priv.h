@@ -55,13 +55,24 @@ struct net {
     bool keeper_runs;
     bool failing; /* the keeper could not make a slot; the next event makes it try again */
     pthread_t keeper;
+
+    struct mnl_socket *watch; /* the watcher's (net_watch.c) */
+    int watch_stop;
+    pthread_t watcher;
+    bool watcher_runs;
 };
+
+/* --- net.c --- */
+
+/* Lets each VM reach of the host what its policy names, after the host's table was made anew. */
+void net_reopen_slots(struct net *n);
 
 /* --- net_host.c --- */
 
 /* The host's table and forwarding; keeps what is there of slots. */
 int net_host_init(struct net *n, struct err *e);
 void net_host_done(struct net *n, bool remove_table);
+int net_host_restore(struct net *n, struct err *e); /* the table, which somebody removed */
 /* Lets the slot reach what `rules` (net_rules_host) names; "": nothing of the host. */
 int net_host_open(struct net *n, int slot, const char *rules, struct err *e);
 /* The host's own memory of the slot's connections. */
@@ -85,11 +96,20 @@ void net_slot_remove_names(struct net *n, int slot); /* also of a slot beyond n_
 void net_slot_release(struct net *n, int slot);
 
 int net_slot_apply(struct net *n, int slot, const struct net_policy *policy, struct err *e);
+/* The host's part of its policy once more. */
+int net_slot_reopen_host(struct net *n, int slot, struct err *e);
 int net_slot_stats(struct net *n, int slot, struct net_stats *ret, struct err *e);
 
 /* --- net_sweep.c --- */
 
 extern const char net_host_mac[6]; /* of all our devices on the host */
 
+/* The number after `prefix`, -1 when the name is not of that form. */
+int net_number_after(const char *name, const char *prefix);
 /* Removes what has our names, but belongs to no slot that is known. */
 int net_sweep(struct net *n, struct err *e);
+
+/* --- net_watch.c --- */
+
+int net_watch_start(struct net *n, struct err *e);
+void net_watch_stop(struct net *n);

@@ -281,3 +281,38 @@ int net_rtnl_each_link(struct net_rtnl *nl, void (*fn)(void *arg, const struct n
     m->ifi_family = AF_UNSPEC;
     return talk(nl, &rq, take_link, &w);
 }
+
+struct address_walk {
+    void (*fn)(void *arg, const struct net_own_address *own);
+    void *arg;
+};
+
+static int take_address_attribute(const struct nlattr *attr, void *arg)
+{
+    struct net_own_address *own = arg;
+    size_t len = mnl_attr_get_payload_len(attr);
+    if (mnl_attr_get_type(attr) == IFA_LABEL)
+        snprintf(own->device, sizeof(own->device), "%.*s", (int)len, mnl_attr_get_str(attr));
+    else if (mnl_attr_get_type(attr) == IFA_LOCAL && len == 4)
+        memcpy(own->address.addr, mnl_attr_get_payload(attr), len);
+    return MNL_CB_OK;
+}
+
+static int take_address(const struct nlmsghdr *h, void *arg)
+{
+    struct address_walk *w = arg;
+    struct net_own_address own = {.address = {.family = AF_INET, .bits = 32}};
+    mnl_attr_parse(h, sizeof(struct ifaddrmsg), take_address_attribute, &own);
+    w->fn(w->arg, &own);
+    return MNL_CB_OK;
+}
+
+int net_rtnl_each_address(struct net_rtnl *nl,
+                          void (*fn)(void *arg, const struct net_own_address *own), void *arg)
+{
+    struct request rq;
+    struct address_walk w = {.fn = fn, .arg = arg};
+    struct ifaddrmsg *m = begin(&rq, RTM_GETADDR, NLM_F_DUMP, sizeof(*m));
+    m->ifa_family = AF_INET;
+    return talk(nl, &rq, take_address, &w);
+}

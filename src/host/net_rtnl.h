@@ -53,3 +53,10 @@ struct net_link {
 int net_rtnl_get_link(struct net_rtnl *nl, const char *name, struct net_link *ret); /* -ENODEV */
 int net_rtnl_each_link(struct net_rtnl *nl, void (*fn)(void *arg, const struct net_link *link),
                        void *arg);
+
+struct net_own_address {
+    char device[16];
+    struct net_cidr address; /* IPv4 */
+};
+int net_rtnl_each_address(struct net_rtnl *nl,
+                          void (*fn)(void *arg, const struct net_own_address *own), void *arg);

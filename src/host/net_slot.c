@@ -232,11 +232,17 @@ static int make_uplink(struct net *n, int slot, const struct net_slot_addr *a, i
     return r;
 }
 
+/* Somebody else's device that only has the name stays. */
 static int remove_link(const char *name)
 {
     auto_rtnl struct net_rtnl nl = {0};
+    struct net_link link = {0};
     int r = net_rtnl_open(&nl);
-    return r == 0 ? net_rtnl_delete_link(&nl, name) : r;
+    if (r == 0)
+        r = net_rtnl_get_link(&nl, name, &link);
+    if (r == 0 && memcmp(link.mac, net_host_mac, sizeof(net_host_mac)) == 0)
+        r = net_rtnl_delete_link(&nl, name);
+    return r;
 }
 
 /* --- policies --- */
@@ -255,6 +261,12 @@ static int open_host(struct net *n, int slot, const struct net_rules *rules, str
     if (r == 0)
         s->host_open = host.len > 0;
     return r;
+}
+
+int net_slot_reopen_host(struct net *n, int slot, struct err *e)
+{
+    const struct net_rules rules = {.policy = n->slots[slot].policy, .pool = &n->pool};
+    return rules.policy ? open_host(n, slot, &rules, e) : 0;
 }
 
 /* The table of the namespace, by one transaction; none when the same rules are in it. */

@@ -20,8 +20,7 @@ struct found {
     bool failed;
 };
 
-/* The number after `prefix`, -1 when the name is not of that form. */
-static int number_after(const char *name, const char *prefix)
+int net_number_after(const char *name, const char *prefix)
 {
     size_t len = strlen(prefix);
     if (strncmp(name, prefix, len) != 0)
@@ -52,7 +51,7 @@ static void add_link(void *arg, const struct net_link *link)
 {
     struct found *f = arg;
     if (memcmp(link->mac, net_host_mac, sizeof(net_host_mac)) == 0)
-        add(f, number_after(link->name, f->n->prefix));
+        add(f, net_number_after(link->name, f->n->prefix));
 }
 
 static int find_links(struct found *f)
@@ -68,7 +67,7 @@ static void find_namespaces(struct found *f)
     snprintf(prefix, sizeof(prefix), "%s-", f->n->prefix);
     auto_closedir DIR *d = opendir(NET_NS_DIR);
     for (struct dirent *de; d && (de = readdir(d));)
-        add(f, number_after(de->d_name, prefix));
+        add(f, net_number_after(de->d_name, prefix));
 }
 
 int net_sweep(struct net *n, struct err *e)

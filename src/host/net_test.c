@@ -179,7 +179,8 @@ static void test_tap(void **state)
     int tap = take(n, 0, NULL);
     assert_int_equal(ioctl(tap, TUNGETIFF, &rq), 0);
     assert_string_equal(rq.ifr_name, "tap0");
-    assert_int_equal(rq.ifr_flags & (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR), IFF_TAP | IFF_NO_PI);
+    assert_int_equal(rq.ifr_flags & (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR),
+                     IFF_TAP | IFF_NO_PI); /* no headers before the frames */
     assert_true(fcntl(tap, F_GETFD) & FD_CLOEXEC);
     close(tap);
     net_give_back(n, 0);
@@ -192,11 +193,9 @@ static void test_given_back_is_clean(void **state)
     struct net_stats stats;
     struct net *n = make();
     auto_close int server = net_server(world_outside, WORLD_A4, PORT, SOCK_STREAM);
-    int out = -1;
     start(n);
     guest_start(&guest, "guest", take(n, 0, "{\"ingress\": {\"default\": \"allow\"}}"));
-    assert_int_equal(net_connect(guest.ns, WORLD_A4, PORT, &out), 0);
-    auto_close int remote = accept(server, NULL, NULL);
+    auto_pair struct net_pair old = net_pair_make(guest.ns, WORLD_A4, PORT, server);
     assert_int_equal(net_get_stats(n, 0, &stats, &e), 0);
     assert_true(stats.rx_bytes > 0 && stats.tx_bytes > 0);
     assert_string_equal(stats.host_address, SLOT0);
@@ -210,25 +209,20 @@ static void test_given_back_is_clean(void **state)
     assert_int_equal(stats.tx_bytes, 0);
     guest_start(&guest, "guest", tap);
     /* The old VM's connection reaches nobody, nor is it in the way of the new one's. */
-    auto_close int inside = net_server(guest.ns, NET_GUEST4, 2222, SOCK_STREAM);
-    assert_int_equal(send(remote, "late", 4, MSG_NOSIGNAL), 4);
+    auto_there int inside = net_server(guest.ns, NET_GUEST4, 2222, SOCK_STREAM);
+    assert_int_equal(send(old.server, "late", 4, MSG_NOSIGNAL), 4);
     assert_int_equal(net_connect(guest.ns, WORLD_A4, PORT, NULL), 0);
     auto_close int blocked = net_connect_begin(world_host, SLOT0, 2222);
     assert_int_equal(net_connect(guest.ns, WORLD_A4, PORT, NULL), 0);
     struct pollfd p = {.fd = blocked, .events = POLLOUT};
     assert_int_equal(poll(&p, 1, 0), 0);
     guest_stop(&guest);
-    close(out);
     net_give_back(n, 0);
     net_free(n);
     assert_nothing_left();
 }
 
 /* --- a daemon that is killed --- */
-
-struct hand_over {
-    int tap;
-};
 
 static void send_fd(int socket, int fd)
 {
@@ -310,33 +304,22 @@ static void adopt(struct net *n, int slot, const char *json)
     "{\"egress\": {\"default\": \"deny\", \"rules\": [{\"action\": \"allow\", \"value\": " \
     "\"198.51.100.0/24\"}, {\"action\": \"allow\", \"value\": \"192.0.2.1\"}]}}"
 
-static void assert_talks(int client, int server)
-{
-    assert_int_equal(send(client, "there", 5, MSG_NOSIGNAL), 5);
-    net_expect(server, "there");
-    assert_int_equal(send(server, "back", 4, MSG_NOSIGNAL), 4);
-    net_expect(client, "back");
-}
-
 static void test_adoption(void **state)
 {
-    int client = -1, to_host = -1;
     auto_close int server = net_server(world_outside, WORLD_A4, PORT, SOCK_STREAM);
     auto_close int host_server = net_server(world_host, WORLD_HOST4, PORT, SOCK_STREAM);
     guest_start(&guest, "guest", start_daemon(LIVING));
-    assert_int_equal(net_connect(guest.ns, WORLD_A4, PORT, &client), 0);
-    assert_int_equal(net_connect(guest.ns, WORLD_HOST4, PORT, &to_host), 0);
-    auto_close int remote = accept(server, NULL, NULL);
-    auto_close int host_remote = accept(host_server, NULL, NULL);
+    auto_pair struct net_pair a = net_pair_make(guest.ns, WORLD_A4, PORT, server);
+    auto_pair struct net_pair host = net_pair_make(guest.ns, WORLD_HOST4, PORT, host_server);
     kill_daemon();
-    assert_talks(client, remote); /* without any daemon */
+    net_pair_talks(&a); /* without any daemon */
     struct net *n = make();
-    assert_talks(client, remote);
+    net_pair_talks(&a);
     adopt(n, 0, LIVING);
-    assert_talks(client, remote);
+    net_pair_talks(&a);
     start(n);
-    assert_talks(client, remote);
-    assert_talks(to_host, host_remote);
+    net_pair_talks(&a);
+    net_pair_talks(&host);
     assert_true(has_namespace("nt-0"));
     assert_false(has_namespace("nt-1"));
     assert_false(has_device("nt1"));
@@ -348,12 +331,9 @@ static void test_adoption(void **state)
     assert_true(stats.tx_bytes > 0);
     auto_policy struct net_policy *off = policy_of("{\"egress\": {\"default\": \"deny\"}}");
     assert_int_equal(net_apply(n, 0, off, &e), 0);
-    assert_int_equal(send(client, "more", 4, MSG_NOSIGNAL), 4);
-    assert_int_equal(net_wait(client), -ECONNRESET);
+    net_is_cut(a.client);
     assert_int_equal(net_connect(guest.ns, WORLD_HOST4, PORT, NULL), -ECONNREFUSED);
     guest_stop(&guest);
-    close(client);
-    close(to_host);
     net_give_back(n, 0);
     net_free(n);
     assert_nothing_left();
@@ -362,22 +342,19 @@ static void test_adoption(void **state)
 /* The policy in the store may be newer than the one that was carried out. */
 static void test_adoption_with_another_policy(void **state)
 {
-    int client = -1;
     auto_close int server = net_server(world_outside, WORLD_A4, PORT, SOCK_STREAM);
-    auto_close int server_b = net_server(world_outside, WORLD_B4, PORT, SOCK_STREAM);
+    auto_there int server_b = net_server(world_outside, WORLD_B4, PORT, SOCK_STREAM);
     guest_start(&guest, "guest", start_daemon(NULL));
-    assert_int_equal(net_connect(guest.ns, WORLD_A4, PORT, &client), 0);
-    auto_close int remote = accept(server, NULL, NULL);
+    auto_pair struct net_pair a = net_pair_make(guest.ns, WORLD_A4, PORT, server);
     kill_daemon();
     struct net *n = make();
     adopt(n, 0,
           "{\"egress\": {\"default\": \"allow\", \"rules\": [{\"action\": \"deny\", "
           "\"value\": \"198.51.100.2\"}]}}");
     start(n);
-    assert_talks(client, remote);
+    net_pair_talks(&a);
     assert_int_equal(net_connect(guest.ns, WORLD_B4, PORT, NULL), -ECONNREFUSED);
     guest_stop(&guest);
-    close(client);
     net_give_back(n, 0);
     net_free(n);
     assert_nothing_left();
@@ -394,6 +371,7 @@ static void test_adoption_refused(void **state)
     assert_int_equal(net_adopt(n, 3, p, &e), -ENOTCONN);
     assert_int_equal(e.class, ERR_UNAVAILABLE);
     assert_non_null(strstr(e.text, "its device is gone"));
+    auto_there int kept = net_ns_open("nt-1"); /* its device would go with it */
     assert_int_equal(net_ns_remove("nt-1"), 0);
     assert_int_equal(net_adopt(n, 1, p, &e), -ENOTCONN);
     assert_non_null(strstr(e.text, "its namespace is gone"));
@@ -412,23 +390,20 @@ static void test_adoption_refused(void **state)
 /* A daemon that ends, but whose VM lives on. */
 static void test_free_leaves_what_lives(void **state)
 {
-    int client = -1;
     auto_close int server = net_server(world_outside, WORLD_A4, PORT, SOCK_STREAM);
     struct net *n = make();
     start(n);
     guest_start(&guest, "guest", take(n, 2, NULL));
-    assert_int_equal(net_connect(guest.ns, WORLD_A4, PORT, &client), 0);
-    auto_close int remote = accept(server, NULL, NULL);
+    auto_pair struct net_pair a = net_pair_make(guest.ns, WORLD_A4, PORT, server);
     net_free(n);
-    assert_talks(client, remote);
+    net_pair_talks(&a);
     assert_int_equal(run_nft("list table inet nt"), 0);
     n = make();
     adopt(n, 2, NULL);
     start(n);
-    assert_talks(client, remote);
+    net_pair_talks(&a);
     net_give_back(n, 2);
     guest_stop(&guest);
-    close(client);
     net_free(n);
     assert_nothing_left();
 }
@@ -458,6 +433,44 @@ static void test_others_stay(void **state)
     net_ns_remove("nt-1x");
 }
 
+/* Nor is a device taken away that has a name we want. */
+static void test_name_taken(void **state)
+{
+    static const char mac[6] = {0x02, 0, 0, 0, 0, 0x0d};
+    struct err e = ERR_INIT;
+    auto_rtnl struct net_rtnl nl = {0};
+    auto_close int other = net_ns_make("other");
+    auto_policy struct net_policy *p = policy_of(NULL);
+    const struct net_veth veth = {
+        .name = "nt0", .mac = mac, .peer_name = "eth9", .peer_mac = mac, .peer_ns = other};
+    int tap = -1;
+    assert_int_equal(net_rtnl_open(&nl), 0);
+    assert_int_equal(net_rtnl_add_veth(&nl, &veth), 0);
+    struct net *n = make();
+    assert_int_equal(net_take(n, 0, p, &tap, &e), -EEXIST);
+    assert_string_equal(e.text, "network nt-0: make the veth pair: File exists");
+    assert_int_equal(tap, -1);
+    assert_true(has_device("nt0"));
+    assert_false(has_namespace("nt-0"));
+    assert_int_equal(net_rtnl_delete_link(&nl, "nt0"), 0);
+    close(take(n, 0, NULL)); /* it works as soon as it can */
+    net_give_back(n, 0);
+    net_free(n);
+    net_ns_remove("other");
+    assert_nothing_left();
+}
+
+static void test_pool_taken(void **state)
+{
+    struct net_config c = config;
+    struct err e = ERR_INIT;
+    struct net *n = NULL;
+    c.pool_cidr = "192.0.0.0/16";
+    assert_int_equal(net_new(&c, &n, &e), -ENOTCONN);
+    assert_int_equal(e.class, ERR_UNAVAILABLE);
+    assert_non_null(strstr(e.text, "holds 192.0.2.1/32, the host's own on eth0"));
+}
+
 /* A name whose namespace was never made: killed in between. */
 static void test_half_made(void **state)
 {
@@ -472,7 +485,7 @@ static void test_half_made(void **state)
 /* The last: the world has no IPv6 after it. */
 static void test_without_ipv6(void **state)
 {
-    auto_close int server = net_server(world_outside, WORLD_A4, PORT, SOCK_STREAM);
+    auto_there int server = net_server(world_outside, WORLD_A4, PORT, SOCK_STREAM);
     assert_int_equal(net_ns_sysctl("ipv6/conf/all/disable_ipv6", "1"), 0);
     struct net *n = make();
     guest_start(&guest, "guest", take(n, 0, NULL));
@@ -505,6 +518,8 @@ int main(void)
         cmocka_unit_test_teardown(test_adoption_refused, no_guest_left),
         cmocka_unit_test(test_free_leaves_what_lives),
         cmocka_unit_test(test_others_stay),
+        cmocka_unit_test(test_name_taken),
+        cmocka_unit_test(test_pool_taken),
         cmocka_unit_test(test_half_made),
         cmocka_unit_test(test_without_ipv6),
     };

@@ -209,25 +209,44 @@ int net_server(int ns, const char *address, int port, int type)
     return fd;
 }
 
-int net_connect_begin(int ns, const char *address, int port)
+/* *ret_fd is connecting, connected, or has failed with what is returned. */
+static int begin_connect(int ns, const char *address, int port, int *ret_fd)
 {
     struct sockaddr_storage sa;
     socklen_t len = address_of(address, port, &sa);
-    int fd = net_socket(ns, address, SOCK_STREAM);
-    fd_set_nonblock(fd, true);
-    (void)connect(fd, (void *)&sa, len);
+    *ret_fd = net_socket(ns, address, SOCK_STREAM);
+    fd_set_nonblock(*ret_fd, true);
+    return connect(*ret_fd, (void *)&sa, len) < 0 && errno != EINPROGRESS ? -errno : 0;
+}
+
+int net_connect_begin(int ns, const char *address, int port)
+{
+    int fd = -1;
+    (void)begin_connect(ns, address, port, &fd);
     return fd;
+}
+
+static bool is_connected(int fd)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof(sa);
+    return getpeername(fd, (void *)&sa, &len) == 0;
 }
 
 int net_connect(int ns, const char *address, int port, int *ret_fd)
 {
-    auto_close int fd = net_connect_begin(ns, address, port);
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    int error = 0;
+    auto_close int fd = -1;
+    int error = 0, r = begin_connect(ns, address, port, &fd);
     socklen_t len = sizeof(error);
-    if (poll(&p, 1, PATIENCE_MS) == 0)
-        return -ETIMEDOUT;
-    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len), 0);
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    if (r < 0) /* so quickly came the answer */
+        return r;
+    do { /* poll may know of an error before SO_ERROR does */
+        if (poll(&p, 1, PATIENCE_MS) == 0)
+            return -ETIMEDOUT;
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len), 0);
+    } while (error == 0 && !is_connected(fd));
+    fd_set_nonblock(fd, false);
     if (error == 0 && ret_fd)
         *ret_fd = TAKE_FD(fd);
     return -error;
@@ -262,6 +281,44 @@ bool net_is_empty(int fd)
 {
     char c;
     return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+/* Connections of other tests may wait at the listener too, ended or about to. */
+struct net_pair net_pair_make(int ns, const char *address, int port, int listener)
+{
+    struct net_pair p = {-1, -1};
+    assert_int_equal(net_connect(ns, address, port, &p.client), 0);
+    assert_int_equal(send(p.client, "first", 5, MSG_NOSIGNAL), 5);
+    do {
+        cleanup_close(&p.server);
+        p.server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        assert_true(p.server >= 0);
+    } while (net_wait(p.server) != 0);
+    net_expect(p.server, "first");
+    return p;
+}
+
+void net_pair_done(struct net_pair *p)
+{
+    cleanup_close(&p->client);
+    cleanup_close(&p->server);
+}
+
+void net_pair_talks(const struct net_pair *p)
+{
+    assert_int_equal(send(p->client, "there", 5, MSG_NOSIGNAL), 5);
+    net_expect(p->server, "there");
+    assert_int_equal(send(p->server, "back", 4, MSG_NOSIGNAL), 4);
+    net_expect(p->client, "back");
+}
+
+/* A late acknowledgement may have brought the news before. */
+void net_is_cut(int fd)
+{
+    if (send(fd, "more", 4, MSG_NOSIGNAL) < 0)
+        assert_true(errno == ECONNRESET || errno == EPIPE);
+    else
+        assert_int_equal(net_wait(fd), -ECONNRESET);
 }
 
 struct net_policy *policy_of(const char *json)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cleanup.h"
 #include "host/net.h"
 
 #define WORLD_POOL "10.77.0.0/16"
@@ -43,6 +44,8 @@ void guest_stop(struct guest *g);
 
 /* A socket in a namespace; fails the test when it cannot be made. */
 int net_socket(int ns, const char *address, int type);
+/* For what only has to be there. */
+#define auto_there auto_close __attribute__((unused))
 /* Bound to ADDRESS:PORT, listening when it is a stream. */
 int net_server(int ns, const char *address, int port, int type);
 /* 0 or a negative errno: what a connection comes to. *ret_fd (may be NULL) stays connected. */
@@ -57,5 +60,18 @@ void net_expect(int fd, const char *text);
 bool net_is_empty(int fd);
 /* Waits until the socket has something to say: 0 data, -ENODATA end, a negative errno. */
 int net_wait(int fd);
+
+/* Both ends of a connection that lives. */
+struct net_pair {
+    int client, server;
+};
+/* To ADDRESS:PORT, where `listener` listens. */
+struct net_pair net_pair_make(int ns, const char *address, int port, int listener);
+void net_pair_done(struct net_pair *p);
+#define auto_pair CLEANUP(net_pair_done)
+/* Something goes both ways. */
+void net_pair_talks(const struct net_pair *p);
+/* It has ended: who speaks at this end is told. */
+void net_is_cut(int fd);
 
 struct net_policy *policy_of(const char *json);
