@@ -60,7 +60,7 @@ static int add_cors(const struct conn *cn, struct MHD_Response *r)
 static int add_given(const struct answer *a, struct MHD_Response *r)
 {
     int bad = a->headers.failed;
-    const char *p = a->headers.data, *end = p + a->headers.len;
+    const char *p = buf_str(&a->headers), *end = p + a->headers.len;
     while (p != end) {
         const char *value = p + strlen(p) + 1;
         bad |= add_header(r, p, value);
