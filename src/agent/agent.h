@@ -24,6 +24,7 @@
 #include "wire/agent_server.h"
 #include "wire/report.h"
 
+struct acceptor;
 struct link;
 struct agent_task;
 
@@ -69,6 +70,7 @@ struct agent {
     struct program *programs;
     struct orphans orphans;
     struct jobs jobs;
+    struct acceptor *acceptors;
     struct agent_task *tasks;
     int64_t clock_step_ms; /* by the last `restored` */
     bool reseeded;

@@ -128,8 +128,8 @@ static int start_program(struct exec *x, struct err *e)
 {
     struct spawn_result child;
     bool has_input = x->spec.has_stdin || x->spec.pty_rows;
-    int r =
-        program_start(&x->program, &x->spec, has_input ? -1 : x->program.agent->null_fd, &child, e);
+    const struct program_fds fds = {.in = has_input ? -1 : x->program.agent->null_fd, .tty = -1};
+    int r = program_start(&x->program, &x->spec, &fds, &child, e);
     if (r < 0)
         return r;
     x->terminal = x->spec.pty_rows > 0;

@@ -2,6 +2,7 @@
 #include "agent/exec_input.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -28,6 +29,8 @@ void exec_input_close(struct exec_input *in)
 {
     if (in->watch.fd >= 0) {
         loop_unwatch(&in->agent->loop, &in->watch);
+        if (in->shuts_down)
+            shutdown(in->watch.fd, SHUT_WR);
         close(in->watch.fd);
         in->watch.fd = -EBADF;
     }
@@ -65,7 +68,7 @@ static void on_ready(struct loop_watch *w, uint32_t events)
 int exec_input_open(struct exec_input *in, int fd)
 {
     in->watch.fd = fd;
-    in->watch.ready = on_ready;
+    in->watch.ready = on_ready; /* also for what is held already: the first event comes at once */
     return fd < 0 ? 0 : loop_watch(&in->agent->loop, &in->watch, EPOLLOUT | EPOLLET);
 }
 

@@ -19,6 +19,7 @@ struct exec_input {
     struct call *call; /* NULL: nobody sends any more */
     struct buf held;   /* what the pipe had no room for */
     bool ended;        /* nothing more comes: to be closed after what is held */
+    bool shuts_down;   /* it is a socket that others have as well: its end is told to the peer */
 };
 
 void exec_input_init(struct exec_input *in, struct call *c);

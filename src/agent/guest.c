@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "agent/agent.h"
+#include "agent/console.h"
 #include "agent/link.h"
 #include "agent/port.h"
 #include "base/cleanup.h"
@@ -34,6 +35,7 @@ int guest_serve(enum report_init init)
 {
     struct agent_options options = {.guest = true, .init = init};
     struct agent agent;
+    struct console console = {.agent = &agent, .watch.fd = -1};
     struct link *link;
     struct err e = ERR_INIT;
     auto_close int events = port_events_open();
@@ -53,7 +55,12 @@ int guest_serve(enum report_init init)
         return r;
     }
     r = link_new(&agent, fd, LINK_PORT, &link);
+    /* An init of the image has its own idea of who may log in there. */
+    if (r == 0 && init == REPORT_INIT_AGENT)
+        console_init(&console, &agent, "/dev/ttyS0");
     r = r < 0 ? r : agent_run(&agent);
+    if (init == REPORT_INIT_AGENT)
+        console_done(&console);
     agent_done(&agent);
     return r;
 }

@@ -241,7 +241,6 @@ static int serve_as_init(void)
     mount_all(late_mounts, ARRAY_SIZE(late_mounts));
     if (mkdir("/tmp", 01777) == 0)
         chmod("/tmp", 01777);
-    init_loopback_up();
     reboot(RB_DISABLE_CAD); /* Ctrl-Alt-Del becomes SIGINT */
     prctl(PR_SET_NAME, "holm-agent");
     guest_harden(false); /* process 1 is exempt by itself */
@@ -276,6 +275,7 @@ int init_main(char *argv0)
         mount_all(&cgroup_mounts[1], 1);
     setrlimit(RLIMIT_NOFILE, &open_files);
     set_hostname();
+    init_net();
     const char *init = find_init(&options);
     return init ? hand_over(init, argv0) : serve_as_init();
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Brings the loopback interface up; its addresses come with it. Failure is logged only. */
-void init_loopback_up(void);
+/* The guest's interfaces: loopback, and the one to the host, `eth0` where there is one, with its
+ * addresses and default routes, which are the same in every guest. Failure is logged only. */
+void init_net(void);

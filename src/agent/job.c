@@ -232,7 +232,8 @@ int job_start(struct agent *a, const struct exec_spec *spec, int *in_fd, struct 
         return err_errno(e, r, "keep the job's output");
     if (*in_fd >= 0)
         lseek(*in_fd, 0, SEEK_SET);
-    r = program_start(&j->program, spec, *in_fd >= 0 ? *in_fd : a->null_fd, &child, e);
+    const struct program_fds fds = {.in = *in_fd >= 0 ? *in_fd : a->null_fd, .tty = -1};
+    r = program_start(&j->program, spec, &fds, &child, e);
     if (r < 0)
         return r;
     j->pid = child.pid;

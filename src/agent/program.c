@@ -57,7 +57,7 @@ static void choose_argv(struct spawn_request *q, const struct exec_spec *spec, c
     q->argv = shell->argv;
 }
 
-static int spawn(struct program *p, const struct exec_spec *spec, int in_fd,
+static int spawn(struct program *p, const struct exec_spec *spec, const struct program_fds *fds,
                  struct spawn_result *ret, struct err *e)
 {
     static char *no_env[] = {NULL};
@@ -84,7 +84,8 @@ static int spawn(struct program *p, const struct exec_spec *spec, int in_fd,
         .gid = u.gid,
         .groups = u.groups,
         .n_groups = u.n_groups,
-        .in_fd = in_fd,
+        .in_fd = fds->in,
+        .tty_fd = fds->tty,
         .rows = spec->pty_rows,
         .cols = spec->pty_cols,
         .cgroup_fd = p->cgroup.fd,
@@ -93,13 +94,13 @@ static int spawn(struct program *p, const struct exec_spec *spec, int in_fd,
     return a->options.spawn(&q, ret, e);
 }
 
-int program_start(struct program *p, const struct exec_spec *spec, int in_fd,
+int program_start(struct program *p, const struct exec_spec *spec, const struct program_fds *fds,
                   struct spawn_result *ret, struct err *e)
 {
     struct agent *a = p->agent;
     cgroup_new(&a->cgroups, &p->cgroup);
     p->start_us = clock_mono_us();
-    int r = spawn(p, spec, in_fd, ret, e);
+    int r = spawn(p, spec, fds, ret, e);
     if (r < 0) {
         cgroup_free(&a->cgroups, &p->cgroup);
         return r;

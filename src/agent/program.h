@@ -29,8 +29,13 @@ struct program {
     bool reaped;
 };
 
-/* Starts it; `in_fd` as in struct spawn_request. ERR_INVALID names the spec's field. */
-int program_start(struct program *p, const struct exec_spec *spec, int in_fd,
+/* What it gets instead of streams of its own, as in struct spawn_request; negative: none. */
+struct program_fds {
+    int in, tty;
+};
+
+/* Starts it. ERR_INVALID names the spec's field. */
+int program_start(struct program *p, const struct exec_spec *spec, const struct program_fds *fds,
                   struct spawn_result *ret, struct err *e);
 
 /* SIGKILL to all that it started and that can be found. */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "agent/agent.h"
+#include "agent/identity.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -105,6 +106,10 @@ void restored_apply(struct call *c)
             return;
         }
         a->reseeded = true;
+        if (identity_set(&q, &e) < 0) {
+            call_fail(c, 0, &e);
+            return;
+        }
     }
     orphans_decide(a, q.keep);
     restored_ready(c);

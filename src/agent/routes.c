@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "agent/accept.h"
 #include "agent/agent.h"
 #include "agent/exec.h"
 #include "agent/files.h"
+#include "agent/grow.h"
 #include "agent/job.h"
 #include "agent/link.h"
 #include "agent/power.h"
@@ -38,6 +40,13 @@ static const struct route routes[] = {
     {.method = "GET", .path = "/v1/jobs/", .begin = job_get_begin, .closed = job_get_closed},
     {.method = "POST", .path = "/v1/jobs/", .begin = job_signal},
     {.method = "DELETE", .path = "/v1/jobs/", .begin = job_forget},
+    {.method = "POST",
+     .path = "/v1/accept",
+     .begin = accept_begin,
+     .body = accept_body,
+     .body_end = accept_body_end,
+     .closed = accept_closed},
+    {.method = "POST", .path = "/v1/grow", .begin = grow_begin, .closed = grow_closed},
     {.method = "POST", .path = "/v1/sync", .begin = sync_begin, .closed = sync_closed},
     {.method = "POST", .path = "/v1/power", .text = power_request},
 };

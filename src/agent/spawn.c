@@ -101,7 +101,7 @@ static int reset_process(const struct spawn_request *q, const struct pipes *p)
     umask(022);
     if (setsid() < 0 || dup2(p->in[0], 0) < 0 || dup2(p->out[1], 1) < 0 || dup2(p->err[1], 2) < 0)
         return -errno;
-    if (q->rows && ioctl(0, TIOCSCTTY, 0) < 0)
+    if ((q->rows || q->tty_fd >= 0) && ioctl(0, TIOCSCTTY, 0) < 0)
         return -errno;
     /* All of ours are CLOEXEC; whoever started us may have left others open. */
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
@@ -191,6 +191,14 @@ static int terminal_open(struct pipes *p, const struct spawn_request *q)
     return p->err[1] < 0 ? p->err[1] : 0;
 }
 
+static int terminal_take(struct pipes *p, int tty_fd)
+{
+    p->in[0] = copy_fd(tty_fd);
+    p->out[1] = p->in[0] < 0 ? p->in[0] : copy_fd(tty_fd);
+    p->err[1] = p->out[1] < 0 ? p->out[1] : copy_fd(tty_fd);
+    return p->err[1] < 0 ? p->err[1] : 0;
+}
+
 static int streams_open(struct pipes *p, const struct spawn_request *q)
 {
     if (q->in_fd < 0)
@@ -204,7 +212,9 @@ static int streams_open(struct pipes *p, const struct spawn_request *q)
 
 static int pipes_open(struct pipes *p, const struct spawn_request *q)
 {
-    int r = q->rows ? terminal_open(p, q) : streams_open(p, q);
+    int r = q->tty_fd >= 0 ? terminal_take(p, q->tty_fd)
+            : q->rows      ? terminal_open(p, q)
+                           : streams_open(p, q);
     if (r < 0)
         return r;
     if (pipe2(p->status, O_CLOEXEC) < 0)

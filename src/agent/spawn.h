@@ -30,11 +30,12 @@ struct spawn_request {
     size_t n_groups;
     int in_fd;      /* standard input; negative: a pipe of its own. Not with a terminal. */
     int rows, cols; /* of a terminal of its own; 0: none */
+    int tty_fd;     /* this terminal is all three streams; negative: none */
     int cgroup_fd;  /* the child is born in this group; negative: none */
 };
 
 /* The parent's ends, non-blocking. in_fd is negative when it was given, err_fd with a terminal, of
- * which both others are the other side. */
+ * which both others are the other side; all three with one that was given. */
 struct spawn_result {
     pid_t pid;
     int in_fd, out_fd, err_fd;

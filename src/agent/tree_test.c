@@ -215,7 +215,7 @@ static void test_remove_abandoned(void **state)
 {
     struct fixture *f = *state;
     auto_test_request struct test_request q = {.method = "DELETE", .path = "/v1/files?path=/dir"};
-    auto_test_request struct test_request ready = {0}, stat = {0};
+    auto_test_request struct test_request ready = {0};
     assert_int_equal(0, mkdir(in(f, "dir"), 0755));
     test_request(&f->client, &q, NULL, 0, true);
     agent_client_cancel(f->client.http, q.stream);

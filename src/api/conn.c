@@ -42,7 +42,7 @@ static void reset(struct conn *cn)
     cn->match = (struct route_match){0};
     cn->row = cn->listener->server->n_routes;
     cn->dialect = route_at(0)->dialect;
-    cn->is_options = false;
+    cn->is_options = cn->is_answered = false;
     cn->framing = (struct framing){0};
     cn->err.class = ERR_NONE;
     cn->body_bytes = cn->dropped_bytes = 0;
@@ -104,6 +104,8 @@ static enum MHD_Result answer(struct conn *cn)
 static enum MHD_Result finish(struct conn *cn)
 {
     struct server *s = cn->listener->server;
+    if (cn->is_answered)
+        return MHD_NO;
     if (cn->err.class != ERR_NONE)
         return conn_send_error(cn, NULL, &cn->err);
     if (cn->is_options) {
@@ -165,7 +167,8 @@ void conn_completed(void *cls, struct MHD_Connection *c, void **req_cls,
     *req_cls = NULL;
     struct server *s = cn->listener->server;
     int64_t now_us = clock_mono_us(), took_us = now_us - cn->start_us;
-    int status = code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? cn->status : 0;
+    bool has_answer = code == MHD_REQUEST_TERMINATED_COMPLETED_OK || cn->is_answered;
+    int status = has_answer ? cn->status : 0;
     if (log_get_level() == LOG_DEBUG)
         log_debug("http", "%s %s status=%d us=%lld body=%llu request=%s", cn->method,
                   cn->rq.route ? cn->rq.route->path : "?", status, (long long)took_us,

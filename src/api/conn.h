@@ -35,6 +35,7 @@ struct conn {
     bool is_options;
     struct framing framing;
     struct err err;   /* why it was refused; ERR_NONE: not yet */
+    bool is_answered; /* by conn_send_at_once: only to be cut */
     struct buf query; /* what came behind the "?" */
     struct buf body;
     struct upload upload;             /* of an upload row that accepted the headers */
@@ -80,6 +81,10 @@ enum MHD_Result conn_queue(struct conn *cn, int status, struct MHD_Response *r);
 
 /* Takes what `a` holds. MHD_NO cuts the connection: memory was not even enough for an answer. */
 enum MHD_Result conn_send(struct conn *cn, struct answer *a);
+
+/* Answers with `cn->err` in the middle of a body, which the library does not do, and ends the
+ * sending half of the connection. */
+void conn_send_at_once(struct conn *cn);
 
 /* In the dialect's shape, with the headers that `a` has; 5xx are logged. */
 enum MHD_Result conn_send_error(struct conn *cn, struct answer *a, const struct err *e);

@@ -81,6 +81,14 @@ static int hand_on(struct conn *cn, const char *data, size_t n, struct err *e)
     return r;
 }
 
+/* More is to come than will be read away, or nobody knows how much: the client is told now, or it
+ * would only see its connection cut. */
+static bool is_endless(const struct conn *cn)
+{
+    return cn->framing.is_chunked ||
+           cn->framing.length - cn->body_bytes > HTTP_DRAIN_MAX_BYTES - cn->dropped_bytes;
+}
+
 enum MHD_Result conn_receive(struct conn *cn, const char *data, size_t len)
 {
     const struct route *row = cn->rq.route;
@@ -89,11 +97,14 @@ enum MHD_Result conn_receive(struct conn *cn, const char *data, size_t len)
         cn->dropped_bytes += len;
         return cn->dropped_bytes > HTTP_DRAIN_MAX_BYTES ? MHD_NO : MHD_YES;
     }
-    int r = cn->upload.write ? hand_on(cn, data, len, &cn->err) : keep(cn, data, len, &cn->err);
-    if (r < 0) {
-        end_upload(cn);
-        buf_done(&cn->body);
-    }
+    bool is_upload = cn->upload.write;
+    int r = is_upload ? hand_on(cn, data, len, &cn->err) : keep(cn, data, len, &cn->err);
+    if (r == 0)
+        return MHD_YES;
+    end_upload(cn);
+    buf_done(&cn->body);
+    if (is_upload && is_endless(cn))
+        conn_send_at_once(cn);
     return MHD_YES;
 }
 

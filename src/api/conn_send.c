@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "api/conn.h"
 #include "base/clock.h"
@@ -46,8 +47,10 @@ static int add_cors(const struct conn *cn, struct MHD_Response *r)
     const char *origin = guard_cors_origin(cn->listener, &cn->rq);
     if (!origin)
         return 0;
-    int bad =
-        add_header(r, "Access-Control-Allow-Origin", origin) | add_header(r, "Vary", "Origin");
+    int bad = add_header(r, "Access-Control-Allow-Origin", origin) |
+              add_header(r, "Vary", "Origin") |
+              add_header(r, "Access-Control-Expose-Headers",
+                         "Content-Range, Location, Retry-After, X-Request-Id");
     if (cn->is_options)
         bad |= add_allow(cn, r, "Access-Control-Allow-Methods") |
                add_header(r, "Access-Control-Allow-Headers",
@@ -59,12 +62,16 @@ static int add_cors(const struct conn *cn, struct MHD_Response *r)
 /* What a handler gave: names and values, each with its NUL. */
 static int add_given(const struct answer *a, struct MHD_Response *r)
 {
-    int bad = a->headers.failed;
-    const char *p = buf_str(&a->headers), *end = p + a->headers.len;
-    while (p != end) {
+    int bad = 0;
+    const char *p = a->headers.data;
+    if (a->headers.failed)
+        return -ENOMEM;
+    for (size_t left = a->headers.len; left;) {
         const char *value = p + strlen(p) + 1;
+        const char *next = value + strlen(value) + 1;
         bad |= add_header(r, p, value);
-        p = value + strlen(value) + 1;
+        left -= (size_t)(next - p);
+        p = next;
     }
     return bad;
 }
@@ -205,16 +212,40 @@ enum MHD_Result conn_send(struct conn *cn, struct answer *a)
     return result;
 }
 
+static void log_failure(const struct conn *cn, int status, const struct err *e)
+{
+    static struct log_limit limit;
+    if (status >= 500 && log_limit_pass(&limit))
+        log_warn("http", "%s %s failed status=%d error=\"%s\"", cn->method,
+                 cn->rq.route ? cn->rq.route->path : "?", status, e->text);
+}
+
+void conn_send_at_once(struct conn *cn)
+{
+    CLEANUP(answer_done) struct answer a = {0};
+    auto_buf struct buf text = {0};
+    answer_error(&a, cn->dialect, &cn->err);
+    if (answer_render(&a) < 0)
+        return;
+    buf_printf(&text,
+               "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+               "Connection: close\r\n\r\n",
+               a.status, MHD_get_reason_phrase_for((unsigned)a.status), a.body.len);
+    buf_append(&text, a.body.data, a.body.len);
+    log_failure(cn, a.status, &cn->err);
+    /* An empty send buffer takes so little at once, and nothing was sent before. */
+    if (!text.failed)
+        (void)send(cn->fd, text.data, text.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    shutdown(cn->fd, SHUT_WR);
+    cn->status = a.status;
+    cn->is_answered = true;
+}
+
 enum MHD_Result conn_send_error(struct conn *cn, struct answer *a, const struct err *e)
 {
     struct answer none = {0};
     a = a ? a : &none;
     answer_error(a, cn->dialect, e);
-    if (a->status >= 500) {
-        static struct log_limit limit;
-        if (log_limit_pass(&limit))
-            log_warn("http", "%s %s failed status=%d error=\"%s\"", cn->method,
-                     cn->rq.route ? cn->rq.route->path : "?", a->status, e->text);
-    }
+    log_failure(cn, a->status, e);
     return conn_send(cn, a);
 }

@@ -155,15 +155,40 @@ static void test_failing_in_the_middle(void **state)
     got(fd, 201, 1);
 }
 
+/* The client hears of it while it still sends, and is cut when it does not stop. */
+static void told_while_it_sends(int fd)
+{
+    says(fd, 413, "enough");
+    send_bytes(fd, 0, 2 * HTTP_DRAIN_MAX_BYTES);
+    auto_buf struct buf all = {0};
+    client_read_all(fd, &all);
+    assert_int_equal(all.len, 0);
+}
+
 static void test_failing_with_too_much_to_come(void **state)
 {
     int before = test_uploads.begun;
     auto_close int fd = client_connect(*state);
     send_length(fd, "?fail_at=1", "", 3 * HTTP_DRAIN_MAX_BYTES);
-    send_bytes(fd, 0, 2 * HTTP_DRAIN_MAX_BYTES);
-    auto_buf struct buf all = {0};
-    client_read_all(fd, &all);
+    send_bytes(fd, 0, 1000);
+    told_while_it_sends(fd);
     test_count_wait(&test_uploads, before + 1);
+}
+
+static void test_failing_when_nobody_knows_how_much_comes(void **state)
+{
+    int before = test_uploads.begun;
+    auto_close int fd = client_connect(*state), ends = client_connect(*state);
+    send_head(fd, "?fail_at=1", "Transfer-Encoding: chunked\r\n");
+    client_send_text(fd, "ffffffff\r\nabc");
+    told_while_it_sends(fd);
+    send_head(ends, "?fail_at=1", "Transfer-Encoding: chunked\r\n");
+    client_send_text(ends, "3\r\nabc\r\n0\r\n\r\n");
+    says(ends, 413, "enough");
+    auto_buf struct buf all = {0};
+    client_read_all(ends, &all);
+    assert_int_equal(all.len, 0);
+    test_count_wait(&test_uploads, before + 2);
 }
 
 static void test_a_client_that_goes_away(void **state)
@@ -212,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_refused_by_the_headers),
         cmocka_unit_test(test_failing_in_the_middle),
         cmocka_unit_test(test_failing_with_too_much_to_come),
+        cmocka_unit_test(test_failing_when_nobody_knows_how_much_comes),
         cmocka_unit_test(test_a_client_that_goes_away),
         cmocka_unit_test(test_a_client_that_trickles_is_cut),
     };

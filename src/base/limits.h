@@ -98,6 +98,19 @@
 #define CLI_WAIT_DEFAULT_S 60    /* for a language that is being prepared, without a terminal */
 #define CLI_WAIT_MAX_S 86400
 #define CLI_DOCTOR_TIMEOUT_S 60
+#define CLI_POLL_MIN_MS 100 /* between two looks at a VM that is being started: doubles up to */
+#define CLI_POLL_MAX_MS 1000
+#define CLI_DISK_MAX_GIB 65536
+#define CLI_WORDS_MAX 1000 /* VMs on one command line, and the like */
+#define CLI_STOP_TIMEOUT_MAX_S 3600
+#define CLI_EXEC_TIMEOUT_MAX_S (7 * 86400)
+#define CLI_QUOTA_MAX 1000000
+#define CLI_COPY_BUFFER_BYTES (2 * MIB) /* between two VMs */
+#define CLI_LOG_LINES_MAX 1000000
+#define CLI_KEY_FILE_MAX_BYTES (4 * KIB)
+#define CLI_POLICY_MAX_BYTES (1 * MIB)
+#define CLI_UPLOAD_BUFFER_BYTES (512 * KIB)
+#define CLI_DOWNLOAD_BUFFER_BYTES (512 * KIB)
 
 /* Machines */
 #define VM_VCPUS_MAX 64

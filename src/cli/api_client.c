@@ -9,43 +9,24 @@
 
 #include "cli/api_client.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
-
-#include <curl/curl.h>
+#include <unistd.h>
 
 #include "base/limits.h"
-#include "cli/json.h"
+#include "cli/api_client_impl.h"
 
 /* As holmd's `listen` writes it; the slash is the path's first. */
 #define UNIX_PREFIX "unix:/"
 
-struct api_client {
-    char *url;          /* as shown: without a slash at the end */
-    const char *base;   /* what paths are appended to: url, or a name for the socket's other end */
-    const char *socket; /* in url, the path of "unix:/PATH"; NULL: TCP */
-    CURLM *multi;
-    CURL *easy;
-    struct curl_slist *headers;
-    struct interrupt *interrupt;
-    struct progress *progress;
-    char why[CURL_ERROR_SIZE]; /* libcurl's words for the last failure */
-    char *key_header;
-    bool loopback;
-};
-
-/* One request under way. */
-struct transfer {
-    struct api_client *client;
-    const struct api_request *rq;
-    struct api_answer *answer;
-    int result; /* of rq->data */
-    struct err *e;
-};
-
-/* By name, not by resolving: it only decides about the proxy. */
+/* By name, not by resolving: it decides about the proxy, and who may see this machine's own key. */
 static bool is_loopback(const char *host)
 {
-    return !strcmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "[::1]");
+    struct in_addr a;
+    return !strcmp(host, "localhost") || !strcmp(host, "[::1]") ||
+           (inet_pton(AF_INET, host, &a) == 1 && ntohl(a.s_addr) >> 24 == 127);
 }
 
 static int check_url(const char *url, bool *ret_loopback, struct err *e)
@@ -74,24 +55,21 @@ static int check_url(const char *url, bool *ret_loopback, struct err *e)
 }
 
 /* It goes into a header line: a line end in it would begin another header. */
-static int check_key(const char *key, struct err *e)
+static int check_key(const char *key, const char *source, struct err *e)
 {
     for (const char *c = key; *c; c++) {
         if ((unsigned char)*c < 0x21 || *c == 0x7f)
-            return err_set(e, ERR_INVALID,
-                           "the API key has spaces or control characters; check --key and "
-                           "HOLM_API_KEY");
+            return err_set(e, ERR_INVALID, "the API key has spaces or control characters; check %s",
+                           source);
     }
     return 0;
 }
 
-int api_client_new(const char *url, const char *key, struct interrupt *interrupt,
-                   struct api_client **ret, struct err *e)
+int api_client_new(const char *url, struct interrupt *interrupt, struct api_client **ret,
+                   struct err *e)
 {
     bool loopback;
     int r = check_url(url, &loopback, e);
-    if (r >= 0 && key)
-        r = check_key(key, e);
     if (r < 0)
         return r;
     auto_api_client struct api_client *c = calloc(1, sizeof(*c));
@@ -108,8 +86,7 @@ int api_client_new(const char *url, const char *key, struct interrupt *interrupt
     c->interrupt = interrupt;
     c->easy = curl_easy_init();
     c->multi = curl_multi_init();
-    if (!c->url || !c->easy || !c->multi ||
-        (key && asprintf(&c->key_header, "X-API-Key: %s", key) < 0))
+    if (!c->url || !c->easy || !c->multi)
         return err_errno(e, -ENOMEM, "make an HTTP client");
     *ret = TAKE_PTR(c);
     return 0;
@@ -119,12 +96,46 @@ void api_client_free(struct api_client *c)
 {
     if (!c)
         return;
+    if (c->is_socket)
+        curl_multi_remove_handle(c->multi, c->easy);
     curl_multi_cleanup(c->multi);
     curl_easy_cleanup(c->easy);
     curl_slist_free_all(c->headers);
     free(c->key_header);
+    free(c->key_source);
     free(c->url);
     free(c);
+}
+
+int api_client_set_key(struct api_client *c, const char *key, const char *source, struct err *e)
+{
+    int r = check_key(key, source, e);
+    if (r < 0)
+        return r;
+    auto_free char *header = NULL;
+    auto_free char *from = strdup(source);
+    if (asprintf(&header, "X-API-Key: %s", key) < 0 || !from)
+        return err_errno(e, -ENOMEM, "make an HTTP client");
+    free(c->key_header);
+    free(c->key_source);
+    c->key_header = TAKE_PTR(header);
+    c->key_source = TAKE_PTR(from);
+    return 0;
+}
+
+const char *api_client_key_source(const struct api_client *c)
+{
+    return c->key_source;
+}
+
+bool api_client_is_local(const struct api_client *c)
+{
+    return c->loopback;
+}
+
+bool api_client_has_asked(const struct api_client *c)
+{
+    return c->has_asked;
 }
 
 void api_client_set_progress(struct api_client *c, struct progress *progress)
@@ -144,7 +155,9 @@ static bool is_streamed(const struct api_client *c, const struct api_request *rq
     long status = 0;
     curl_easy_getinfo(c->easy, CURLINFO_CONTENT_TYPE, &type);
     curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-    return status == 200 && rq->data && type && !strncasecmp(type, "application/x-ndjson", 20);
+    if (status != 200 || !rq->data)
+        return false;
+    return rq->raw || (type && !strncasecmp(type, "application/x-ndjson", 20));
 }
 
 /* CURLOPT_WRITEFUNCTION. What went wrong here is kept aside, since libcurl only hears that it did.
@@ -165,6 +178,37 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
     return CURL_WRITEFUNC_ERROR;
 }
 
+static size_t fail_source(struct transfer *t, int r, const char *what)
+{
+    t->result = err_errno(t->e, r, "%s", what);
+    return CURL_READFUNC_ABORT;
+}
+
+/* CURLOPT_READFUNCTION. A pipe with nothing in it pauses the transfer, so that an answer which
+ * comes early (a refusal) and Ctrl-C are heard meanwhile. */
+static size_t on_source(char *data, size_t size, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+    const struct api_upload *up = t->rq->upload;
+    size_t len = size * n;
+    struct pollfd p = {.fd = up->fd, .events = POLLIN};
+    if (up->size >= 0 && (int64_t)len > up->size - t->sent)
+        len = (size_t)(up->size - t->sent);
+    if (!len)
+        return 0;
+    if (poll(&p, 1, 0) == 0) {
+        t->source_waits = true;
+        return CURL_READFUNC_PAUSE;
+    }
+    ssize_t got = read(up->fd, data, len);
+    if (got < 0)
+        return fail_source(t, -errno, "read what is to be sent");
+    if (got == 0 && up->size >= 0)
+        return fail_source(t, -ENODATA, "it became shorter while it was read");
+    t->sent += got;
+    return (size_t)got;
+}
+
 static int add_header(struct api_client *c, const char *line)
 {
     struct curl_slist *list = curl_slist_append(c->headers, line);
@@ -176,73 +220,136 @@ static int add_header(struct api_client *c, const char *line)
 
 static int set_headers(struct api_client *c, const struct api_request *rq)
 {
+    char type[80];
+    snprintf(type, sizeof(type), "Content-Type: %s",
+             rq->upload ? rq->upload->type : "application/json");
     curl_slist_free_all(c->headers);
     c->headers = NULL;
-    int r = add_header(c, rq->stream ? "Accept: application/x-ndjson" : "Accept: application/json");
+    int r = add_header(c, rq->raw      ? "Accept: */*"
+                          : rq->stream ? "Accept: application/x-ndjson"
+                                       : "Accept: application/json");
     if (r == 0 && c->key_header)
         r = add_header(c, c->key_header);
-    if (r == 0 && rq->body)
-        r = add_header(c, "Content-Type: application/json");
-    /* No waiting for "100 Continue" before a larger body: it only costs a round trip. */
+    if (r == 0 && (rq->body || rq->upload))
+        r = add_header(c, type);
+    /* No waiting for "100 Continue" before a JSON body: it only costs a round trip. */
     return r == 0 && rq->body ? add_header(c, "Expect:") : r;
 }
 
-static int set_up(struct transfer *t, const char *url)
+static void set_body(struct transfer *t)
 {
-    struct api_client *c = t->client;
+    CURL *h = t->client->easy;
     const struct api_request *rq = t->rq;
-    CURL *h = c->easy;
-    curl_easy_reset(h);
-    c->why[0] = '\0';
-    if (set_headers(c, rq) < 0)
-        return -ENOMEM;
-    if (curl_easy_setopt(h, CURLOPT_URL, url) != CURLE_OK)
-        return -ENOMEM;
-    curl_easy_setopt(h, CURLOPT_HTTPHEADER, c->headers);
-    curl_easy_setopt(h, CURLOPT_ERRORBUFFER, c->why);
-    curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, (long)CLI_CONNECT_TIMEOUT_S);
-    curl_easy_setopt(h, CURLOPT_TIMEOUT, (long)rq->timeout_s);
-    curl_easy_setopt(h, CURLOPT_USERAGENT, "holm/" HOLM_VERSION);
-    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(h, CURLOPT_WRITEDATA, t);
-    if (c->socket)
-        curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->socket);
-    /* A proxy of the environment cannot reach this machine's own loopback. */
-    if (c->loopback)
-        curl_easy_setopt(h, CURLOPT_PROXY, "");
     if (rq->body) {
         curl_easy_setopt(h, CURLOPT_POST, 1L);
         curl_easy_setopt(h, CURLOPT_POSTFIELDS, rq->body);
         curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)rq->body_len);
     }
+    if (rq->upload) {
+        curl_easy_setopt(h, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, (long)CLI_UPLOAD_BUFFER_BYTES);
+        curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, (curl_off_t)rq->upload->size);
+        curl_easy_setopt(h, CURLOPT_READFUNCTION, on_source);
+        curl_easy_setopt(h, CURLOPT_READDATA, t);
+    }
+    if (rq->method)
+        curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, rq->method);
+}
+
+void api_client_set_connection(struct api_client *c)
+{
+    CURL *h = c->easy;
+    curl_easy_reset(h);
+    c->why[0] = '\0';
+    curl_easy_setopt(h, CURLOPT_ERRORBUFFER, c->why);
+    curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, (long)CLI_CONNECT_TIMEOUT_S);
+    if (c->socket)
+        curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->socket);
+    /* A proxy of the environment cannot reach this machine's own loopback. */
+    if (c->loopback)
+        curl_easy_setopt(h, CURLOPT_PROXY, "");
+}
+
+int api_transfer_set_up(struct transfer *t)
+{
+    struct api_client *c = t->client;
+    CURL *h = c->easy;
+    auto_free char *url = NULL;
+    api_client_set_connection(c);
+    if (asprintf(&url, "%s%s", c->base, t->rq->path) < 0 || set_headers(c, t->rq) < 0 ||
+        curl_easy_setopt(h, CURLOPT_URL, url) != CURLE_OK)
+        return err_errno(t->e, -ENOMEM, "make a request");
+    curl_easy_setopt(h, CURLOPT_HTTPHEADER, c->headers);
+    curl_easy_setopt(h, CURLOPT_TIMEOUT, (long)t->rq->timeout_s);
+    curl_easy_setopt(h, CURLOPT_USERAGENT, "holm/" HOLM_VERSION);
+    curl_easy_setopt(h, CURLOPT_BUFFERSIZE, (long)CLI_DOWNLOAD_BUFFER_BYTES);
+    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(h, CURLOPT_WRITEDATA, t);
+    set_body(t);
+    c->has_asked = true;
     return 0;
 }
 
-/* Runs the transfer to its end; -ECANCELED when a signal came first. */
-static int drive(struct api_client *c, CURLcode *ret)
+/* How far the body has come that matters: the one we send, else the one that comes. */
+static void tell_moved(const struct transfer *t)
 {
-    int running = 1;
+    curl_off_t done = 0, total = -1;
+    const struct api_request *rq = t->rq;
+    if (!rq->moved)
+        return;
+    if (rq->upload) {
+        done = t->sent;
+        total = rq->upload->size;
+    } else {
+        curl_easy_getinfo(t->client->easy, CURLINFO_SIZE_DOWNLOAD_T, &done);
+        curl_easy_getinfo(t->client->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
+    }
+    rq->moved(rq->arg, done, total);
+}
+
+/* Waits for the network, a signal, the upload's source, or the next frame of the progress line. */
+static void wait_for_more(struct transfer *t)
+{
+    struct api_client *c = t->client;
+    struct curl_waitfd extra[2] = {{.fd = c->interrupt->fd, .events = CURL_WAIT_POLLIN}};
+    unsigned n = 1;
+    if (t->source_waits)
+        extra[n++] = (struct curl_waitfd){.fd = t->rq->upload->fd, .events = CURL_WAIT_POLLIN};
+    curl_multi_poll(c->multi, extra, n, c->progress ? PROGRESS_TICK_MS : 1000, NULL);
+    /* The pipe's end comes as POLLHUP, which libcurl does not pass on; so it is asked again after
+     * any wait. */
+    if (t->source_waits) {
+        t->source_waits = false;
+        curl_easy_pause(c->easy, CURLPAUSE_CONT);
+    }
+}
+
+int api_client_drive(struct transfer *t, CURLcode *ret)
+{
+    struct api_client *c = t->client;
+    int running = 1, left;
     while (running) {
-        struct curl_waitfd extra = {.fd = c->interrupt->fd, .events = CURL_WAIT_POLLIN};
         if (curl_multi_perform(c->multi, &running) != CURLM_OK)
             return -EIO;
         if (interrupt_signal(c->interrupt))
             return -ECANCELED;
+        tell_moved(t);
         if (c->progress)
             progress_tick(c->progress);
         if (running)
-            curl_multi_poll(c->multi, &extra, 1, c->progress ? PROGRESS_TICK_MS : 1000, NULL);
+            wait_for_more(t);
     }
-    int left;
-    CURLMsg *m = curl_multi_info_read(c->multi, &left);
-    *ret = m ? m->data.result : CURLE_RECV_ERROR;
+    *ret = CURLE_RECV_ERROR;
+    for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &left));) {
+        if (m->easy_handle == c->easy)
+            *ret = m->data.result;
+    }
     return 0;
 }
 
-/* What to tell when there was no answer, by what a user can do about it. */
-static int explain(struct api_client *c, CURLcode code, int timeout_s, struct err *e)
+int api_client_explain(struct api_client *c, CURLcode code, int timeout_s, struct err *e)
 {
     const char *why = c->why[0] ? c->why : curl_easy_strerror(code);
     long os_errno = 0;
@@ -260,7 +367,7 @@ static int explain(struct api_client *c, CURLcode code, int timeout_s, struct er
         return err_set(e, ERR_TIMEOUT,
                        "the daemon at %s did not answer within %d s; 'holm status' shows whether "
                        "it is alive",
-                       c->url, timeout_s);
+                       c->url, timeout_s ? timeout_s : CLI_CONNECT_TIMEOUT_S);
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
@@ -274,95 +381,42 @@ static int explain(struct api_client *c, CURLcode code, int timeout_s, struct er
     }
 }
 
-int api_client_send(struct api_client *c, const struct api_request *rq, struct api_answer *ret,
-                    struct err *e)
+int api_transfer_finish(struct transfer *t, CURLcode code, struct api_answer *ret)
 {
-    auto_free char *url = NULL;
-    auto_api_answer struct api_answer answer = {.body.max_bytes = CLI_ANSWER_MAX_BYTES};
-    struct transfer t = {.client = c, .rq = rq, .answer = &answer, .e = e};
-    if (asprintf(&url, "%s%s", c->base, rq->path) < 0 || set_up(&t, url) < 0)
-        return err_errno(e, -ENOMEM, "make a request");
-    CURLcode code = CURLE_OK;
-    curl_multi_add_handle(c->multi, c->easy);
-    int r = drive(c, &code);
+    struct api_client *c = t->client;
     long status = 0;
     curl_off_t retry_after_s = 0;
+    if (t->result < 0)
+        return t->result;
+    if (code != CURLE_OK)
+        return api_client_explain(c, code, t->rq->timeout_s, t->e);
     curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-    answer.streamed = is_streamed(c, rq);
-    curl_multi_remove_handle(c->multi, c->easy);
-    if (r == -ECANCELED || t.result == -ECANCELED)
-        return -ECANCELED;
-    if (r < 0)
-        return err_errno(e, r, "send a request to %s", c->url);
-    if (t.result < 0)
-        return t.result;
-    if (code != CURLE_OK)
-        return explain(c, code, rq->timeout_s, e);
-    answer.status = (int)status;
-    answer.retry_after_s = retry_after_s < 1 ? 1 : retry_after_s > 60 ? 60 : (int)retry_after_s;
-    *ret = answer;
-    answer = (struct api_answer){0};
+    t->answer->streamed = is_streamed(c, t->rq);
+    t->answer->status = (int)status;
+    t->answer->retry_after_s = retry_after_s < 1 ? 1 : retry_after_s > 60 ? 60 : (int)retry_after_s;
+    *ret = *t->answer;
+    *t->answer = (struct api_answer){0};
     return 0;
 }
 
-int api_answer_json(const struct api_answer *a, json_t **ret, struct err *e)
+int api_client_send(struct api_client *c, const struct api_request *rq, struct api_answer *ret,
+                    struct err *e)
 {
-    json_t *o = json_loadb(buf_str(&a->body), a->body.len, JSON_ALLOW_NUL, NULL);
-    if (json_is_object(o)) {
-        *ret = o;
-        return 0;
-    }
-    json_decref(o);
-    return err_set(e, ERR_UNAVAILABLE, "the answer is not a JSON object");
-}
-
-/* The class whose meaning is nearest; only used to tell errors apart in this program. */
-static enum err_class class_of(int status)
-{
-    static const struct {
-        int status;
-        enum err_class class;
-    } rows[] = {
-        {400, ERR_INVALID}, {401, ERR_UNAUTHORIZED}, {403, ERR_FORBIDDEN}, {404, ERR_NOT_FOUND},
-        {405, ERR_METHOD},  {409, ERR_CONFLICT},     {413, ERR_TOO_LARGE}, {415, ERR_UNSUPPORTED},
-        {429, ERR_FULL},    {502, ERR_UNAVAILABLE},  {503, ERR_FULL},      {504, ERR_TIMEOUT},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        if (rows[i].status == status)
-            return rows[i].class;
-    }
-    return ERR_INTERNAL;
-}
-
-int api_answer_error(const struct api_client *c, const struct api_answer *a, struct err *e)
-{
-    auto_json json_t *o = NULL;
-    (void)api_answer_json(a, &o, NULL);
-    const char *text = json_text(o, "error");
-    if (!*text)
-        return err_set(e, class_of(a->status),
-                       "%s answers status %d and no reason; is it the address of a holmd?", c->url,
-                       a->status);
-    const char *hint = "";
-    if (a->status == 401 || a->status == 403)
-        hint = "; give a key with --key or HOLM_API_KEY";
-    else if (a->status >= 500 && a->status != 503)
-        hint = "; the daemon's log says more";
-    return err_set(e, class_of(a->status), "%.500s%s", text, hint);
-}
-
-int api_client_get(struct api_client *c, const char *path, json_t **ret, struct err *e)
-{
-    auto_api_answer struct api_answer a = {0};
-    struct api_request rq = {.path = path, .timeout_s = CLI_REQUEST_TIMEOUT_S};
-    int r = api_client_send(c, &rq, &a, e);
+    auto_api_answer struct api_answer answer = {.body.max_bytes = CLI_ANSWER_MAX_BYTES};
+    struct transfer t = {.client = c, .rq = rq, .answer = &answer, .e = e};
+    CURLcode code = CURLE_OK;
+    int r = api_transfer_set_up(&t);
     if (r < 0)
         return r;
-    if (a.status != 200)
-        return api_answer_error(c, &a, e);
-    r = api_answer_json(&a, ret, e);
-    return r < 0 ? err_wrap(e, r, "%s%s", c->url, path) : 0;
+    curl_multi_add_handle(c->multi, c->easy);
+    r = api_client_drive(&t, &code);
+    if (r < 0 && r != -ECANCELED)
+        err_errno(e, r, "send a request to %s", c->url);
+    if (r == 0)
+        r = api_transfer_finish(&t, code, ret);
+    curl_multi_remove_handle(c->multi, c->easy);
+    return r;
 }
 
 void api_answer_done(struct api_answer *a)

@@ -7,6 +7,7 @@
 
 #include <curl/curl.h>
 
+#include "cli/api_answer.h"
 #include "cli/commands.h"
 #include "cli/fields.h"
 #include "cli/json.h"

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "cli/api_answer.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/languages.h"

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "cli/api_answer.h"
 #include "cli/commands.h"
 #include "cli/fields.h"
 #include "cli/json.h"

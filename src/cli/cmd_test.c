@@ -6,20 +6,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include <jansson.h>
-
 #include "base/proc.h"
-#include "base/test.h"
 #include "cli/cli.h"
-#include "cli/json.h"
-#include "cli/test_server.h"
-
-#define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define REPLIES(...) ((const struct test_reply[]){__VA_ARGS__, {0}})
-#define OK(where, text)                                 \
-    {                                                   \
-        .path = where, .status = 200, .steps = { text } \
-    }
+#include "cli/test_cmd.h"
 
 #define LANGUAGES                                                                     \
     OK("/api/v1/languages",                                                           \
@@ -33,44 +22,36 @@
 
 static const char *doc_path;
 
-static void expect(const struct test_server *s, const char *const *argv, int code, const char *out,
-                   const char *err)
-{
-    auto_test_ran struct test_ran r;
-    test_holm(s, &(struct test_run){.argv = argv}, &r);
-    assert_string_equal(buf_str(&r.out), out);
-    assert_string_equal(buf_str(&r.err), err);
-    assert_int_equal(r.code, code);
-}
-
 static void test_languages(void **state)
 {
     auto_test_server struct test_server *s = test_server_new(REPLIES(
         LANGUAGES, OK("/api/v1/languages/python",
                       "{\"name\":\"python\",\"aliases\":[\"py\",\"python3\"],\"memory_mib\":256,"
                       "\"compiled\":false,\"detail\":null}")));
-    expect(s, ARGV("languages"), 0,
-           "NAME    EXTENSION  STATUS     POOLED  TITLE\n"
-           "python  .py        ready      2       Python 3\n"
-           "c       .c         preparing  0       C (GCC)\n",
-           "");
-    expect(s, ARGV("languages", "--names"), 0, "python\nc\n", "");
-    expect(s, ARGV("languages", "python"), 0,
-           "name        python\n"
-           "aliases     py, python3\n"
-           "memory mib  256\n"
-           "compiled    no\n",
-           "");
-    expect(s, ARGV("languages", "pythn"), 125, "",
-           "holm: there is no language 'pythn' (did you mean 'python'?); 'holm languages' shows "
-           "all\n");
-    expect(s, ARGV("languages", "../health"), 125, "",
-           "holm: there is no language '../health'; 'holm languages' shows all\n");
-    expect(s, ARGV("languages", ""), 2, "",
-           "holm: the name of the language is empty\nTry 'holm languages --help'.\n");
-    expect(s, ARGV("languages", "pyhton3"), 125, "",
-           "holm: there is no language 'pyhton3' (did you mean 'python3'?); 'holm languages' shows "
-           "all\n");
+    test_expect(s, ARGV("languages"), 0,
+                "NAME    EXTENSION  STATUS     POOLED  TITLE\n"
+                "python  .py        ready      2       Python 3\n"
+                "c       .c         preparing  0       C (GCC)\n",
+                "");
+    test_expect(s, ARGV("languages", "--names"), 0, "python\nc\n", "");
+    test_expect(s, ARGV("languages", "python"), 0,
+                "name        python\n"
+                "aliases     py, python3\n"
+                "memory mib  256\n"
+                "compiled    no\n",
+                "");
+    test_expect(
+        s, ARGV("languages", "pythn"), 125, "",
+        "holm: there is no language 'pythn' (did you mean 'python'?); 'holm languages' shows "
+        "all\n");
+    test_expect(s, ARGV("languages", "../health"), 125, "",
+                "holm: there is no language '../health'; 'holm languages' shows all\n");
+    test_expect(s, ARGV("languages", ""), 2, "",
+                "holm: the name of the language is empty\nTry 'holm languages --help'.\n");
+    test_expect(
+        s, ARGV("languages", "pyhton3"), 125, "",
+        "holm: there is no language 'pyhton3' (did you mean 'python3'?); 'holm languages' shows "
+        "all\n");
     auto_test_ran struct test_ran r;
     test_holm(s, &(struct test_run){.argv = ARGV("languages", "--json")}, &r);
     auto_json json_t *o = json_loads(buf_str(&r.out), 0, NULL);
@@ -83,7 +64,7 @@ static void test_languages_of_the_specification(void **state)
     auto_test_server struct test_server *s = test_server_new(REPLIES(
         OK("/api/v1/languages", "{\"languages\":[{\"name\":\"go\",\"extension\":\".go\"}]}"),
         OK("/health", "{\"status\":\"healthy\",\"version\":\"1.0.0\"}")));
-    expect(s, ARGV("languages"), 0, "NAME  EXTENSION\ngo    .go\n", "");
+    test_expect(s, ARGV("languages"), 0, "NAME  EXTENSION\ngo    .go\n", "");
     auto_test_ran struct test_ran r;
     test_holm(s, &(struct test_run){.argv = ARGV("status")}, &r);
     assert_non_null(strstr(buf_str(&r.out), "version    1.0.0 (this holm is " HOLM_VERSION ")\n"));
@@ -117,8 +98,8 @@ static void test_status(void **state)
              "languages    1 of 2 ready; not c (preparing)\n"
              "pooled VMs   2\n",
              test_server_url(s));
-    expect(s, ARGV("status"), 0, want, "");
-    expect(s, ARGV("--url", test_server_url(s), "status"), 0, want, "");
+    test_expect(s, ARGV("status"), 0, want, "");
+    test_expect(s, ARGV("--url", test_server_url(s), "status"), 0, want, "");
     auto_test_ran struct test_ran r;
     test_holm(s, &(struct test_run){.argv = ARGV("status", "--json", "--key", "k1")}, &r);
     auto_json json_t *o = json_loads(buf_str(&r.out), 0, NULL);
@@ -174,7 +155,7 @@ static void test_doctor(void **state)
              "degraded  languages  1 of 2 ready; not c (preparing)\n"
              "\nThis host can run virtual machines, with qemu on tcg.\n",
              holmd, test_server_url(s));
-    expect(s, ARGV("doctor", "--holmd", holmd), 0, want, "");
+    test_expect(s, ARGV("doctor", "--holmd", holmd), 0, want, "");
 }
 
 /* Found without being named: the one installed with holm before the one in PATH. The program is
@@ -232,20 +213,21 @@ static void test_doctor_cannot(void **state)
 
 static void test_usage_errors(void **state)
 {
-    expect(NULL, ARGV("rnu"), 2, "",
-           "holm: there is no command 'rnu'; did you mean 'run'?\nTry 'holm --help'.\n");
-    expect(NULL, ARGV("qqqqq"), 2, "", "holm: there is no command 'qqqqq'\nTry 'holm --help'.\n");
-    expect(NULL, ARGV("help", "stats"), 2, "",
-           "holm: there is no command 'stats'; did you mean 'status'?\nTry 'holm --help'.\n");
-    expect(NULL, ARGV("--hlep"), 2, "",
-           "holm: unknown option '--hlep'; did you mean '--help'?\nTry 'holm --help'.\n");
-    expect(NULL, ARGV("version", "x"), 2, "",
-           "holm: unexpected argument 'x'\nTry 'holm version --help'.\n");
-    expect(NULL, ARGV("completion", "fish"), 2, "",
-           "holm: no completions for 'fish'; there are some for bash and zsh\n"
-           "Try 'holm completion --help'.\n");
-    expect(NULL, ARGV("--url"), 2, "",
-           "holm: option '--url' needs a value: --url URL\nTry 'holm --help'.\n");
+    test_expect(NULL, ARGV("rnu"), 2, "",
+                "holm: there is no command 'rnu'; did you mean 'run'?\nTry 'holm --help'.\n");
+    test_expect(NULL, ARGV("qqqqq"), 2, "",
+                "holm: there is no command 'qqqqq'\nTry 'holm --help'.\n");
+    test_expect(NULL, ARGV("help", "stats"), 2, "",
+                "holm: there is no command 'stats'; did you mean 'status'?\nTry 'holm --help'.\n");
+    test_expect(NULL, ARGV("--hlep"), 2, "",
+                "holm: unknown option '--hlep'; did you mean '--help'?\nTry 'holm --help'.\n");
+    test_expect(NULL, ARGV("version", "x"), 2, "",
+                "holm: unexpected argument 'x'\nTry 'holm version --help'.\n");
+    test_expect(NULL, ARGV("completion", "fish"), 2, "",
+                "holm: no completions for 'fish'; there are some for bash and zsh\n"
+                "Try 'holm completion --help'.\n");
+    test_expect(NULL, ARGV("--url"), 2, "",
+                "holm: option '--url' needs a value: --url URL\nTry 'holm --help'.\n");
     auto_test_ran struct test_ran r;
     test_holm(NULL, &(struct test_run){.argv = (const char *const[]){NULL}}, &r);
     assert_int_equal(r.code, 2);
@@ -254,8 +236,8 @@ static void test_usage_errors(void **state)
 
 static void test_version(void **state)
 {
-    expect(NULL, ARGV("version"), 0, "holm " HOLM_VERSION "\n", "");
-    expect(NULL, ARGV("--version"), 0, "holm " HOLM_VERSION "\n", "");
+    test_expect(NULL, ARGV("version"), 0, "holm " HOLM_VERSION "\n", "");
+    test_expect(NULL, ARGV("--version"), 0, "holm " HOLM_VERSION "\n", "");
     auto_close int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
     auto_test_ran struct test_ran r;
     test_holm(NULL, &(struct test_run){.argv = ARGV("version"), .fds = {0, full}}, &r);
@@ -263,25 +245,76 @@ static void test_version(void **state)
     assert_non_null(strstr(buf_str(&r.err), "write to standard output"));
 }
 
+/* "vm create" as two words of argv. */
+static void split_name(const struct cli_command *c, char ret[2][40])
+{
+    const char *second = cli_second_word(c);
+    snprintf(ret[0], 40, "%.*s", (int)strcspn(c->name, " "), c->name);
+    snprintf(ret[1], 40, "%s", second ? second : "");
+}
+
 /* Every command has a page that names its options and has examples, by both ways to it. */
+static void check_page(const struct cli_command *c, const struct buf *all)
+{
+    auto_test_ran struct test_ran page;
+    auto_test_ran struct test_ran same;
+    char word[2][40];
+    split_name(c, word);
+    const char *second = *word[1] ? word[1] : NULL;
+    test_holm(NULL, &(struct test_run){.argv = ARGV(word[0], second ? second : "--help", "--help")},
+              &page);
+    test_holm(NULL, &(struct test_run){.argv = ARGV("help", word[0], second)}, &same);
+    assert_int_equal(page.code, 0);
+    assert_string_equal(buf_str(&page.out), buf_str(&same.out));
+    if (!second && !c->is_hidden)
+        assert_non_null(strstr(buf_str(all), c->summary));
+    assert_true(c->examples[0].command != NULL);
+    for (const struct cli_example *ex = c->examples; ex->command; ex++)
+        assert_non_null(strstr(buf_str(&page.out), ex->command));
+    for (const struct option_row *row = c->options; row->name; row++)
+        assert_non_null(strstr(buf_str(&page.out), row->name));
+}
+
 static void test_help(void **state)
 {
     auto_test_ran struct test_ran all;
     test_holm(NULL, &(struct test_run){.argv = ARGV("--help")}, &all);
     assert_int_equal(all.code, 0);
+    assert_null(strstr(buf_str(&all.out), "_names"));
+    for (const struct cli_command *const *c = cli_commands; *c; c++)
+        check_page(*c, &all.out);
+    auto_test_ran struct test_ran group;
+    test_holm(NULL, &(struct test_run){.argv = ARGV("vm", "--help")}, &group);
+    assert_non_null(strstr(buf_str(&group.out), "  create    Make a VM and start it\n"));
+}
+
+/* A row has what its kind takes. */
+static void test_rows(void **state)
+{
     for (const struct cli_command *const *c = cli_commands; *c; c++) {
-        auto_test_ran struct test_ran page, same;
-        test_holm(NULL, &(struct test_run){.argv = ARGV((*c)->name, "--help")}, &page);
-        test_holm(NULL, &(struct test_run){.argv = ARGV("help", (*c)->name)}, &same);
-        assert_int_equal(page.code, 0);
-        assert_string_equal(buf_str(&page.out), buf_str(&same.out));
-        assert_non_null(strstr(buf_str(&all.out), (*c)->summary));
-        assert_true((*c)->examples[0].command != NULL);
-        for (const struct cli_example *ex = (*c)->examples; ex->command; ex++)
-            assert_non_null(strstr(buf_str(&page.out), ex->command));
-        for (const struct option_row *row = (*c)->options; row->name; row++)
-            assert_non_null(strstr(buf_str(&page.out), row->name));
+        assert_true(!(*c)->run || !(*c)->call);
+        assert_true(!(*c)->call || (*c)->doing);
+        assert_true(!(*c)->words_min || (*c)->needs);
+        assert_true((*c)->words_min <= (*c)->words_max);
+        for (const struct option_row *row = (*c)->options; row->name; row++) {
+            for (const struct option_row *other = row + 1; other->name; other++) {
+                assert_string_not_equal(row->name, other->name);
+                assert_true(!row->letter || row->letter != other->letter);
+            }
+        }
     }
+}
+
+/* The part of the manual that is about a command: from its heading to the next of the kind. */
+static void manual_of(const struct buf *doc, const struct cli_command *c, struct buf *ret)
+{
+    char heading[80];
+    snprintf(heading, sizeof(heading), "%s holm %s\n", cli_second_word(c) ? "###" : "##", c->name);
+    const char *at = strstr(buf_str(doc), heading);
+    if (!at)
+        fail_msg("docs/cli.md has no '%s'", heading);
+    const char *end = strstr(at + 1, cli_second_word(c) ? "\n##" : "\n## ");
+    buf_append(ret, at, end ? (size_t)(end - at) : strlen(at));
 }
 
 /* docs/cli.md is written by hand: nothing may be missing there. */
@@ -290,12 +323,15 @@ static void test_manual_is_complete(void **state)
     auto_buf struct buf doc = {0};
     assert_int_equal(file_read(doc_path, &doc, 1 << 20), 0);
     for (const struct cli_command *const *c = cli_commands; *c; c++) {
-        char want[80];
-        snprintf(want, sizeof(want), "## holm %s", (*c)->name);
-        assert_non_null(strstr(buf_str(&doc), want));
+        auto_buf struct buf part = {0};
+        if ((*c)->is_hidden)
+            continue;
+        manual_of(&doc, *c, &part);
         for (const struct option_row *row = (*c)->options; row->name; row++) {
+            char want[80];
             snprintf(want, sizeof(want), "--%s", row->name);
-            assert_non_null(strstr(buf_str(&doc), want));
+            if (!strstr(buf_str(&part), want))
+                fail_msg("docs/cli.md does not tell of %s of '%s'", want, (*c)->name);
         }
     }
 }
@@ -334,6 +370,31 @@ static void test_completion_bash(void **state)
     bash_completes(s, ARGV("completion", ""), "bash zsh ");
     bash_completes(s, ARGV("help", "st"), "status ");
     bash_completes(s, ARGV("doctor", "--ho"), "--holmd ");
+}
+
+static void test_completion_bash_of_vms(void **state)
+{
+    auto_test_server struct test_server *s = test_server_new(
+        REPLIES(VMS, OK("/v1/images", "[{\"name\":\"python\"},{\"name\":\"node js\"}]"),
+                OK("/v1/machine-types", "[{\"name\":\"c1m2\"}]"),
+                OK("/v1/snapshots", "[{\"id\":\"" ID_A "\",\"name\":\"snap\"}]")));
+    bash_completes(s, ARGV("v"), "vm version ");
+    bash_completes(s, ARGV("vm", "cr"), "create ");
+    bash_completes(s, ARGV("help", "snapshot", "re"), "rename ");
+    bash_completes(s, ARGV("help", "vm", "ki"), "kill ");
+    bash_completes(s, ARGV("vm", "show", ""), "lab base base ");
+    bash_completes(s, ARGV("vm", "delete", "lab", "l"), "lab ");
+    bash_completes(s, ARGV("vm", "exec", "-e", "A=1", "-t", "l"), "lab ");
+    bash_completes(s, ARGV("vm", "create", "--no-o"), "--no-outbound ");
+    bash_completes(s, ARGV("vm", "create", "--image", ""), "python ");
+    bash_completes(s, ARGV("vm", "create", "-t", ""), "c1m2 ");
+    bash_completes(s, ARGV("snapshot", "delete", ""), "snap ");
+    bash_completes(s, ARGV("cp", "la"), "lab: ");
+    bash_completes(s, ARGV("key", "create", "--account", ""), "");
+    auto_test_ran struct test_ran none;
+    test_holm(NULL, &(struct test_run){.argv = ARGV("_names", "vms")}, &none);
+    assert_string_equal(buf_str(&none.err), "");
+    assert_int_equal(none.code, 125);
 }
 
 /* Its syntax by zsh itself where there is one; its content everywhere. */
@@ -378,8 +439,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_usage_errors),
         cmocka_unit_test(test_version),
         cmocka_unit_test(test_help),
+        cmocka_unit_test(test_rows),
         cmocka_unit_test(test_manual_is_complete),
         cmocka_unit_test(test_completion_bash),
+        cmocka_unit_test(test_completion_bash_of_vms),
         cmocka_unit_test(test_completion_zsh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,25 +13,71 @@
 
 #define SHELLS "bash zsh"
 
+/* What `holm _names` calls the kind of names that the daemon is asked for; NULL: it is not asked.
+ */
+static const char *names_kind(enum option_fill fill)
+{
+    switch (fill) {
+    case FILL_VM:
+    case FILL_VM_PATH:
+        return "vms";
+    case FILL_SNAPSHOT:
+        return "snapshots";
+    case FILL_IMAGE:
+        return "images";
+    case FILL_TYPE:
+        return "types";
+    case FILL_ACCOUNT:
+        return "accounts";
+    case FILL_KEY:
+        return "keys";
+    default:
+        return NULL;
+    }
+}
+
 /* ---- bash ---- */
 
-static void bash_commands(FILE *f)
+/* The words by which the commands of a group, or of holm itself, are called. */
+static void bash_commands(FILE *f, const struct cli_command *group)
 {
-    for (const struct cli_command *const *c = cli_commands; *c; c++)
-        fprintf(f, "%s%s", c == cli_commands ? "" : " ", (*c)->name);
+    bool first = true;
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        const char *second = cli_second_word(*c);
+        if ((*c)->is_hidden || !cli_is_in(*c, group))
+            continue;
+        fprintf(f, "%s%s", first ? "" : " ", second ? second : (*c)->name);
+        first = false;
+    }
+}
+
+/* "vm|snapshot": the words that are half a command. */
+static void bash_groups(FILE *f)
+{
+    bool first = true;
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        if (!cli_is_group(*c))
+            continue;
+        fprintf(f, "%s%s", first ? "" : "|", (*c)->name);
+        first = false;
+    }
 }
 
 /* What fills COMPREPLY; a file is left to bash itself (-o default), which knows about spaces. */
 static void bash_fill(FILE *f, enum option_fill fill)
 {
+    const char *kind = names_kind(fill);
     switch (fill) {
     case FILL_LANGUAGE:
         fputs("_holm_words \"$(holm languages --names 2>/dev/null)\"", f);
         break;
     case FILL_COMMAND:
         fputs("_holm_words \"", f);
-        bash_commands(f);
+        bash_commands(f, NULL);
         fputc('"', f);
+        break;
+    case FILL_SUBCOMMAND:
+        fputs("_holm_subcommands \"$prev\"", f);
         break;
     case FILL_SHELL:
         fputs("_holm_words \"" SHELLS "\"", f);
@@ -39,8 +85,14 @@ static void bash_fill(FILE *f, enum option_fill fill)
     case FILL_NOTHING:
         fputs("compopt +o default", f);
         break;
+    case FILL_VM_PATH:
+        fputs("_holm_paths", f);
+        break;
     case FILL_FILE:
         fputs(":", f);
+        break;
+    default:
+        fprintf(f, "_holm_words \"$(holm _names %s 2>/dev/null)\"", kind);
     }
 }
 
@@ -53,38 +105,49 @@ static void bash_option_names(FILE *f, const struct option_row *rows)
     }
 }
 
-/* "--timeout|-t" for each row that takes a value. Returns whether it wrote any. */
-static bool bash_value_names(FILE *f, const struct option_row *rows, const char *prefix, bool first)
+/* "'run':--timeout|'run':-t" for each row that takes a value. Returns whether it wrote any. */
+static bool bash_value_names(FILE *f, const struct option_row *rows, const char *command,
+                             bool first)
 {
     for (; rows->name; rows++) {
         if (!rows->value)
             continue;
-        fprintf(f, "%s%s--%s", first ? "" : "|", prefix, rows->name);
+        fprintf(f, "%s%s:--%s", first ? "" : "|", command, rows->name);
         if (rows->letter)
-            fprintf(f, "|%s-%c", prefix, rows->letter);
+            fprintf(f, "|%s:-%c", command, rows->letter);
         first = false;
     }
     return !first;
 }
 
-/* The words that skip the next one, in whatever command: enough to count words and find the
- * command. */
+/* Finds the command, and how many words of its own there are before the one at the cursor: a value
+ * is none. */
 static void bash_count_words(FILE *f)
 {
     fputs("    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-          "        case ${COMP_WORDS[i]} in\n"
+          "        case $command:${COMP_WORDS[i]} in\n"
           "        ",
           f);
-    bool any = bash_value_names(f, cli_global_options, "", true);
-    for (const struct cli_command *const *c = cli_commands; *c; c++)
-        any = bash_value_names(f, (*c)->options, "", !any);
-    fputs(
-        ") ((i++)) ;;\n"
-        "        -?*) ;;\n"
-        "        *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((words++)); fi ;;\n"
-        "        esac\n"
-        "    done\n",
-        f);
+    bash_value_names(f, cli_global_options, "*", true);
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        char quoted[80];
+        snprintf(quoted, sizeof(quoted), "'%s'", (*c)->name);
+        bash_value_names(f, (*c)->options, quoted, false);
+    }
+    fputs(") ((i++)) ;;\n"
+          "        *:-?*) ;;\n"
+          "        :*) command=${COMP_WORDS[i]} ;;\n"
+          "        *)\n"
+          "            case $command in\n"
+          "            ",
+          f);
+    bash_groups(f);
+    fputs(") command+=\" ${COMP_WORDS[i]}\" ;;\n"
+          "            *) ((words++)) ;;\n"
+          "            esac ;;\n"
+          "        esac\n"
+          "    done\n",
+          f);
 }
 
 static void bash_option_values(FILE *f)
@@ -94,16 +157,16 @@ static void bash_option_values(FILE *f)
         for (const struct option_row *row = (*c)->options; row->name; row++) {
             if (!row->value)
                 continue;
-            fprintf(f, "    %s:--%s", (*c)->name, row->name);
+            fprintf(f, "    '%s':--%s", (*c)->name, row->name);
             if (row->letter)
-                fprintf(f, "|%s:-%c", (*c)->name, row->letter);
+                fprintf(f, "|'%s':-%c", (*c)->name, row->letter);
             fputs(") ", f);
             bash_fill(f, row->fill);
             fputs("; return ;;\n", f);
         }
     }
     fputs("    ", f);
-    bash_value_names(f, cli_global_options, "*:", true);
+    bash_value_names(f, cli_global_options, "*", true);
     fputs(") compopt +o default; return ;;\n    esac\n", f);
 }
 
@@ -111,7 +174,7 @@ static void bash_names(FILE *f)
 {
     fputs("    if [[ $cur == -* ]]; then\n        case $command in\n", f);
     for (const struct cli_command *const *c = cli_commands; *c; c++) {
-        fprintf(f, "        %s) _holm_words \"", (*c)->name);
+        fprintf(f, "        '%s') _holm_words \"", (*c)->name);
         bash_option_names(f, (*c)->options);
         bash_option_names(f, cli_global_options);
         fputs("\" ;;\n", f);
@@ -127,22 +190,47 @@ static void bash_words(FILE *f)
     bash_fill(f, FILL_COMMAND);
     fputs(" ;;\n", f);
     for (const struct cli_command *const *c = cli_commands; *c; c++) {
-        fprintf(f, "    %s:0) ", (*c)->name);
-        bash_fill(f, (*c)->fill[0]);
-        fprintf(f, " ;;\n    %s:*) ", (*c)->name);
+        fprintf(f, "    '%s':0) ", (*c)->name);
+        if (cli_is_group(*c))
+            fprintf(f, "_holm_subcommands %s", (*c)->name);
+        else
+            bash_fill(f, (*c)->fill[0]);
+        fprintf(f, " ;;\n    '%s':*) ", (*c)->name);
         bash_fill(f, (*c)->fill[1]);
         fputs(" ;;\n", f);
     }
     fputs("    esac\n", f);
 }
 
+static void bash_helpers(FILE *f)
+{
+    fputs(
+        "_holm_words() {\n"
+        "    mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$cur\")\n"
+        "}\n\n"
+        "_holm_paths() {\n"
+        "    compopt -o nospace\n"
+        "    mapfile -t COMPREPLY < <(compgen -W \"$(holm _names paths 2>/dev/null)\" -- \"$cur\"\n"
+        "        compgen -f -- \"$cur\")\n"
+        "}\n\n"
+        "_holm_subcommands() {\n"
+        "    case $1 in\n",
+        f);
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        if (!cli_is_group(*c))
+            continue;
+        fprintf(f, "    %s) _holm_words \"", (*c)->name);
+        bash_commands(f, *c);
+        fputs("\" ;;\n", f);
+    }
+    fputs("    *) compopt +o default ;;\n    esac\n}\n\n", f);
+}
+
 void completion_bash(FILE *f)
 {
-    fputs("# Completion of holm for bash, printed by 'holm completion bash'.\n"
-          "_holm_words() {\n"
-          "    mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$cur\")\n"
-          "}\n\n"
-          "_holm() {\n"
+    fputs("# Completion of holm for bash, printed by 'holm completion bash'.\n", f);
+    bash_helpers(f);
+    fputs("_holm() {\n"
           "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
           "    local command= words=0 i\n"
           "    COMPREPLY=()\n",
@@ -169,9 +257,26 @@ static void zsh_text(FILE *f, const char *text)
     }
 }
 
+/* An action of _arguments, as it stands inside single quotes. */
 static const char *zsh_fill(enum option_fill fill)
 {
     switch (fill) {
+    case FILL_VM:
+        return "_holm_names vms";
+    case FILL_VM_PATH:
+        return "_holm_paths";
+    case FILL_SNAPSHOT:
+        return "_holm_names snapshots";
+    case FILL_IMAGE:
+        return "_holm_names images";
+    case FILL_TYPE:
+        return "_holm_names types";
+    case FILL_ACCOUNT:
+        return "_holm_names accounts";
+    case FILL_KEY:
+        return "_holm_names keys";
+    case FILL_SUBCOMMAND:
+        return "_holm_subcommands $words[2]";
     case FILL_FILE:
         return "_files";
     case FILL_LANGUAGE:
@@ -209,9 +314,11 @@ static void zsh_options(FILE *f, const struct option_row *rows)
     }
 }
 
+/* One command's words; `words` begins with the word that it is called by. */
 static void zsh_command(FILE *f, const struct cli_command *c)
 {
-    fprintf(f, "        %s)\n            _arguments -s", c->name);
+    const char *second = cli_second_word(c);
+    fprintf(f, "        %s)\n            _arguments -s", second ? second : c->name);
     zsh_options(f, c->options);
     zsh_options(f, cli_global_options);
     if (c->words_max)
@@ -221,25 +328,76 @@ static void zsh_command(FILE *f, const struct cli_command *c)
     fputs(" ;;\n", f);
 }
 
-static void zsh_command_names(FILE *f)
+/* A group's case: the second word, or the words of the command that it makes. */
+static void zsh_group(FILE *f, const struct cli_command *group)
 {
-    fputs("_holm_commands() {\n    local -a commands=(\n", f);
+    fprintf(f,
+            "        %s)\n"
+            "            if ((CURRENT == 2)); then _holm_subcommands %s; return; fi\n"
+            "            shift words\n"
+            "            ((CURRENT--))\n"
+            "        case $words[1] in\n",
+            group->name, group->name);
     for (const struct cli_command *const *c = cli_commands; *c; c++) {
-        fprintf(f, "        '%s:", (*c)->name);
+        if (cli_is_in(*c, group))
+            zsh_command(f, *c);
+    }
+    fputs("        esac ;;\n", f);
+}
+
+static void zsh_list(FILE *f, const struct cli_command *group)
+{
+    fputs("    commands=(\n", f);
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        const char *second = cli_second_word(*c);
+        if ((*c)->is_hidden || !cli_is_in(*c, group))
+            continue;
+        fprintf(f, "        '%s:", second ? second : (*c)->name);
         zsh_text(f, (*c)->summary);
         fputs("'\n", f);
     }
-    fputs("    )\n    _describe -t commands command commands\n}\n\n", f);
+    fputs("    )\n", f);
+}
+
+static void zsh_command_names(FILE *f)
+{
+    fputs("_holm_commands() {\n    local -a commands\n", f);
+    zsh_list(f, NULL);
+    fputs("    _describe -t commands command commands\n}\n\n"
+          "_holm_subcommands() {\n    local -a commands\n    case $1 in\n",
+          f);
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        if (!cli_is_group(*c))
+            continue;
+        fprintf(f, "    %s)\n", (*c)->name);
+        zsh_list(f, *c);
+        fputs("    ;;\n", f);
+    }
+    fputs("    esac\n    _describe -t commands command commands\n}\n\n", f);
+}
+
+static void zsh_helpers(FILE *f)
+{
+    fputs("_holm_languages() {\n"
+          "    local -a names=(${(f)\"$(holm languages --names 2>/dev/null)\"})\n"
+          "    _describe -t languages language names\n"
+          "}\n\n"
+          "_holm_names() {\n"
+          "    local -a names=(${(f)\"$(holm _names $1 2>/dev/null)\"})\n"
+          "    compadd -- $names\n"
+          "}\n\n"
+          "_holm_paths() {\n"
+          "    local -a names=(${(f)\"$(holm _names vms 2>/dev/null)\"})\n"
+          "    compadd -S : -- $names\n"
+          "    _files\n"
+          "}\n\n",
+          f);
 }
 
 void completion_zsh(FILE *f)
 {
-    fputs("#compdef holm\n# Completion of holm for zsh, printed by 'holm completion zsh'.\n"
-          "_holm_languages() {\n"
-          "    local -a names=(${(f)\"$(holm languages --names 2>/dev/null)\"})\n"
-          "    _describe -t languages language names\n"
-          "}\n\n",
-          f);
+    fputs("#compdef holm\n# Completion of holm for zsh, printed by 'holm completion zsh'.\n", f);
+    zsh_helpers(f);
     zsh_command_names(f);
     fputs("_holm() {\n"
           "    local context state state_descr line curcontext=$curcontext\n"
@@ -253,8 +411,12 @@ void completion_zsh(FILE *f)
           "    if [[ $state == word ]]; then\n"
           "        case $words[1] in\n",
           f);
-    for (const struct cli_command *const *c = cli_commands; *c; c++)
-        zsh_command(f, *c);
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        if (cli_is_group(*c))
+            zsh_group(f, *c);
+        else if (!cli_second_word(*c))
+            zsh_command(f, *c);
+    }
     fputs("        esac\n    fi\n}\n\n"
           "if [[ $funcstack[1] == _holm ]]; then _holm \"$@\"; else compdef _holm holm; fi\n",
           f);

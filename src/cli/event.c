@@ -26,14 +26,15 @@ static int parse_data(json_t *o, enum event_kind kind, struct event *ret, struct
 static int parse_exit(json_t *o, struct event *ret, struct err *e)
 {
     json_t *code = json_object_get(o, "c");
-    if (!json_is_integer(code))
-        return fail(e, "ends the program without an exit code");
+    if (code && !json_is_integer(code))
+        return fail(e, "ends the program with an exit code that is no number");
     ret->kind = EVENT_EXIT;
     ret->exit_code = (int)(json_integer_value(code) & 0xff);
     ret->timed_out = json_is_true(json_object_get(o, "to"));
     ret->exec_ms = json_number_value(json_object_get(o, "ms"));
     ret->load_ms = json_number_value(json_object_get(o, "load_ms"));
     snprintf(ret->signal, sizeof(ret->signal), "%s", json_text(o, "signal"));
+    snprintf(ret->error, sizeof(ret->error), "%s", json_text(o, "d"));
     return 0;
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* One event of a streamed execute: a line of JSON whose "t" says what it is.
+/* One event of a streamed execute or exec: a line of JSON whose "t" says what it is.
  *
  *   {"t":"o","d":BASE64}  {"t":"e","d":BASE64}      stdout, stderr
- *   {"t":"x","c":CODE,"to":true?,"ms":N,"load_ms":N,"signal":"SIGSEGV"?}   the program has ended
+ *   {"t":"x","c":CODE?,"to":true?,"ms":N,"load_ms":N?,"signal":"SIGSEGV"?,"d":TEXT?}
+ *       the program has ended, with 0 when there is no code; d: why it could not be started
  *   {"t":"error","error":TEXT,"status":HTTP STATUS}  there was no program to end
  *
  * Exactly one of the last two comes, last. Other kinds are for later servers, and skipped. */
@@ -24,8 +25,8 @@ struct event {
     double exec_ms;
     double load_ms;
     char signal[16];
-    int status; /* EVENT_ERROR from here on */
-    char error[512];
+    int status;      /* EVENT_ERROR */
+    char error[512]; /* EVENT_ERROR, and EVENT_EXIT of a program that could not be started */
 };
 
 /* ERR_UNAVAILABLE when the line is not such an event. `ret` starts zeroed, or after event_done; it

@@ -26,6 +26,11 @@ static void test_kinds(void **state)
     assert_int_equal(x.exit_code, 137);
     assert_true(x.timed_out && x.exec_ms == 1.5 && x.load_ms == 2);
     assert_string_equal(x.signal, "SIGKILL");
+    auto_event struct event none = {0};
+    assert_int_equal(parse("{\"t\":\"x\",\"ms\":1,\"d\":\"no such program\"}", &none, NULL), 0);
+    assert_int_equal(none.kind, EVENT_EXIT);
+    assert_int_equal(none.exit_code, 0);
+    assert_string_equal(none.error, "no such program");
     assert_int_equal(parse("{\"t\":\"error\"}", &failed, NULL), 0);
     assert_int_equal(failed.status, 500);
     assert_string_equal(failed.error, "it failed and did not say why");
@@ -44,7 +49,6 @@ static void test_refuses(void **state)
         "{\"t\":\"o\"}",
         "{\"t\":\"o\",\"d\":1}",
         "{\"t\":\"e\",\"d\":\"A\"}",
-        "{\"t\":\"x\"}",
         "{\"t\":\"x\",\"c\":\"0\"}",
         "{\"t\":\"o\",\"t\":\"e\",\"d\":\"\"}",
         "{\"t\":\"o\",\"d\":\"\"} x",

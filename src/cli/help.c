@@ -42,6 +42,22 @@ static void print_examples(const struct term *t, const struct cli_example *examp
     }
 }
 
+/* The commands of a group, or of holm itself. */
+static void print_commands(const struct term *t, const struct cli_command *group)
+{
+    heading(t, "Commands:");
+    auto_table struct table table = {.n_columns = 2};
+    for (const struct cli_command *const *c = cli_commands; *c; c++) {
+        char left[40];
+        const char *second = cli_second_word(*c);
+        if ((*c)->is_hidden || !cli_is_in(*c, group))
+            continue;
+        snprintf(left, sizeof(left), "  %s", second ? second : (*c)->name);
+        table_add(&table, (struct table_cell[]){{.text = left}, {.text = (*c)->summary}});
+    }
+    table_print(&table, t);
+}
+
 void help_command(const struct term *t, const struct cli_command *c)
 {
     fprintf(t->file, "%sholm %s%s - %s\n", term_on(t, STYLE_BOLD), c->name, term_off(t, STYLE_BOLD),
@@ -53,6 +69,8 @@ void help_command(const struct term *t, const struct cli_command *c)
         fputc('\n', t->file);
         term_fill(t, 0, c->details);
     }
+    if (cli_is_group(c))
+        print_commands(t, c);
     print_options(t, "Options:", c->options);
     print_options(t, "Options of every command:", cli_global_options);
     print_examples(t, c->examples);
@@ -62,6 +80,7 @@ static const struct cli_example all_examples[] = {
     {"holm run python -c 'print(2**10)'", "Run a line of Python in a virtual machine of its own."},
     {"holm run python script.py arg1 < input.txt", "Run a file, with arguments and input."},
     {"echo 'console.log(1)' | holm run nodejs", "Run what comes from a pipe."},
+    {"holm vm create --image python --name lab && holm shell lab", "A machine that stays."},
     {"holm doctor", "See what this host can do, and what it lacks."},
     {0},
 };
@@ -74,14 +93,7 @@ void help_all(const struct term *t)
     fprintf(t->file, "  holm [--url URL] [--key KEY] COMMAND ...\n"
                      "  holm COMMAND --help\n"
                      "  holm --version\n");
-    heading(t, "Commands:");
-    auto_table struct table table = {.n_columns = 2};
-    for (const struct cli_command *const *c = cli_commands; *c; c++) {
-        char left[40];
-        snprintf(left, sizeof(left), "  %s", (*c)->name);
-        table_add(&table, (struct table_cell[]){{.text = left}, {.text = (*c)->summary}});
-    }
-    table_print(&table, t);
+    print_commands(t, NULL);
     print_options(t, "Options of every command:", cli_global_options);
     print_examples(t, all_examples);
 }

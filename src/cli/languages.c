@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/api_answer.h"
 #include "cli/json.h"
 #include "cli/suggest.h"
 

@@ -14,7 +14,21 @@
 #include "base/err.h"
 
 /* What a shell may offer as the value. */
-enum option_fill { FILL_NOTHING, FILL_FILE, FILL_LANGUAGE, FILL_COMMAND, FILL_SHELL };
+enum option_fill {
+    FILL_NOTHING,
+    FILL_FILE,
+    FILL_LANGUAGE,
+    FILL_COMMAND,
+    FILL_SUBCOMMAND, /* of the group that the word before names */
+    FILL_SHELL,
+    FILL_VM,      /* from here on names that the daemon is asked for: `holm _names KIND` */
+    FILL_VM_PATH, /* a file, or VM:PATH */
+    FILL_SNAPSHOT,
+    FILL_IMAGE,
+    FILL_TYPE,
+    FILL_ACCOUNT,
+    FILL_KEY,
+};
 
 struct option_row {
     const char *name;  /* without the dashes; NULL ends a table */

@@ -35,6 +35,7 @@ static void draw(struct progress *p, int64_t now_ms)
             term_off(t, STYLE_GOOD), (int)len, p->text, term_on(t, STYLE_DIM), clock,
             term_off(t, STYLE_DIM));
     fflush(t->file);
+    p->drawn_ms = now_ms;
     p->shown = true;
 }
 
@@ -43,7 +44,8 @@ void progress_tick(struct progress *p)
     if (!p->start_ms || !p->term->tty)
         return;
     int64_t now_ms = clock_mono_ms();
-    if (now_ms - p->start_ms >= PROGRESS_DELAY_MS)
+    bool is_due = !p->shown || now_ms - p->drawn_ms >= PROGRESS_TICK_MS;
+    if (is_due && now_ms - p->start_ms >= PROGRESS_DELAY_MS)
         draw(p, now_ms);
 }
 

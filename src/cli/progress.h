@@ -16,6 +16,7 @@
 struct progress {
     const struct term *term; /* borrowed */
     int64_t start_ms;        /* 0: off */
+    int64_t drawn_ms;        /* when it was drawn last */
     bool shown;
     unsigned frame;
     char text[256];
@@ -25,7 +26,7 @@ struct progress {
  * tick. */
 void progress_set(struct progress *p, const struct term *term, const char *text);
 
-/* Draws it when it is time. Call every PROGRESS_TICK_MS while waiting. */
+/* Draws it when it is time. Call every PROGRESS_TICK_MS while waiting, or more often. */
 void progress_tick(struct progress *p);
 
 /* Draws it at once: for a wait in which nobody will tick. */

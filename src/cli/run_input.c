@@ -16,6 +16,8 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "cli/json.h"
+#include "cli/pairs.h"
+#include "cli/stdin.h"
 
 /* Where the code comes from, "-" and nothing being stdin. */
 static const char *code_file(const struct options *o)
@@ -26,30 +28,6 @@ static const char *code_file(const struct options *o)
 static bool code_is_stdin(const struct options *o)
 {
     return !options_has(o, "code") && !strcmp(code_file(o), "-");
-}
-
-/* Reads stdin to its end, with the progress line alive and Ctrl-C heard. */
-static int read_stdin(struct cli *cli, struct buf *ret, struct err *e)
-{
-    for (;;) {
-        int tick_ms = cli->err.tty ? PROGRESS_TICK_MS : -1;
-        int r = interrupt_wait(&cli->interrupt, STDIN_FILENO, POLLIN, tick_ms);
-        progress_tick(&cli->progress);
-        if (r == -ETIMEDOUT)
-            continue;
-        char chunk[64 << 10];
-        ssize_t n = r < 0 ? r : read(STDIN_FILENO, chunk, sizeof(chunk));
-        if (n < 0)
-            return r < 0 ? r : err_errno(e, -errno, "read standard input");
-        if (n == 0)
-            return 0;
-        r = buf_append(ret, chunk, (size_t)n);
-        if (r == -E2BIG)
-            return err_set(e, ERR_TOO_LARGE, "standard input is longer than %zu KiB",
-                           ret->max_bytes >> 10);
-        if (r < 0)
-            return err_errno(e, r, "read standard input");
-    }
 }
 
 static int read_file(const char *path, struct buf *ret, struct err *e)
@@ -83,7 +61,7 @@ static int add_code(struct cli *cli, const struct options *o, json_t *request, s
             fprintf(cli->err.file, "holm: type the program; Ctrl-D ends it\n");
         else
             progress_set(&cli->progress, &cli->err, "reading the program from standard input");
-        r = read_stdin(cli, &code, e);
+        r = stdin_read(cli, &code, e);
     } else {
         what = code_file(o);
         r = read_file(what, &code, e);
@@ -130,7 +108,7 @@ static int add_stdin(struct cli *cli, const struct options *o, json_t *request, 
         return 0;
     auto_buf struct buf data = {.max_bytes = RUN_STDIN_MAX_BYTES};
     progress_set(&cli->progress, &cli->err, "reading standard input (-n runs without it)");
-    int r = read_stdin(cli, &data, e);
+    int r = stdin_read(cli, &data, e);
     if (r < 0)
         return r;
     if (!data.len)
@@ -151,21 +129,6 @@ static int add_args(const struct options *o, json_t *request, struct err *e)
         if (json_array_append_new(args, json_string(o->rest[i])) < 0)
             return err_set(e, ERR_INVALID, "argument %zu of the program is not UTF-8 text", i + 1);
     }
-    return 0;
-}
-
-static int add_env(json_t *env, const char *pair, struct err *e)
-{
-    const char *eq = strchr(pair, '=');
-    const char *value = eq ? eq + 1 : getenv(pair);
-    if (eq == pair || !*pair)
-        return err_set(e, ERR_INVALID, "--env takes NAME=VALUE, not '%.200s'", pair);
-    if (!value)
-        return err_set(e, ERR_INVALID, "--env %.200s: it is not set here; write --env %.200s=VALUE",
-                       pair, pair);
-    auto_free char *name = strndup(pair, eq ? (size_t)(eq - pair) : strlen(pair));
-    if (!name || json_object_set_new(env, name, json_string(value)) < 0)
-        return err_set(e, ERR_INVALID, "--env %.200s: not UTF-8 text", pair);
     return 0;
 }
 
@@ -242,12 +205,8 @@ static int add_pairs(const struct options *o, json_t *request, struct err *e)
 {
     json_t *env = json_object();
     json_object_set_new(request, "env", env);
-    for (size_t i = 0; i < o->n_hits; i++) {
-        int r = strcmp(o->hits[i].row->name, "env") ? 0 : add_env(env, o->hits[i].value, e);
-        if (r < 0)
-            return r;
-    }
-    return add_files(o, request, e);
+    int r = pairs_gather(o, "env", true, env, e);
+    return r < 0 ? r : add_files(o, request, e);
 }
 
 int run_input_gather(struct cli *cli, const struct options *o, struct run_input *ret, struct err *e)

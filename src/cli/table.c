@@ -56,7 +56,8 @@ static void measure(const struct table *t, int ret[TABLE_COLUMNS_MAX])
                 ret[c] = w;
         }
         int head = t->heads ? term_columns(t->heads[c], strlen(t->heads[c])) : 0;
-        if (ret[c] && ret[c] < head)
+        bool is_shown = ret[c] || !t->n_rows;
+        if (is_shown && ret[c] < head)
             ret[c] = head;
     }
 }
@@ -88,12 +89,16 @@ static void print_row(const struct table *t, const struct term *term, const stru
         const char *text = text_of(row, c);
         if (!width[c])
             continue;
-        int pad = width[c] - term_columns(text, strlen(text)) + GAP;
-        fprintf(term->file, "%s%s%s%*s", term_on(term, row->style[c]), text,
-                term_off(term, row->style[c]), pad, "");
+        int pad = width[c] - term_columns(text, strlen(text));
+        bool is_right = t->right >> c & 1;
+        fprintf(term->file, "%*s%s%s%s%*s", is_right ? pad : 0, "", term_on(term, row->style[c]),
+                text, term_off(term, row->style[c]), is_right ? GAP : pad + GAP, "");
         indent += width[c] + GAP;
     }
-    print_wrapped(term, indent, text_of(row, last), row->style[last]);
+    const char *text = text_of(row, last);
+    if (t->right >> last & 1)
+        indent += fprintf(term->file, "%*s", width[last] - term_columns(text, strlen(text)), "");
+    print_wrapped(term, indent, text, row->style[last]);
 }
 
 void table_print(const struct table *t, const struct term *term)

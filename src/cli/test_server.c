@@ -2,17 +2,14 @@
 #include "cli/test_server.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
 #include <microhttpd.h>
 
 #include "base/test.h"
+#include "cli/test_ws.h"
 
 struct test_server {
     struct MHD_Daemon *mhd;
@@ -22,6 +19,7 @@ struct test_server {
     pthread_cond_t changed;
     int served[TEST_REPLIES_MAX];
     struct buf body;
+    struct buf log;
     char accept[64];
     char key[64];
     bool gone;
@@ -32,6 +30,7 @@ struct exchange {
     struct test_server *server;
     struct MHD_Connection *conn;
     const struct test_reply *reply;
+    struct buf query;
     struct buf body;
     size_t step;
     size_t offset;
@@ -40,13 +39,23 @@ struct exchange {
 static const struct test_reply not_found = {
     .path = "", .status = 404, .steps = {"{\"error\":\"no such path\"}"}};
 
-static const struct test_reply *choose(struct test_server *s, const char *path)
+static bool fits(const struct test_reply *r, const char *path, const char *method,
+                 const char *query)
+{
+    return !strcmp(r->path, path) && (!r->method || !strcmp(r->method, method)) &&
+           (!r->query || strstr(query, r->query));
+}
+
+static const struct test_reply *choose(struct test_server *s, const char *path, const char *method,
+                                       const char *query)
 {
     const struct test_reply *best = &not_found;
     size_t at = TEST_REPLIES_MAX;
     AUTO_LOCK(&s->lock);
     for (size_t i = 0; s->replies[i].path; i++) {
-        if (strcmp(s->replies[i].path, path) || (at < TEST_REPLIES_MAX && s->served[i]))
+        assert_true(i < TEST_REPLIES_MAX);
+        bool is_later = at < TEST_REPLIES_MAX && s->served[i];
+        if (!fits(&s->replies[i], path, method, query) || is_later)
             continue;
         best = &s->replies[i];
         at = i;
@@ -55,19 +64,25 @@ static const struct test_reply *choose(struct test_server *s, const char *path)
     }
     if (at < TEST_REPLIES_MAX)
         s->served[at]++;
+    pthread_cond_broadcast(&s->changed);
     return best;
 }
 
-static void note_request(struct exchange *x)
+static void note_request(struct exchange *x, const char *path, const char *method)
 {
     struct test_server *s = x->server;
     const char *accept = MHD_lookup_connection_value(x->conn, MHD_HEADER_KIND, "Accept");
     const char *key = MHD_lookup_connection_value(x->conn, MHD_HEADER_KIND, "X-API-Key");
+    const char *type = MHD_lookup_connection_value(x->conn, MHD_HEADER_KIND, "Content-Type");
+    bool is_json = type && !strcmp(type, "application/json");
     AUTO_LOCK(&s->lock);
     snprintf(s->accept, sizeof(s->accept), "%s", accept ? accept : "");
     snprintf(s->key, sizeof(s->key), "%s", key ? key : "");
     buf_clear(&s->body);
     buf_append(&s->body, buf_str(&x->body), x->body.len);
+    buf_printf(&s->log, "%s %s%s%s%s%s\n", method, path, x->query.len ? "?" : "",
+               buf_str(&x->query), is_json && x->body.len ? " " : "",
+               is_json ? buf_str(&x->body) : "");
 }
 
 static void wait_client_gone(struct exchange *x)
@@ -81,10 +96,20 @@ static void wait_client_gone(struct exchange *x)
     pthread_cond_broadcast(&x->server->changed);
 }
 
+static ssize_t read_bytes(const struct test_reply *r, uint64_t pos, char *buf, size_t max)
+{
+    size_t n = r->size - pos < max ? r->size - pos : max;
+    for (size_t i = 0; i < n; i++)
+        buf[i] = r->data ? r->data[pos + i] : test_byte(pos + i);
+    return n ? (ssize_t)n : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 /* MHD_ContentReaderCallback: one step at a time. */
 static ssize_t read_body(void *arg, uint64_t pos, char *buf, size_t max)
 {
     struct exchange *x = arg;
+    if (x->reply->size)
+        return read_bytes(x->reply, pos, buf, max);
     const char *step = x->step < TEST_STEPS_MAX ? x->reply->steps[x->step] : NULL;
     if (!step || (step != TEST_HANG && !*step))
         return MHD_CONTENT_READER_END_OF_STREAM;
@@ -105,8 +130,9 @@ static ssize_t read_body(void *arg, uint64_t pos, char *buf, size_t max)
 static enum MHD_Result answer(struct exchange *x)
 {
     const struct test_reply *r = x->reply;
-    struct MHD_Response *resp =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1 << 16, read_body, x, NULL);
+    uint64_t size = r->size ? r->size : r->steps[0] != NULL ? strlen(r->steps[0]) : 0;
+    struct MHD_Response *resp = MHD_create_response_from_callback(
+        r->has_length ? size : MHD_SIZE_UNKNOWN, 1 << 16, read_body, x, NULL);
     MHD_add_response_header(resp, "Content-Type", r->type ? r->type : "application/json");
     if (r->retry_after)
         MHD_add_response_header(resp, "Retry-After", r->retry_after);
@@ -115,33 +141,58 @@ static enum MHD_Result answer(struct exchange *x)
     return ok;
 }
 
+static enum MHD_Result add_to_query(void *arg, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
+{
+    struct buf *query = arg;
+    buf_printf(query, "%s%s%s%s", query->len ? "&" : "", key, value ? "=" : "", value ? value : "");
+    return MHD_YES;
+}
+
+static struct exchange *begin(struct test_server *s, struct MHD_Connection *conn, const char *path,
+                              const char *method)
+{
+    struct exchange *x = calloc(1, sizeof(*x));
+    x->server = s;
+    x->conn = conn;
+    MHD_get_connection_values(conn, MHD_GET_ARGUMENT_KIND, add_to_query, &x->query);
+    x->reply = choose(s, path, method, buf_str(&x->query));
+    return x;
+}
+
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *conn, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *len, void **state)
 {
     struct exchange *x = *state;
-    if (!x) {
-        x = *state = calloc(1, sizeof(*x));
-        x->server = arg;
-        x->conn = conn;
+    bool is_new = !x;
+    if (is_new)
+        x = *state = begin(arg, conn, url, method);
+    if (is_new && !x->reply->refuses)
         return MHD_YES;
-    }
     if (*len) {
         buf_append(&x->body, data, *len);
         *len = 0;
         return MHD_YES;
     }
-    note_request(x);
-    x->reply = choose(x->server, url);
-    return answer(x);
+    note_request(x, url, method);
+    return x->reply->talk ? test_ws_answer(conn, x->reply->talk, buf_str(&x->query)) : answer(x);
 }
 
 static void on_completed(void *arg, struct MHD_Connection *conn, void **state,
                          enum MHD_RequestTerminationCode why)
 {
     struct exchange *x = *state;
-    if (x)
+    if (x && why != MHD_REQUEST_TERMINATED_COMPLETED_OK) {
+        /* It may have gone before its answer began. */
+        AUTO_LOCK(&x->server->lock);
+        x->server->gone = true;
+        pthread_cond_broadcast(&x->server->changed);
+    }
+    if (x) {
+        buf_done(&x->query);
         buf_done(&x->body);
+    }
     free(x);
 }
 
@@ -151,8 +202,9 @@ static struct test_server *start(const struct test_reply *replies, int listen_fd
     s->replies = replies;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
-    s->mhd = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, 0,
-                              NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+    s->mhd = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
+                                  MHD_ALLOW_UPGRADE,
+                              0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, listen_fd,
                               MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
     assert_non_null(s->mhd);
     return s;
@@ -185,6 +237,7 @@ void test_server_free(struct test_server *s)
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->changed);
     buf_done(&s->body);
+    buf_done(&s->log);
     free(s);
 }
 
@@ -198,6 +251,16 @@ const char *test_server_body(const struct test_server *s)
     return buf_str(&s->body);
 }
 
+size_t test_server_body_len(const struct test_server *s)
+{
+    return s->body.len;
+}
+
+const char *test_server_log(const struct test_server *s)
+{
+    return buf_str(&s->log);
+}
+
 const char *test_server_accept(const struct test_server *s)
 {
     return s->accept;
@@ -208,13 +271,26 @@ const char *test_server_key(const struct test_server *s)
     return s->key;
 }
 
-int test_server_count(struct test_server *s, const char *path)
+/* The lock is held. */
+static int count(const struct test_server *s, const char *path)
 {
     int n = 0;
-    AUTO_LOCK(&s->lock);
     for (size_t i = 0; s->replies[i].path; i++)
         n += strcmp(s->replies[i].path, path) ? 0 : s->served[i];
     return n;
+}
+
+int test_server_count(struct test_server *s, const char *path)
+{
+    AUTO_LOCK(&s->lock);
+    return count(s, path);
+}
+
+void test_server_wait_count(struct test_server *s, const char *path, int n)
+{
+    AUTO_LOCK(&s->lock);
+    while (count(s, path) < n)
+        pthread_cond_wait(&s->changed, &s->lock);
 }
 
 void test_server_wait_gone(struct test_server *s)
@@ -222,118 +298,4 @@ void test_server_wait_gone(struct test_server *s)
     AUTO_LOCK(&s->lock);
     while (!s->gone)
         pthread_cond_wait(&s->changed, &s->lock);
-}
-
-/* ---- running holm ---- */
-
-static const char *holm_path;
-
-void test_holm_set(const char *path)
-{
-    holm_path = path;
-}
-
-static pid_t spawn(const struct test_server *s, const struct test_run *run, const int fds[3])
-{
-    const char *argv[64] = {"holm"}, *env[32];
-    char url[96], path[4096];
-    snprintf(url, sizeof(url), "HOLM_URL=%s", s ? s->url : "http://127.0.0.1:1");
-    snprintf(path, sizeof(path), "PATH=%s", getenv("PATH"));
-    size_t n = 0;
-    for (; run->argv[n]; n++)
-        argv[n + 1] = run->argv[n];
-    size_t m = 0;
-    /* The test's own come first: of two of a name, the first counts. */
-    for (; run->env && run->env[m]; m++)
-        env[m] = run->env[m];
-    env[m++] = path;
-    env[m++] = url;
-    env[m++] = "LC_ALL=C.UTF-8";
-    env[m++] = "TERM=xterm";
-    env[m] = NULL;
-    posix_spawn_file_actions_t fa;
-    posix_spawn_file_actions_init(&fa);
-    for (int i = 0; i < 3; i++)
-        posix_spawn_file_actions_adddup2(&fa, fds[i], i);
-    pid_t pid;
-    int r = posix_spawn(&pid, holm_path, &fa, NULL, (char **)argv, (char **)env);
-    posix_spawn_file_actions_destroy(&fa);
-    assert_int_equal(r, 0);
-    return pid;
-}
-
-static int input_fd(const struct test_run *run)
-{
-    int fd = memfd_create("input", MFD_CLOEXEC);
-    assert_true(fd >= 0);
-    size_t len = run->input_len ? run->input_len : run->input ? strlen(run->input) : 0;
-    assert_int_equal(fd_write_all(fd, run->input, len), 0);
-    lseek(fd, 0, SEEK_SET);
-    return fd;
-}
-
-static int wait_code(pid_t pid)
-{
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-static void take_output(int fd, struct buf *ret)
-{
-    lseek(fd, 0, SEEK_SET);
-    assert_int_equal(fd_slurp(fd, ret, 256 << 20), 0);
-}
-
-void test_holm(const struct test_server *s, const struct test_run *run, struct test_ran *ret)
-{
-    auto_close int in = input_fd(run);
-    auto_close int out = memfd_create("out", MFD_CLOEXEC);
-    auto_close int err = memfd_create("err", MFD_CLOEXEC);
-    const int fds[3] = {run->fds[0] ? run->fds[0] : in, run->fds[1] ? run->fds[1] : out,
-                        run->fds[2] ? run->fds[2] : err};
-    *ret = (struct test_ran){.code = wait_code(spawn(s, run, fds))};
-    take_output(out, &ret->out);
-    take_output(err, &ret->err);
-}
-
-void test_ran_done(struct test_ran *r)
-{
-    buf_done(&r->out);
-    buf_done(&r->err);
-}
-
-void test_holm_start(const struct test_server *s, const struct test_run *run,
-                     struct test_child *ret)
-{
-    auto_close int in = input_fd(run);
-    int out[2], err[2];
-    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(err, O_CLOEXEC), 0);
-    const int fds[3] = {run->fds[0] ? run->fds[0] : in, run->fds[1] ? run->fds[1] : out[1],
-                        run->fds[2] ? run->fds[2] : err[1]};
-    *ret = (struct test_child){.pid = spawn(s, run, fds), .out = out[0], .err = err[0]};
-    close(out[1]);
-    close(err[1]);
-}
-
-int test_holm_wait(struct test_child *c)
-{
-    int code = wait_code(c->pid);
-    if (c->out >= 0)
-        close(c->out);
-    close(c->err);
-    return code;
-}
-
-bool test_read_until(int fd, const char *text, struct buf *ret)
-{
-    while (!strstr(buf_str(ret), text)) {
-        char chunk[4096];
-        ssize_t n = read(fd, chunk, sizeof(chunk));
-        if (n <= 0)
-            return false;
-        buf_append(ret, chunk, (size_t)n);
-    }
-    return true;
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <nftables/libnftables.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* libnftables keeps an interface cache and more in static variables, so its calls are made one at a
@@ -47,9 +46,7 @@ int net_nft_run(struct nft_ctx *nft, const char *text, struct err *e)
     AUTO_LOCK(&nft_lock);
     if (nft_run_cmd_from_buffer(nft, text) == 0)
         return 0;
-    int r = errno > 0 ? -errno : -EIO;
     char why[256];
     first_error(nft_ctx_get_error_buffer(nft), why, sizeof(why));
-    err_set(e, ERR_INTERNAL, "nftables: %s", *why ? why : strerror(-r));
-    return r;
+    return err_set(e, ERR_INTERNAL, "nftables: %s", *why ? why : "failed without a reason");
 }

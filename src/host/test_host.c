@@ -71,6 +71,21 @@ void test_host_init(struct test_host *t, const char *const *settings)
     test_host_start(t);
 }
 
+/* The images' own VMs have come and gone. */
+static void await_images(struct host *h)
+{
+    const struct language *lang;
+    int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
+    for (size_t i = 0; (lang = host_language(i)); i++) {
+        struct language_status st = {.state = LANGUAGE_PREPARING};
+        while (st.state != LANGUAGE_READY) {
+            host_language_status(h, lang, &st);
+            assert_true(clock_mono_ms() < until_ms);
+            poll(NULL, 0, st.state == LANGUAGE_READY ? 0 : 2);
+        }
+    }
+}
+
 void test_host_start(struct test_host *t)
 {
     struct err e = ERR_INIT;
@@ -78,6 +93,7 @@ void test_host_start(struct test_host *t)
     size_t n = 0;
     if (host_new(&t->config, &t->host, &e) < 0)
         fail_msg("host: %s", e.text);
+    await_images(t->host);
     assert_int_equal(0, host_account_list(t->host, &list, &n, &e));
     assert_true(n >= 1);
     memcpy(t->account, list[0].id, sizeof(t->account));
@@ -116,6 +132,11 @@ static int each_monitor(const struct test_host *t, bool end)
 int test_count_monitors(const struct test_host *t)
 {
     return each_monitor(t, false);
+}
+
+void test_kill_monitors(const struct test_host *t)
+{
+    each_monitor(t, true);
 }
 
 void test_host_done(struct test_host *t)

@@ -40,5 +40,7 @@ const char *test_script(struct test_host *t, const char *id, const char *script)
 
 /* Monitors whose directories are below the host's. */
 int test_count_monitors(const struct test_host *t);
+/* SIGKILL for all of them. */
+void test_kill_monitors(const struct test_host *t);
 /* Entries of DATA/name. */
 int test_count_entries(const struct test_host *t, const char *name);

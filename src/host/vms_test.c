@@ -361,12 +361,23 @@ static void test_a_vm_whose_monitor_died_is_lost_and_can_be_started(void **state
     char id[ID_SIZE];
     test_launch_default(t, id);
     test_script(t, id, "put /f kept");
+    test_kill_monitors(t);
+    test_await_state(t, id, VM_LOST);
+    struct vm_exec x = {.argv = (const char *[]){"true"}, .n_argv = 1};
+    REFUSED(ERR_CONFLICT, host_vm_exec(t->host, t->account, id, &x, NULL, &e));
+    OK(host_vm_start(t->host, t->account, id, NULL, &e));
+    assert_string_equal("kept\n", test_script(t, id, "file /f"));
+}
+
+static void test_a_guest_that_turns_itself_off_is_stopped(void **state)
+{
+    struct test_host *t = *state;
+    char id[ID_SIZE];
+    test_launch_default(t, id);
     const char *argv[] = {"sh", "-c", "die"};
     struct vm_exec x = {.argv = argv, .n_argv = 3};
     REFUSED(ERR_UNAVAILABLE, host_vm_exec(t->host, t->account, id, &x, NULL, &e));
-    test_await_state(t, id, VM_LOST);
-    OK(host_vm_start(t->host, t->account, id, NULL, &e));
-    assert_string_equal("kept\n", test_script(t, id, "file /f"));
+    test_await_state(t, id, VM_STOPPED);
 }
 
 /* --- timers, quotas, pool --- */
@@ -527,6 +538,7 @@ int main(int argc, char **argv)
         TEST(test_snapshots_of_another_account_are_not_there),
         TEST(test_vms_outlive_the_daemon),
         TEST(test_a_vm_whose_monitor_died_is_lost_and_can_be_started),
+        TEST(test_a_guest_that_turns_itself_off_is_stopped),
         TEST(test_ttl_acts),
         TEST(test_quota_says_which_and_how_much),
         cmocka_unit_test(test_full_host_queues_and_then_refuses),

@@ -141,7 +141,8 @@ static int save(struct board *b, const char *args, struct buf *ret, struct err *
     if (!dir)
         return err_set(e, ERR_INVALID, "save what?");
     if (b->guest.disk.shape.layers >= ENGINE_LAYERS_MAX)
-        return err_set(e, ERR_CONFLICT, "the disk has %d layers already, the most there may be",
+        return err_set(e, ERR_CONFLICT,
+                       "the disk has %" PRId64 " layers already, the most there may be",
                        b->guest.disk.shape.layers);
     if (!b->is_paused)
         guest_wake(&b->guest);

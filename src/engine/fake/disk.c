@@ -55,7 +55,7 @@ static int apply_shape(struct disk_shape *s, struct unpack *u)
 {
     struct disk_shape shape = {.device_bytes = unpack_range(u, 0, DEVICE_MAX_BYTES)};
     shape.fs_bytes = unpack_range(u, 0, shape.device_bytes);
-    shape.layers = (int)unpack_range(u, 1, ENGINE_LAYERS_MAX);
+    shape.layers = unpack_range(u, 1, ENGINE_LAYERS_MAX);
     if (u->failed || u->left)
         return -EINVAL;
     *s = shape;

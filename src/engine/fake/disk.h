@@ -19,7 +19,7 @@
 struct disk_shape {
     int64_t device_bytes;
     int64_t fs_bytes; /* what the file system fills of it */
-    int layers;       /* as the real engine would have them: a capture adds one */
+    int64_t layers;   /* as the real engine would have them: a capture adds one */
 };
 
 /* Zero-initialised: no disk, but a shape. */

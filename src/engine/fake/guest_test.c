@@ -90,6 +90,29 @@ static void test_orphans_are_let_go_or_killed(void **state)
     guest_done(&g);
 }
 
+static void test_orphans_do_not_wait_for_ever(void **state)
+{
+    struct guest g = {0};
+    char job[] = "j";
+    guest_boot(&g);
+    start(&g, "hang", NULL);
+    start(&g, "hang", job);
+    guest_session_ended(&g);
+    guest_skip(&g, -(AGENT_ORPHAN_TIMEOUT_MS - 1000) * INT64_C(1000));
+    guest_wake(&g);
+    assert_non_null(g.programs->next);
+    guest_session_begins(&g); /* in time */
+    guest_skip(&g, -AGENT_ORPHAN_TIMEOUT_MS * INT64_C(1000));
+    guest_wake(&g);
+    assert_non_null(g.programs->next);
+    guest_session_ended(&g);
+    guest_skip(&g, -AGENT_ORPHAN_TIMEOUT_MS * INT64_C(1000));
+    guest_wake(&g);
+    assert_int_equal(PROGRAM_JOB, g.programs->owner);
+    assert_null(g.programs->next);
+    guest_done(&g);
+}
+
 static void test_only_what_computes_takes_time(void **state)
 {
     struct guest g = {0};
@@ -148,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_guest_is_saved_and_loaded),
         cmocka_unit_test(test_orphans_are_let_go_or_killed),
+        cmocka_unit_test(test_orphans_do_not_wait_for_ever),
         cmocka_unit_test(test_only_what_computes_takes_time),
         cmocka_unit_test(test_the_last_of_a_long_output_is_kept),
         cmocka_unit_test(test_there_is_room_for_so_many_jobs),

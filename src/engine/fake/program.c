@@ -62,9 +62,10 @@ static void stage(struct program *p, enum frame_type type, const void *data, siz
 
 /* --- the end --- */
 
+/* A terminal has taken its input as soon as that came. */
 static void take_input(struct program *p, size_t len)
 {
-    if (p->stream)
+    if (p->stream && !p->spec.pty_rows)
         agent_server_consume(p->stream, len);
     buf_consume(&p->in, len);
 }
@@ -135,7 +136,7 @@ static bool carry_flood(struct program *p)
 
 static bool input_is_over(const struct program *p)
 {
-    return p->in_ended || !p->spec.has_stdin;
+    return p->in_ended || !(p->spec.has_stdin || p->spec.pty_rows);
 }
 
 static bool carry_cat(struct program *p)
@@ -376,7 +377,6 @@ static void interrupt(struct program *p)
     script_next(&p->script, &p->event);
 }
 
-/* What the terminal makes of a key; returns how many bytes the program gets. */
 static int take_key(struct program *p, char key)
 {
     if (key == KEY_INTERRUPT) {
@@ -389,26 +389,29 @@ static int take_key(struct program *p, char key)
     }
     key = key == '\r' ? '\n' : key;
     stage(p, FRAME_STDOUT, &key, 1);
-    return buf_append(&p->in, &key, 1) < 0 ? -ENOMEM : 1;
+    return p->in.len < PIPE_BYTES ? buf_append(&p->in, &key, 1) : 0;
+}
+
+static int take_keys(struct program *p, const char *keys, size_t len)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < len && !p->ended; i++)
+        r = take_key(p, keys[i]);
+    return r;
 }
 
 ssize_t program_input(struct program *p, const void *data, size_t len)
 {
-    const char *keys = data;
-    ssize_t kept = 0;
-    int n = 0;
-    if (!p->spec.has_stdin && !p->spec.pty_rows)
+    bool is_kept = p->spec.has_stdin && !p->spec.pty_rows;
+    int r = 0;
+    if (p->ended)
         return 0;
-    if (!p->spec.pty_rows) {
-        n = p->ended ? 0 : buf_append(&p->in, data, len);
-        kept = p->ended ? 0 : (ssize_t)len;
-    }
-    for (size_t i = 0; p->spec.pty_rows && n >= 0 && i < len && !p->ended; i++) {
-        n = take_key(p, keys[i]);
-        kept += n;
-    }
+    if (p->spec.pty_rows)
+        r = take_keys(p, data, len);
+    else if (is_kept)
+        r = buf_append(&p->in, data, len);
     program_poke(p);
-    return n < 0 ? n : p->ended ? 0 : kept;
+    return r < 0 ? r : is_kept ? (ssize_t)len : 0;
 }
 
 void program_end_input(struct program *p)

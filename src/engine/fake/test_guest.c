@@ -33,10 +33,21 @@ static void on_head(void *arg, int status)
     c->status = status;
 }
 
+/* Nothing is left out between two pieces. */
+static void take_offset(struct test_call *c)
+{
+    assert_int_equal(FRAME_OFFSET_BYTES, c->json.len);
+    int64_t offset = (int64_t)frame_number((const uint8_t *)c->json.data, FRAME_OFFSET_BYTES);
+    assert_true(c->next_offset == 0 || c->next_offset == offset);
+    c->next_offset = offset;
+}
+
 static void take_piece(struct test_call *c, const struct frame_piece *p)
 {
     struct err e = ERR_INIT;
     assert_false(c->exited); /* X is the last frame */
+    if (c->is_job && (p->type == FRAME_STDOUT || p->type == FRAME_STDERR))
+        c->next_offset += (int64_t)p->len;
     if (p->type == FRAME_STDOUT || p->type == FRAME_STDERR) {
         buf_append(p->type == FRAME_STDOUT ? &c->out : &c->err, p->data, p->len);
         return;
@@ -45,6 +56,8 @@ static void take_piece(struct test_call *c, const struct frame_piece *p)
     if (!p->end)
         return;
     c->exited = p->type == FRAME_EXIT;
+    if (p->type == FRAME_OFFSET)
+        take_offset(c);
     if (c->exited)
         assert_int_equal(0, exec_exit_decode(buf_str(&c->json), c->json.len, &c->exit, &e));
     buf_clear(&c->json);
@@ -56,9 +69,10 @@ static void on_data(void *arg, const void *data, size_t len)
     struct frame_input in = {.data = data, .len = len};
     struct frame_piece piece;
     struct err e = ERR_INIT;
-    if (c->is_exec && c->status == 200) {
+    if ((c->is_exec || c->is_job) && c->status == 200) {
+        const char *allowed = c->is_job ? FRAME_FROM_JOB : FRAME_FROM_AGENT;
         int r;
-        while ((r = frame_decode(&c->decoder, FRAME_FROM_AGENT, &in, &piece, &e)) > 0)
+        while ((r = frame_decode(&c->decoder, allowed, &in, &piece, &e)) > 0)
             take_piece(c, &piece);
         assert_int_equal(0, r);
     } else {
@@ -130,7 +144,8 @@ void test_guest_close(struct test_guest *g)
 
 static void begin(struct test_call *c, const char *method, const char *path)
 {
-    c->stream = agent_client_open(c->guest->http, method, path, AGENT_BODY_REQUEST, c);
+    c->stream = agent_client_open(c->guest->http, method, path,
+                                  c->is_duplex ? AGENT_BODY_DUPLEX : AGENT_BODY_REQUEST, c);
     assert_true(c->stream > 0);
 }
 
@@ -138,7 +153,7 @@ void test_call_open(struct test_call *c, const char *method, const char *path, c
                     size_t len)
 {
     buf_append(&c->send, body, len);
-    c->send_ended = true;
+    c->send_ended = !c->is_duplex;
     begin(c, method, path);
 }
 
@@ -152,17 +167,22 @@ void test_call_frame(struct test_call *c, enum frame_type type, const void *data
         agent_client_resume(c->guest->http, c->stream);
 }
 
-void test_call_exec(struct test_call *c, char **argv, int64_t timeout_ms)
+void test_call_spec(struct test_call *c, const struct exec_spec *spec)
 {
     auto_buf struct buf json = {0};
     struct err e = ERR_INIT;
-    struct exec_spec spec = {
-        .argv = argv, .cwd = work_dir, .timeout_ms = timeout_ms, .has_stdin = true};
-    assert_int_equal(0, exec_spec_encode(&spec, &json, &e));
+    assert_int_equal(0, exec_spec_encode(spec, &json, &e));
     c->is_exec = true;
     test_call_frame(c, FRAME_SPEC, json.data, json.len);
     test_call_frame(c, FRAME_SPEC, NULL, 0);
     begin(c, "POST", "/v1/exec");
+}
+
+void test_call_exec(struct test_call *c, char **argv, int64_t timeout_ms)
+{
+    const struct exec_spec spec = {
+        .argv = argv, .cwd = work_dir, .timeout_ms = timeout_ms, .has_stdin = true};
+    test_call_spec(c, &spec);
 }
 
 void test_call_wait(struct test_call *c, bool until_out)
@@ -170,6 +190,31 @@ void test_call_wait(struct test_call *c, bool until_out)
     int64_t deadline_ms = clock_mono_ms() + WAIT_MS;
     while (!c->closed && !c->guest->ended && !(until_out && c->out.len))
         pump_once(c->guest, deadline_ms);
+}
+
+void test_call_wait_text(struct test_call *c, const char *text)
+{
+    int64_t deadline_ms = clock_mono_ms() + WAIT_MS;
+    while (!strstr(buf_str(c->is_exec || c->is_job ? &c->out : &c->answer), text)) {
+        if (c->closed || c->guest->ended)
+            fail_msg("\"%s\" does not come, but \"%s\"", text, buf_str(&c->out));
+        pump_once(c->guest, deadline_ms);
+    }
+}
+
+void test_call_wait_answer(struct test_call *c)
+{
+    int64_t deadline_ms = clock_mono_ms() + WAIT_MS;
+    while (!c->status && !c->closed && !c->guest->ended)
+        pump_once(c->guest, deadline_ms);
+}
+
+void test_call_send(struct test_call *c, const char *text)
+{
+    if (text)
+        buf_append(&c->send, text, strlen(text));
+    c->send_ended |= !text;
+    agent_client_resume(c->guest->http, c->stream);
 }
 
 void test_call_done(struct test_call *c)
@@ -181,6 +226,21 @@ void test_call_done(struct test_call *c)
     buf_done(&c->out);
     buf_done(&c->err);
     buf_done(&c->json);
+}
+
+void test_guest_ask(struct test_guest *g, const char *request, int status, struct buf *ret)
+{
+    char method[8];
+    const char *space = strchr(request, ' ');
+    struct test_call c = {.guest = g};
+    snprintf(method, sizeof(method), "%.*s", (int)(space - request), request);
+    test_call_open(&c, method, space + 1, NULL, 0);
+    test_call_wait(&c, false);
+    if (c.status != status)
+        fail_msg("%s: %d %s", request, c.status, buf_str(&c.answer));
+    if (ret)
+        buf_append(ret, c.answer.data, c.answer.len);
+    test_call_done(&c);
 }
 
 void test_guest_put(struct test_guest *g, const char *path, const char *text)

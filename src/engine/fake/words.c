@@ -206,7 +206,7 @@ static int do_disk(struct script *s, const struct line *l, struct script_event *
     const struct disk_shape *d = &s->guest->disk.shape;
     if (l->len != strlen("disk"))
         return -EINVAL;
-    buf_printf(&s->scratch, "%" PRId64 " %" PRId64 " %d\n", d->device_bytes, d->fs_bytes,
+    buf_printf(&s->scratch, "%" PRId64 " %" PRId64 " %" PRId64 "\n", d->device_bytes, d->fs_bytes,
                d->layers);
     return words_write_scratch(s, false, ret);
 }

@@ -69,11 +69,12 @@ export class Daemon {
     this.process = spawn(join(ROOT, 'sbin/holmd'), args, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.exited = once(this.process, 'exit');
     running.add(this);
+    const from = this.log.length; // what a former process of it said is not this one's
     this.exited.then(() => running.delete(this));
     await new Promise((resolve, reject) => {
       this.process.stderr.setEncoding('utf8').on('data', (text) => {
         this.log += text;
-        const address = /listening address=(\S+)/.exec(this.log);
+        const address = /listening address=(\S+)/.exec(this.log.slice(from));
         if (address) {
           this.address = address[1];
           resolve();

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/test_cmd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+void test_has(const struct buf *b, const char *text)
+{
+    if (!strstr(buf_str(b), text))
+        fail_msg("'%s' is not in '%s'", text, buf_str(b));
+}
+
+void test_expect(const struct test_server *s, const char *const *argv, int code, const char *out,
+                 const char *err)
+{
+    auto_test_ran struct test_ran r;
+    test_holm(s, &(struct test_run){.argv = argv}, &r);
+    assert_string_equal(buf_str(&r.err), err);
+    assert_string_equal(buf_str(&r.out), out);
+    assert_int_equal(r.code, code);
+}
+
+void test_expect_error(const struct test_server *s, const char *const *argv, int code,
+                       const char *err)
+{
+    auto_test_ran struct test_ran r;
+    test_holm(s, &(struct test_run){.argv = argv}, &r);
+    test_has(&r.err, err);
+    assert_string_equal(buf_str(&r.out), "");
+    assert_int_equal(r.code, code);
+}
+
+static void drop_carriage_returns(struct buf *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->len; i++) {
+        bool is_line_end = b->data[i] == '\r' && b->data[i + 1] == '\n';
+        if (!is_line_end)
+            b->data[n++] = b->data[i];
+    }
+    b->len = n;
+    if (b->data)
+        b->data[n] = '\0';
+}
+
+int test_on_terminal(const struct test_server *s, const char *const *argv, const char *input,
+                     struct buf *ret)
+{
+    struct winsize size = {.ws_row = 24, .ws_col = 80};
+    int master, slave;
+    assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
+    fcntl(master, F_SETFD, FD_CLOEXEC);
+    if (input)
+        assert_int_equal(fd_write_all(master, input, strlen(input)), 0);
+    struct test_child child;
+    test_holm_start(
+        s,
+        &(struct test_run){.argv = argv, .env = ARGV("NO_COLOR=1"), .fds = {slave, slave, slave}},
+        &child);
+    close(slave);
+    char chunk[4096];
+    for (ssize_t n; (n = read(master, chunk, sizeof(chunk))) > 0;)
+        buf_append(ret, chunk, (size_t)n);
+    close(master);
+    drop_carriage_returns(ret);
+    return test_holm_wait(&child);
+}
