@@ -192,3 +192,17 @@ test('staged files: in by a client, out in the guest, and the other way', async 
     assert.equal((await fetch(back.downloadUrl.replace(/.$/, (c) => (c === '0' ? '1' : '0')))).status, 403);
   });
 });
+
+test('a guest that takes no more of a file says why', async () => {
+  await withDaemon({}, async (d) => {
+    await d.settled();
+    const key = adminKey(d), vm = `/v1/vms/${(await launch(d, key)).id}`;
+    const res = await d.fetch(`${vm}/files?path=/big`, {
+      method: 'PUT', headers: { 'x-api-key': key }, body: new Uint8Array(66 * 2 ** 20), // beyond a fake guest's disk
+    });
+    assert.equal(res.status, 413);
+    assert.equal((await res.json()).error.code, 'too_large');
+    const none = await d.fetch(`${vm}/files?path=/big`, { headers: { 'x-api-key': key } });
+    assert.equal(none.status, 404);
+  });
+});
