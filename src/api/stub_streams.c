@@ -249,21 +249,22 @@ int host_vm_remove(struct host *h, const char *account, const char *id, const ch
     return 0;
 }
 
-int host_vm_file_read(struct host *h, const char *account, const char *id, const char *path,
-                      int64_t offset, int64_t length, struct vm_stream **ret, struct err *e)
+int host_vm_file_read(struct host *h, const char *account, const char *id,
+                      const struct guest_range *g, struct vm_stream **ret, struct err *e)
 {
     int r = stub_running(account, id, e);
     if (r < 0)
         return r;
-    if (strcmp(path, "/dirlink") == 0)
+    if (strcmp(g->path, "/dirlink") == 0)
         return err_set(e, ERR_CONFLICT, "it is no file");
-    struct vm_stream *s = stream_new(strcmp(path, "/block") == 0 ? USE_BLOCK : USE_READ, id, path);
+    struct vm_stream *s =
+        stream_new(strcmp(g->path, "/block") == 0 ? USE_BLOCK : USE_READ, id, g->path);
     AUTO_LOCK(&files_lock);
-    const struct file *f = find_file(id, path);
+    const struct file *f = find_file(id, g->path);
     if (f) {
-        size_t left = f->data.len - (size_t)offset;
-        buf_append(&s->data, f->data.data + offset,
-                   length < 0 || (size_t)length > left ? left : (size_t)length);
+        size_t left = f->data.len - (size_t)g->offset;
+        buf_append(&s->data, f->data.data + g->offset,
+                   g->length < 0 || (size_t)g->length > left ? left : (size_t)g->length);
     } else if (s->use == USE_READ) {
         buf_append_str(&s->data, "what it says");
     }

@@ -57,9 +57,8 @@ int host_vm_remove(struct host *h, const char *account, const char *id, const ch
  * the same time if they like; vm_stream_shutdown may come from any. */
 struct vm_stream;
 
-/* Reads `length` bytes (< 0: to the end) from `offset` on. */
-int host_vm_file_read(struct host *h, const char *account, const char *id, const char *path,
-                      int64_t offset, int64_t length, struct vm_stream **ret, struct err *e);
+int host_vm_file_read(struct host *h, const char *account, const char *id,
+                      const struct guest_range *g, struct vm_stream **ret, struct err *e);
 /* Only path, mode, uid and gid of `f` count. The file has its name once vm_stream_finish returned
  * 0; a stream closed before leaves nothing. */
 int host_vm_file_write(struct host *h, const char *account, const char *id,

@@ -77,16 +77,15 @@ static int stream_new(struct host *h, const char *account, const char *id, enum 
 
 /* --- opening --- */
 
-int host_vm_file_read(struct host *h, const char *account, const char *id, const char *path,
-                      int64_t offset, int64_t length, struct vm_stream **ret, struct err *e)
+int host_vm_file_read(struct host *h, const char *account, const char *id,
+                      const struct guest_range *g, struct vm_stream **ret, struct err *e)
 {
     auto_stream struct vm_stream *s = NULL;
     int r = stream_new(h, account, id, FILE_READ, &s, e);
     if (r < 0)
         return r;
     struct link_wait w = patience(s);
-    struct guest_range g = {.path = path, .offset = offset, .length = length};
-    r = guest_open_read(s->use.link, &g, &w, &s->file, e);
+    r = guest_open_read(s->use.link, g, &w, &s->file, e);
     if (r == 0)
         *ret = TAKE_PTR(s);
     return r;

@@ -457,7 +457,7 @@ static void test_files_go_both_ways(void **state)
     OK(vm_stream_write(s, "world", 5, &e));
     OK(vm_stream_finish(s, &e));
     vm_stream_free(s);
-    OK(host_vm_file_read(t->host, t->account, id, "/d/f", 6, 3, &s, &e));
+    OK(host_vm_file_read(t->host, t->account, id, &(struct guest_range){"/d/f", 6, 3}, &s, &e));
     struct err own = ERR_INIT;
     assert_int_equal(3, vm_stream_read(s, room, sizeof(room), &own));
     assert_memory_equal("wor", room, 3);
@@ -468,7 +468,8 @@ static void test_files_go_both_ways(void **state)
     assert_int_equal(11, st.size);
     OK(host_vm_remove(t->host, t->account, id, "/d/f", &e));
     REFUSED(ERR_NOT_FOUND, host_vm_stat(t->host, t->account, id, "/d/f", &st, &e));
-    REFUSED(ERR_NOT_FOUND, host_vm_file_read(t->host, t->account, id, "/no", 0, -1, &s, &e));
+    REFUSED(ERR_NOT_FOUND, host_vm_file_read(t->host, t->account, id,
+                                             &(struct guest_range){"/no", 0, -1}, &s, &e));
 }
 
 static void test_jobs_run_on_through_a_restart(void **state)

@@ -104,7 +104,7 @@ test('files of any kind go in and out: ranges, modes, directories', async (t) =>
   assert.equal(part.status, 206);
   assert.deepEqual(part.body, data.subarray(1000, 2000));
   assert.equal((await api.request('GET', `${files}/root/new/dir/f`, undefined, { range: 'bytes=3000000-' })).status, 416);
-  assert.equal((await api.call('GET', `${files}/root/new/dir/f&stat=1`)).mode, 0o640);
+  assert.equal((await api.call('GET', `${files}/root/new/dir/f&stat=1`)).mode, '0640');
   const tar = (await api.request('GET', `${files}/root/new`)).body;
   await api.call('PUT', `${files}/root/copy`, tar, { 'content-type': 'application/x-tar' });
   assert.equal(await api.exec(id, 'cmp /root/new/dir/f /root/copy/dir/f && echo same'), 'same\n');

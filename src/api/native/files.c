@@ -151,8 +151,8 @@ static int open_reading(const struct reading *rd, bool as_tar, struct transfer *
     const struct request *rq = rd->rq;
     if (as_tar)
         return host_vm_tar_read(rq->host, rq->account, rd->vm, rd->path, &t->stream, e);
-    return host_vm_file_read(rq->host, rq->account, rd->vm, rd->path, rd->offset, rd->length,
-                             &t->stream, e);
+    struct guest_range g = {.path = rd->path, .offset = rd->offset, .length = rd->length};
+    return host_vm_file_read(rq->host, rq->account, rd->vm, &g, &t->stream, e);
 }
 
 static int answer_read(const struct reading *rd, bool as_tar, struct answer *ret, struct err *e)

@@ -35,7 +35,7 @@ static int check_hash(const char *dir, const char *name, const char *expected, s
         return err_errno(e, r, "read %s/%s", dir, name);
     snprintf(hash, sizeof(hash), "%016" PRIx64, pack_hash(PACK_HASH_START, data.data, data.len));
     if (strcmp(hash, expected) != 0)
-        return err_set(e, ERR_INVALID, "%s is damaged: its checksum is not the one that was noted",
+        return err_set(e, ERR_CONFLICT, "%s is damaged: its checksum is not the one that was noted",
                        path);
     return 0;
 }

@@ -170,7 +170,7 @@ export class Daemon {
     return [
       ...this.monitors().map((p) => `process ${p.pid} ${p.command}`),
       ...host.mountsBelow(this.data).map((path) => `mount ${path}`),
-      ...host.socketsBelow(this.data).map((path) => `socket ${path}`),
+      ...host.socketsBelow(join(this.data, 'vms')).map((path) => `socket ${path}`),
       ...host.vmDirs(this.data).map((id) => `directory vms/${id}`),
       ...host.cgroupsOf(ids).map((path) => `cgroup ${path}`),
     ];
