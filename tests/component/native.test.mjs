@@ -69,6 +69,15 @@ test('with require_key nothing runs without a key, on loopback either', async ()
   });
 });
 
+test('beyond loopback nothing runs without a key', async () => {
+  await withDaemon({ set: { 'server.listen': '0.0.0.0:0 127.0.0.1:0' } }, async (d) => {
+    d.url = d.url.replace('0.0.0.0', '127.0.0.1');
+    await call(d, null, 'GET', '/healthz');
+    await call(d, null, 'GET', '/api/v1/languages', { status: 401 });
+    await call(d, adminKey(d), 'GET', '/api/v1/languages');
+  });
+});
+
 test('what belongs to another account is not there', async () => {
   await withDaemon({}, async (d) => {
     await d.settled();
