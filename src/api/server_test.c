@@ -190,6 +190,28 @@ static void test_keys(void **state)
     test_server_stop(&ts);
 }
 
+/* Loopback is open by itself, everything else needs keys by itself. */
+static void test_trust_by_address(void **state)
+{
+    static const struct listener_config local = {.address = "127.0.0.1:0", .trust = LISTENER_AUTO};
+    static const struct listener_config all = {.address = "0.0.0.0:0", .trust = LISTENER_AUTO};
+    struct server_config config = {.listeners = &local, .n_listeners = 1};
+    struct test_server ts;
+    test_server_start(&ts, &config);
+    status_is(&ts, "GET", "/api/v1/languages", NULL, NULL, 200);
+    test_server_stop(&ts);
+    config.listeners = &all;
+    struct server *none;
+    struct err e = ERR_INIT;
+    assert_true(server_new(&config, &none, &e) < 0);
+    assert_non_null(strstr(e.text, "needs keys"));
+    config.key_account = sesame;
+    test_server_start(&ts, &config);
+    status_is(&ts, "GET", "/api/v1/languages", NULL, NULL, 401);
+    status_is(&ts, "GET", "/api/v1/languages", "X-API-Key: sesame\r\n", NULL, 200);
+    test_server_stop(&ts);
+}
+
 /* ---- bodies ---- */
 
 static void test_content_type(void **state)
@@ -400,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_only_our_origins),
         cmocka_unit_test(test_configured_names_and_origins),
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_trust_by_address),
         cmocka_unit_test(test_content_type),
         cmocka_unit_test(test_chunked_body),
         cmocka_unit_test(test_too_big_bodies),

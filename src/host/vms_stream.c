@@ -255,7 +255,7 @@ ssize_t vm_stream_read(struct vm_stream *s, void *buf, size_t max, struct err *e
     }
 }
 
-int vm_stream_write(struct vm_stream *s, const void *data, size_t len, struct err *e)
+static int write_some(struct vm_stream *s, const void *data, size_t len, struct err *e)
 {
     struct link_wait w = patience(s);
     switch (s->kind) {
@@ -277,6 +277,7 @@ static int finish_tar(struct vm_stream *s, struct err *e)
     char room[256];
     struct link_wait w = patience(s);
     int r = guest_program_end_input(s->program, &w, e);
+    r = r == -EPIPE ? 0 : r; /* it has ended already, and says why */
     ssize_t n = 1;
     while (r == 0 && n > 0)
         n = read_program(s, room, sizeof(room), e);
@@ -302,6 +303,17 @@ int vm_stream_finish(struct vm_stream *s, struct err *e)
     default:
         return 0;
     }
+}
+
+/* A guest that takes no more has answered already, and says why: its disk is full, say. */
+int vm_stream_write(struct vm_stream *s, const void *data, size_t len, struct err *e)
+{
+    struct err why = ERR_INIT;
+    int r = write_some(s, data, len, e);
+    bool is_upload = s->kind == FILE_WRITE || s->kind == TAR_WRITE;
+    if (r == -EPIPE && is_upload && vm_stream_finish(s, &why) < 0 && e)
+        *e = why;
+    return r;
 }
 
 int vm_stream_resize(struct vm_stream *s, int rows, int cols, struct err *e)

@@ -31,6 +31,7 @@ export class Daemon {
     const options = {
       'engine.engine': 'fake',
       'engine.jail': 'no',
+      'network.enabled': 'no', // several daemons at a time, and maybe a real one, are on this host
       'paths.data_dir': dir,
       'paths.helper_dir': join(build, 'src/engine'),
       'server.listen': '127.0.0.1:0',

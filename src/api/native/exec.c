@@ -37,7 +37,7 @@ static const struct field exec_request[] = {
      .doc = "Its standard input, in base64"},
     {"cwd", FIELD_TEXT, 0, AT(cwd), .min = 1, .max_bytes = AGENT_PATH_MAX_BYTES,
      .doc = "Its directory; the user's home when missing"},
-    {"env", FIELD_MAP, 0, AT(env), .max = VM_ENV_MAX, .doc = "Added to the VM's envVars"},
+    {"env", FIELD_MAP, 0, AT(env), .doc = "Added to the VM's envVars"},
     {"user", FIELD_TEXT, 0, AT(user), .min = 1, .max_bytes = 256,
      .doc = "A user's name, or \"uid:gid\"; root when missing"},
     {"background", FIELD_BOOL, 0, AT(background), .doc = "It runs on by itself"},

@@ -301,6 +301,41 @@ static void test_every_failure_has_its_status(void **state)
     each_row(fails);
 }
 
+/* ---- from inside of a VM ---- */
+
+/* At the guests' listener there is nothing but staged files, also for one who has a key. */
+static void test_guests_reach_staged_files_only(void **state)
+{
+    static const struct listener_config listener = {.address = "127.0.0.1:0",
+                                                    .trust = LISTENER_GUESTS};
+    const struct server_config config = {.listeners = &listener, .n_listeners = 1};
+    struct native n = {0};
+    test_server_start(&n.ts, &config);
+    struct rows w = {.native = &n};
+    assert_int_equal(staging_sign(host_staging(NULL), STUB_BOB, 99, &w.ticket, NULL), 0);
+    const struct route *row;
+    auto_reply struct reply r = {0};
+    for (size_t i = 0; (row = route_at(i)); i++) {
+        if (row->dialect != &native_dialect || row->flags & ROUTE_GUEST)
+            continue;
+        call_row(&w, row, NULL, NULL, &r);
+        if (r.status != 403)
+            fail_row(row, "at the guests' listener", &r);
+    }
+    static const char *const others[] = {"/", "/metrics", "/openapi.json", "/health", "/nothing"};
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        native_call(&n, &(struct call){"GET", others[i], .status = 403}, &r);
+    char path[512];
+    snprintf(path, sizeof(path), "/v1/staging/%s?%s", w.ticket.object, w.ticket.upload_query);
+    reply_done(&r);
+    request(&n.ts, "PUT", path, "Host: holm.example.org\r\n", "from inside", &r);
+    assert_int_equal(r.status, 200);
+    snprintf(path, sizeof(path), "/v1/staging/%s?%s", w.ticket.object, w.ticket.download_query);
+    native_call(&n, &(struct call){"GET", path, .key = "", .status = 200}, &r);
+    assert_string_equal(buf_str(&r.body), "from inside");
+    test_server_stop(&n.ts);
+}
+
 /* ---- keys and owners ---- */
 
 static void needs_key(struct rows *w, const struct route *row)
@@ -481,6 +516,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_row_succeeds),
         cmocka_unit_test(test_every_failure_has_its_status),
+        cmocka_unit_test(test_guests_reach_staged_files_only),
         cmocka_unit_test(test_every_row_needs_a_key),
         cmocka_unit_test(test_what_is_anothers_is_not_there),
         cmocka_unit_test(test_no_such_id),

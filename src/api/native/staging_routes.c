@@ -122,9 +122,9 @@ static int open_url(const struct request *rq, const char *url, int *ret_fd, stru
 {
     char object[ID_SIZE];
     struct staging *s = host_staging(rq->host);
-    const char *at = strstr(url, STAGING_PATH);
-    const char *query = at ? strchr(at, '?') : NULL;
-    at += at ? strlen(STAGING_PATH) : 0;
+    const char *path = strstr(url, STAGING_PATH);
+    const char *at = path ? path + strlen(STAGING_PATH) : "";
+    const char *query = strchr(at, '?');
     if (!query || query - at != ID_LEN)
         return err_field(e, "url", "field \"url\" is no downloadUrl of files/presign");
     snprintf(object, sizeof(object), "%.*s", ID_LEN, at);

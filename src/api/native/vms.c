@@ -33,7 +33,7 @@ static const struct field launch_request[] = {
     {"name", FIELD_TEXT, 0, AT(name), .max_bytes = VM_NAME_MAX_BYTES,
      .doc = "For people; trimmed, cut to 64 characters, made up when missing"},
     {"metadata", FIELD_MAP, 0, AT(metadata), .max = VM_METADATA_MAX, .doc = "The owner's own"},
-    {"envVars", FIELD_MAP, 0, AT(env), .max = VM_ENV_MAX, .doc = "Environment of every command"},
+    {"envVars", FIELD_MAP, 0, AT(env), .doc = "Environment of every command"},
     {"firewall", FIELD_JSON, 0, AT(firewall), .fields = native_firewall_fields,
      .doc = "Network policy; every part may be missing"},
     {"diskGiB", FIELD_NUMBER, 0, AT(disk_gib), .min = 1, .max = VM_DISK_MAX_GIB,
