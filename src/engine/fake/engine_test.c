@@ -54,7 +54,7 @@ static void test_a_vm_without_a_disk_does_not_boot(void **state)
     f->engine = test_engine_new("");
     f->spec.rootfs = NULL;
     assert_true(engine_boot(f->engine, &f->spec, &f->m, &e) < 0);
-    assert_int_equal(ERR_UNAVAILABLE, e.class);
+    assert_int_equal(ERR_NOT_FOUND, e.class);
     assert_non_null(strstr(e.text, "there is no disk"));
     test_assert_no_sockets(f->vm_dir);
 }
