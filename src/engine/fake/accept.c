@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/fake/accept.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,6 +81,12 @@ static void poke_waiting(struct guest *g)
             program_poke(p);
 }
 
+static bool is_address(const char *text)
+{
+    struct in6_addr any;
+    return inet_pton(AF_INET, text, &any) == 1 || inet_pton(AF_INET6, text, &any) == 1;
+}
+
 void accept_begin(struct call *c)
 {
     static const char *const names[] = {"port", "address", NULL};
@@ -91,6 +98,8 @@ void accept_begin(struct call *c)
     if (r >= 0 && port < 1)
         r = err_field(&e, "port", "port must be a number from 1 to 65535");
     r = r < 0 ? r : call_param(c, "address", address, sizeof(address), &e);
+    if (r >= 0 && !is_address(address))
+        r = err_field(&e, "address", "address is none of IPv4 or IPv6");
     if (r < 0) {
         call_fail(c, 0, &e);
         return;

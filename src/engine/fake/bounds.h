@@ -13,8 +13,3 @@
 #define FAKE_CONTROL_MAX_BYTES 4096      /* one line of the control socket, either way */
 #define FAKE_CONTROL_TIMEOUT_MS 30000
 #define FAKE_CONSOLE_MAX_BYTES (64 * KIB) /* that the console's reader has not taken */
-
-/* Until the real engine's limit of this name is in base/limits.h. */
-#ifndef ENGINE_LAYERS_FLATTEN
-#define ENGINE_LAYERS_FLATTEN 32
-#endif

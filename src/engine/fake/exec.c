@@ -12,19 +12,18 @@
 
 #define NUMBER_BYTES 4 /* of a K or W frame, at most */
 
-/* Until `started` the spec is arriving. */
+/* A program starts when its spec is there, a job when all of its input is. */
 struct exec {
     struct call *call;
     struct frame_decoder decoder;
     struct buf spec_json;
+    bool has_spec;
+    struct exec_spec spec; /* until it starts */
     uint8_t number[NUMBER_BYTES];
     size_t number_len;
-    bool started;
-    bool body_ended;
+    struct program *program; /* NULL: it has not started, or it is a job */
     bool told_end;           /* the X frame is staged */
-    struct program *program; /* attached; NULL when it is a job */
-    char job[EXEC_JOB_ID_MAX_BYTES + 1];
-    struct buf staged; /* of a job: what is to be answered */
+    struct buf job_input;
 };
 
 void exec_begin(struct call *c)
@@ -42,16 +41,8 @@ void exec_begin(struct call *c)
     }
     x->call = c;
     x->spec_json.max_bytes = AGENT_SPEC_MAX_BYTES;
+    x->job_input.max_bytes = AGENT_JOB_INPUT_MAX_BYTES;
     c->data = x;
-}
-
-/* NULL: there is none, or it has ended. */
-static struct program *program_of(const struct exec *x)
-{
-    if (x->program || !x->job[0])
-        return x->program;
-    struct job *job = jobs_find(&x->call->guest->jobs, x->job);
-    return job ? job->program : NULL;
 }
 
 static void stage(struct buf *out, enum frame_type type, const struct buf *payload)
@@ -74,102 +65,114 @@ static void stage_end(struct exec *x)
 
 /* --- output --- */
 
-static ssize_t take_staged(struct buf *staged, uint8_t *buf, size_t size, bool was_all)
-{
-    size_t n = staged->len < size ? staged->len : size;
-    if (staged->failed)
-        return AGENT_PULL_ABORT;
-    if (n == 0)
-        return was_all ? AGENT_PULL_END : AGENT_PULL_LATER;
-    memcpy(buf, staged->data, n);
-    buf_consume(staged, n);
-    return (ssize_t)n;
-}
-
 static ssize_t pull(struct agent_stream *st, uint8_t *buf, size_t size)
 {
     struct call *c = st->data;
     struct exec *x = c->data;
     struct program *p = x->program;
-    if (!p) /* the end of an answer ends the request: not before all of the input has come */
-        return take_staged(&x->staged, buf, size, x->body_ended);
     program_run(p, size);
     if (p->ended && !x->told_end)
         stage_end(x);
-    return take_staged(&p->staged, buf, size, x->told_end);
+    if (p->staged.failed)
+        return AGENT_PULL_ABORT;
+    size_t n = p->staged.len < size ? p->staged.len : size;
+    if (n == 0)
+        return x->told_end ? AGENT_PULL_END : AGENT_PULL_LATER;
+    memcpy(buf, p->staged.data, n);
+    buf_consume(&p->staged, n);
+    return (ssize_t)n;
 }
 
-/* --- the request --- */
+/* --- the start --- */
 
-static int start_program(struct exec *x, struct exec_spec *spec, struct err *e)
+/* The program and its P frame. */
+static int start(struct exec *x, struct program **ret, struct buf *frame, struct err *e)
 {
-    struct guest *g = x->call->guest;
-    struct program *p;
     auto_buf struct buf json = {0};
-    int r = spec->job ? jobs_check(&g->jobs, spec->job, e) : 0;
-    r = r < 0 ? r : program_start(g, spec, &p, e);
+    struct program *p;
+    int r = program_start(x->call->guest, &x->spec, &p, e);
     if (r < 0)
         return r;
     exec_started_encode(p->pid, &json);
-    p->stream = x->call->stream;
-    if (!p->spec.job) {
-        x->program = p;
-        stage(&p->staged, FRAME_STARTED, &json);
-        return 0;
-    }
-    memcpy(x->job, p->spec.job, strlen(p->spec.job) + 1);
-    stage(&x->staged, FRAME_STARTED, &json);
-    r = jobs_add(g, p);
+    stage(frame, FRAME_STARTED, &json);
+    *ret = p;
+    return 0;
+}
+
+static int start_attached(struct exec *x, struct err *e)
+{
+    auto_buf struct buf frame = {0};
+    struct call *c = x->call;
+    int r = start(x, &x->program, &frame, e);
+    if (r < 0)
+        return r;
+    x->program->stream = c->stream;
+    buf_append(&x->program->staged, frame.data, frame.len);
+    if (frame.failed ||
+        agent_server_respond_pull(c->stream, 200, "application/octet-stream", pull) < 0)
+        call_abort(c);
+    return 0;
+}
+
+static int add_job(struct exec *x, struct program *p, struct err *e)
+{
+    int r = jobs_add(x->call->guest, p);
     if (r < 0) {
         program_free(p);
         return err_errno(e, r, "start the job");
     }
+    (void)buf_append(&p->in, x->job_input.data, x->job_input.len);
+    p->in_ended = true;
     return 0;
 }
 
-static void start(struct exec *x)
+static void start_job(struct exec *x)
 {
-    struct err e = ERR_INIT;
+    auto_buf struct buf frame = {0};
     struct call *c = x->call;
-    CLEANUP(exec_spec_done) struct exec_spec spec = {0};
-    int r = exec_spec_decode(buf_str(&x->spec_json), x->spec_json.len, &spec, &e);
-    buf_done(&x->spec_json);
-    r = r < 0 ? r : start_program(x, &spec, &e);
-    if (r < 0) {
+    struct err e = ERR_INIT;
+    struct program *p;
+    int r = jobs_check(&c->guest->jobs, x->spec.job, &e);
+    r = r < 0 ? r : start(x, &p, &frame, &e);
+    r = r < 0 ? r : add_job(x, p, &e);
+    if (r < 0)
         call_fail(c, 0, &e);
-        return;
-    }
-    x->started = true;
-    if (agent_server_respond_pull(c->stream, 200, "application/octet-stream", pull) < 0)
+    else if (frame.failed || agent_server_respond(c->stream, 200, "application/octet-stream",
+                                                  frame.data, frame.len) < 0)
         call_abort(c);
 }
 
+/* --- what the client sends --- */
+
 static int take_spec(struct exec *x, const struct frame_piece *p, struct err *e)
 {
-    if (x->started)
+    if (x->has_spec)
         return err_set(e, ERR_INVALID, "a second spec");
     if (buf_append(&x->spec_json, p->data, p->len) < 0)
         return err_set(e, ERR_TOO_LARGE, "the spec is larger than %llu bytes",
                        AGENT_SPEC_MAX_BYTES);
-    if (p->frame_len == 0)
-        start(x);
-    return 0;
+    if (p->frame_len != 0)
+        return 0;
+    x->has_spec = true;
+    int r = exec_spec_decode(buf_str(&x->spec_json), x->spec_json.len, &x->spec, e);
+    buf_done(&x->spec_json);
+    return r == 0 && !x->spec.job ? start_attached(x, e) : r;
 }
 
-static void deliver(struct exec *x, int sig)
+static void resize(struct exec *x, int rows, int cols)
 {
-    struct program *p = program_of(x);
-    if (p)
-        program_signal(p, sig);
-}
-
-static void resize(struct exec *x)
-{
-    struct program *p = program_of(x);
-    if (!p || !p->spec.pty_rows)
+    if (!x->program || !x->program->spec.pty_rows)
         return;
-    p->rows = (int)frame_number(x->number, 2);
-    p->cols = (int)frame_number(x->number + 2, 2);
+    x->program->rows = rows;
+    x->program->cols = cols;
+}
+
+static int take_job_input(struct exec *x, const struct frame_piece *p, struct err *e)
+{
+    if (!x->spec.has_stdin || buf_append(&x->job_input, p->data, p->len) == 0)
+        return 0;
+    return err_set(e, ERR_TOO_LARGE, "the job's input is larger than %llu bytes",
+                   AGENT_JOB_INPUT_MAX_BYTES);
 }
 
 /* A frame that is a number or two. */
@@ -184,16 +187,13 @@ static int take_number(struct exec *x, const struct frame_piece *p, struct err *
     if (!p->end)
         return 0;
     x->number_len = 0;
-    if (!is_signal) {
-        if (!frame_number(x->number, 2) || !frame_number(x->number + 2, 2))
-            return err_set(e, ERR_INVALID, "a terminal without rows or cols");
-        resize(x);
-        return 0;
-    }
-    int sig = (int)frame_number(x->number, len);
-    if (sig < 1 || sig > SIGRTMAX)
-        return err_set(e, ERR_INVALID, "there is no signal %d", sig);
-    deliver(x, sig);
+    int first = (int)frame_number(x->number, 2);
+    if (!is_signal)
+        resize(x, first, (int)frame_number(x->number + 2, 2));
+    else if (first < 1 || first > SIGRTMAX)
+        return err_set(e, ERR_INVALID, "there is no signal %d", first);
+    else if (x->program)
+        program_signal(x->program, first);
     return 0;
 }
 
@@ -202,12 +202,13 @@ static ssize_t take_piece(struct exec *x, const struct frame_piece *p, struct er
 {
     if (p->type == FRAME_SPEC)
         return take_spec(x, p, e);
-    if (!x->started)
+    if (!x->has_spec)
         return err_set(e, ERR_INVALID, "the spec must come first, ended by an empty frame");
     if (p->type == FRAME_SIGNAL || p->type == FRAME_RESIZE)
         return take_number(x, p, e);
-    struct program *program = program_of(x);
-    ssize_t n = program ? program_input(program, p->data, p->len) : 0;
+    if (x->spec.job)
+        return take_job_input(x, p, e);
+    ssize_t n = x->program ? program_input(x->program, p->data, p->len) : 0;
     return n < 0 ? err_errno(e, (int)n, "standard input") : n;
 }
 
@@ -243,31 +244,14 @@ void exec_body_end(struct call *c)
 {
     struct exec *x = c->data;
     struct err e = ERR_INIT;
-    if (!x->started || !frame_at_boundary(&x->decoder)) {
+    if (!x->has_spec || !frame_at_boundary(&x->decoder)) {
         err_set(&e, ERR_INVALID, "the body ended in mid-frame or before the end of the spec");
         fail(x, &e);
-        return;
+    } else if (x->spec.job) {
+        start_job(x);
+    } else if (x->program) {
+        program_end_input(x->program);
     }
-    x->body_ended = true;
-    struct program *p = program_of(x);
-    if (p)
-        program_end_input(p);
-    agent_server_resume(c->stream);
-}
-
-/* The end of a job's request is the end of its input. */
-static void let_go(struct exec *x)
-{
-    struct program *p = program_of(x);
-    if (!p)
-        return;
-    p->stream = NULL;
-    if (!x->program)
-        p->in_ended = true;
-    else if (x->call->guest->session_ends && !p->ended)
-        program_orphan(p);
-    else
-        program_free(p);
 }
 
 void exec_closed(struct call *c)
@@ -275,8 +259,12 @@ void exec_closed(struct call *c)
     struct exec *x = c->data;
     if (!x)
         return;
-    let_go(x);
+    if (x->program && c->guest->session_ends && !x->program->ended)
+        program_orphan(x->program);
+    else if (x->program)
+        program_free(x->program);
+    exec_spec_done(&x->spec);
     buf_done(&x->spec_json);
-    buf_done(&x->staged);
+    buf_done(&x->job_input);
     free(x);
 }

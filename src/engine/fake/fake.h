@@ -32,8 +32,8 @@ int fake_connect_console(struct engine *en, const struct monitor *m, struct err 
 
 int fake_capture(struct engine *en, const struct monitor *m, const char *out_dir,
                  enum capture_kind kind, struct capture_times *ret, struct err *e);
-/* Whether a machine of this shape can be restored from the template: ERR_CONFLICT for a foreign
- * one, ERR_INVALID for a damaged one. */
+/* Whether a machine of this shape can be restored from the template: ERR_CONFLICT for a foreign or
+ * damaged one, as from the real engine. */
 int fake_check_template(const struct fake *f, const struct vm_spec *spec, struct err *e);
 
 /* -ESRCH: the monitor has ended. Otherwise a pidfd. */

@@ -25,42 +25,50 @@
 
 /* --- checking --- */
 
+static int damaged(struct err *e, const char *what)
+{
+    return err_set(e, ERR_CONFLICT, "the template is damaged: %.400s", what);
+}
+
 static int check_hash(const char *dir, const char *name, const char *expected, struct err *e)
 {
     char path[PATH_MAX], hash[HASH_SIZE];
     auto_buf struct buf data = {0};
     int r = path_printf(path, sizeof(path), "%s/%s", dir, name);
     r = r < 0 ? r : file_read(path, &data, FAKE_STATE_MAX_BYTES);
+    if (r == -ENOENT)
+        return damaged(e, name);
     if (r < 0)
         return err_errno(e, r, "read %s/%s", dir, name);
     snprintf(hash, sizeof(hash), "%016" PRIx64, pack_hash(PACK_HASH_START, data.data, data.len));
     if (strcmp(hash, expected) != 0)
-        return err_set(e, ERR_CONFLICT, "%s is damaged: its checksum is not the one that was noted",
-                       path);
+        return err_set(e, ERR_CONFLICT, "the template is damaged: its %s is not what it was", name);
     return 0;
 }
 
-static int check_shape(json_t *obj, const char *path, const struct vm_spec *spec, struct err *e)
+static int check_shape(json_t *obj, const struct vm_spec *spec, struct err *e)
 {
     const struct field_range any = {0, INT32_MAX};
+    struct err own = ERR_INIT;
     int64_t vcpus = 0, memory_mib = 0;
-    int r = field_int(obj, "vcpus", FIELD_REQUIRED, any, &vcpus, e);
-    r = r < 0 ? r : field_int(obj, "memory_mib", FIELD_REQUIRED, any, &memory_mib, e);
+    int r = field_int(obj, "vcpus", FIELD_REQUIRED, any, &vcpus, &own);
+    r = r < 0 ? r : field_int(obj, "memory_mib", FIELD_REQUIRED, any, &memory_mib, &own);
     if (r < 0)
-        return err_wrap(e, r, "%s", path);
+        return damaged(e, own.text);
     if (vcpus != spec->shape.vcpus || memory_mib != spec->shape.memory_mib)
-        return err_set(e, ERR_CONFLICT, "%s is of a machine of another shape", path);
+        return err_set(e, ERR_CONFLICT, "the template is of a machine of another shape");
     return 0;
 }
 
-static int check_parts(json_t *obj, const char *path, const char *dir, struct err *e)
+static int check_parts(json_t *obj, const char *dir, struct err *e)
 {
     static const char *const parts[] = {"state", "disk"};
+    struct err own = ERR_INIT;
     int r = 0;
     for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(parts); i++) {
         const char *hash = "";
-        r = field_str(obj, parts[i], FIELD_REQUIRED, HASH_SIZE - 1, &hash, e);
-        r = r < 0 ? err_wrap(e, r, "%s", path) : check_hash(dir, parts[i], hash, e);
+        r = field_str(obj, parts[i], FIELD_REQUIRED, HASH_SIZE - 1, &hash, &own);
+        r = r < 0 ? damaged(e, own.text) : check_hash(dir, parts[i], hash, e);
     }
     return r;
 }
@@ -70,20 +78,23 @@ int fake_check_template(const struct fake *f, const struct vm_spec *spec, struct
     char path[PATH_MAX];
     auto_buf struct buf text = {0};
     auto_json json_t *obj = NULL;
+    struct err own = ERR_INIT;
     const char *print = "";
     int r = path_printf(path, sizeof(path), "%s/template.json", spec->template_dir);
     r = r < 0 ? r : file_read(path, &text, MANIFEST_MAX_BYTES);
+    if (r == -ENOENT)
+        return err_set(e, ERR_NOT_FOUND, "there is no template in %s", spec->template_dir);
     if (r < 0)
         return err_errno(e, r, "read %s/template.json", spec->template_dir);
-    r = field_parse(buf_str(&text), text.len, &obj, e);
-    r = r < 0 ? r : field_str(obj, "fingerprint", FIELD_REQUIRED, 64, &print, e);
+    r = field_parse(buf_str(&text), text.len, &obj, &own);
+    r = r < 0 ? r : field_str(obj, "fingerprint", FIELD_REQUIRED, 64, &print, &own);
     if (r < 0)
-        return err_wrap(e, r, "%s", path);
+        return damaged(e, own.text);
     if (strcmp(print, f->fingerprint) != 0)
-        return err_set(e, ERR_CONFLICT, "%s is of another engine: %.64s, not %s", path, print,
+        return err_set(e, ERR_CONFLICT, "the template was made by \"%.64s\", this is \"%s\"", print,
                        f->fingerprint);
-    r = check_shape(obj, path, spec, e);
-    return r < 0 ? r : check_parts(obj, path, spec->template_dir, e);
+    r = check_shape(obj, spec, e);
+    return r < 0 ? r : check_parts(obj, spec->template_dir, e);
 }
 
 /* --- making --- */

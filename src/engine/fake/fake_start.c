@@ -88,6 +88,16 @@ static int check_files(const struct vm_spec *spec, struct err *e)
     return 0;
 }
 
+/* Without an image there must be a disk already. */
+static int check_disk(const struct vm_spec *spec, struct err *e)
+{
+    char path[PATH_MAX];
+    int r = path_printf(path, sizeof(path), "%s/disk.log", spec->vm_dir);
+    if (r < 0 || spec->rootfs || access(path, F_OK) == 0)
+        return r < 0 ? err_errno(e, r, "%s", spec->vm_dir) : 0;
+    return err_set(e, ERR_NOT_FOUND, "there is no disk in %s", spec->vm_dir);
+}
+
 /* The image's content means nothing here, but its size is the file system's. */
 static int image_bytes(const struct vm_spec *spec, int64_t *ret, struct err *e)
 {
@@ -108,6 +118,7 @@ int fake_boot(struct engine *en, const struct vm_spec *spec, struct monitor *ret
     int64_t bytes;
     faults_pass(&f->faults, STEP_BOOT, MOMENT_BEGIN);
     int r = check_files(spec, e);
+    r = r < 0 ? r : check_disk(spec, e);
     r = r < 0 ? r : image_bytes(spec, &bytes, e);
     if (r < 0)
         return r;

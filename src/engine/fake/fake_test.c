@@ -214,12 +214,12 @@ static void test_a_damaged_template_is_refused(void **state)
     path_printf(path, sizeof(path), "%s/state", f->template_dir);
     assert_int_equal(0, file_write_atomic(path, "junk", 4, 0600));
     assert_true(engine_restore(f->engine, &f->spec, &f->m, &e) < 0);
-    assert_non_null(strstr(e.text, "state is damaged"));
+    assert_non_null(strstr(e.text, "its state is not what it was"));
     test_assert_no_sockets(f->vm_dir);
     path_printf(path, sizeof(path), "%s/template.json", f->template_dir);
     assert_int_equal(0, file_write_atomic(path, "{", 1, 0600));
     assert_true(engine_restore(f->engine, &f->spec, &f->m, &e) < 0);
-    assert_int_equal(ERR_INVALID, e.class);
+    assert_int_equal(ERR_CONFLICT, e.class);
 }
 
 static void test_kill_is_idempotent_and_finds_what_was_not_written_down(void **state)

@@ -353,13 +353,12 @@ void jobs_signal(struct call *c)
     int r = call_number(c, "signal", 10, SIGRTMAX, &sig, &e);
     if (r == 0 || (r > 0 && sig < 1))
         r = err_field(&e, "signal", "signal must be a number from 1 to %d", SIGRTMAX);
-    if (r > 0 && !job->program)
-        r = err_set(&e, ERR_CONFLICT, "job %s has ended", c->name);
     if (r < 0) {
         call_fail(c, 0, &e);
         return;
     }
-    program_signal(job->program, (int)sig);
+    if (job->program)
+        program_signal(job->program, (int)sig);
     call_reply(c, 200, "{}", 2);
 }
 
