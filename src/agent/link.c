@@ -22,7 +22,7 @@
 /* Read at once; a virtio port hands out a page at a time anyway. */
 #define IN_BYTES (64 * KIB)
 /* Reads before the other events get their turn. */
-#define READS_PER_EVENT 16
+#define READS_PER_EVENT 64
 /* A port that stays hung up for this long has lost its client. */
 #define HANG_UP_MS 50
 /* Says that there is no session here. A client in its hello skips it, to one that believes itself

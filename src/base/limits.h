@@ -64,6 +64,7 @@
 #define AGENT_BODY_WINDOW_BYTES \
     (256 *                      \
      KIB) /* of one request body, in the agent: what it may hold of a blocked program's stdin */
+#define AGENT_FILE_WINDOW_BYTES (1 * MIB) /* likewise of a file that is written as it comes */
 #define AGENT_EXEC_ARGS_MAX 1024
 #define AGENT_PATH_MAX_BYTES 4096
 #define AGENT_HEADERS_MAX 32               /* header fields of one answer */

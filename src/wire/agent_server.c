@@ -383,6 +383,13 @@ void agent_server_consume(struct agent_stream *st, size_t len)
     nghttp2_session_consume_stream(st->server->session, st->id, len);
 }
 
+void agent_server_set_window(struct agent_stream *st, size_t bytes)
+{
+    /* It is as wide as before when this fails. */
+    nghttp2_session_set_local_window_size(st->server->session, NGHTTP2_FLAG_NONE, st->id,
+                                          (int32_t)bytes);
+}
+
 void agent_server_abort(struct agent_stream *st)
 {
     nghttp2_submit_rst_stream(st->server->session, NGHTTP2_FLAG_NONE, st->id,
