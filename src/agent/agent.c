@@ -85,6 +85,7 @@ int agent_init(struct agent *a, const struct agent_options *options, struct err 
     cgroup_init(&a->cgroups, options->guest);
     power_init(a);
     orphans_init(a);
+    bulk_init(&a->bulk);
     return 0;
 }
 
@@ -94,6 +95,7 @@ void agent_done(struct agent *a)
         link_free(a->links);
     orphans_kill(a);
     jobs_done(a);
+    bulk_done(&a->bulk);
     while (a->tasks) {
         struct agent_task *t = a->tasks;
         a->tasks = t->next;

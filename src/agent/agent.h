@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "agent/bulk.h"
 #include "agent/cgroup.h"
 #include "agent/job.h"
 #include "agent/loop.h"
@@ -71,6 +72,7 @@ struct agent {
     struct orphans orphans;
     struct jobs jobs;
     struct acceptor *acceptors;
+    struct bulk bulk;
     struct agent_task *tasks;
     int64_t clock_step_ms; /* by the last `restored` */
     bool reseeded;

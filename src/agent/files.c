@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/bulk.h"
 #include "agent/path.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -25,11 +26,15 @@ struct put {
     int dir_fd;
     int fd;
     char temp[ID_SIZE + 8];
+    struct bulk *bulk; /* once the file has become large; NULL: not, or others have it */
+    uint64_t bytes;    /* received */
 };
 
 struct get {
     int fd;
-    int64_t left; /* bytes still to send; the file may end before */
+    int64_t offset;
+    int64_t left;      /* bytes still to send; the file may end before */
+    struct bulk *bulk; /* NULL: it is small, or others have it */
 };
 
 static int decode_put(const struct call *c, struct put *p, struct err *e)
@@ -115,6 +120,7 @@ static void put_free(struct put *p)
 {
     if (!p)
         return;
+    bulk_drop(p->bulk);
     if (p->temp[0] && p->dir_fd >= 0)
         unlinkat(p->dir_fd, p->temp, 0);
     cleanup_close(&p->fd);
@@ -151,6 +157,8 @@ void files_put_begin(struct call *c)
         call_fail(c, status, &e);
     else
         c->data = TAKE_PTR(p);
+    if (r >= 0)
+        agent_server_set_window(c->stream, AGENT_FILE_WINDOW_BYTES);
 }
 
 static void put_fail(struct call *c, int r)
@@ -163,10 +171,24 @@ static void put_fail(struct call *c, int r)
     put_free(p);
 }
 
+/* A large file goes on by `bulk`, from a multiple of what a disk wants on. */
+static int put_write(struct agent *a, struct put *p, const uint8_t *data, size_t len)
+{
+    size_t plain = p->bulk ? 0 : len;
+    if (!p->bulk && p->bytes >= BULK_FROM_BYTES && -p->bytes % BULK_ALIGN_BYTES < len) {
+        plain = -p->bytes % BULK_ALIGN_BYTES;
+        p->bulk = bulk_take(&a->bulk, p->fd);
+        plain = p->bulk ? plain : len;
+    }
+    p->bytes += len;
+    int r = fd_write_all(p->fd, data, plain);
+    return r == 0 && p->bulk ? bulk_write(p->bulk, data + plain, len - plain) : r;
+}
+
 void files_put_body(struct call *c, const uint8_t *data, size_t len)
 {
     struct put *p = c->data;
-    int r = fd_write_all(p->fd, data, len);
+    int r = put_write(c->agent, p, data, len);
     agent_server_consume(c->stream, len);
     if (r < 0)
         put_fail(c, r);
@@ -174,6 +196,10 @@ void files_put_body(struct call *c, const uint8_t *data, size_t len)
 
 static int put_finish(struct put *p)
 {
+    struct bulk *bulk = TAKE_PTR(p->bulk);
+    int r = bulk ? bulk_finish(bulk) : 0;
+    if (r < 0)
+        return r;
     /* The owner first: changing it clears set-id bits of the mode. */
     if (fchown(p->fd, p->uid, p->gid) < 0 || fchmod(p->fd, p->mode) < 0)
         return -errno;
@@ -201,18 +227,29 @@ void files_put_closed(struct call *c)
     put_free(c->data);
 }
 
+static ssize_t get_read(const struct get *g, uint8_t *buf, size_t size)
+{
+    if (g->bulk)
+        return bulk_read(g->bulk, buf, size, g->offset);
+    ssize_t n;
+    do
+        n = pread(g->fd, buf, size, g->offset);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
 static ssize_t get_pull(struct agent_stream *st, uint8_t *buf, size_t size)
 {
     const struct call *c = st->data;
     struct get *g = c->data;
-    ssize_t n;
     if ((int64_t)size > g->left)
         size = (size_t)g->left;
-    do
-        n = size ? read(g->fd, buf, size) : 0;
-    while (n < 0 && errno == EINTR);
-    g->left -= n > 0 ? n : 0;
-    return n > 0 ? n : n == 0 ? AGENT_PULL_END : AGENT_PULL_ABORT;
+    ssize_t n = size ? get_read(g, buf, size) : 0;
+    if (n <= 0)
+        return n == 0 ? AGENT_PULL_END : AGENT_PULL_ABORT;
+    g->offset += n;
+    g->left -= n;
+    return n;
 }
 
 static int get_open(const struct call *c, const char *path, struct err *e, int *ret_status)
@@ -230,14 +267,21 @@ static int get_open(const struct call *c, const char *path, struct err *e, int *
     return TAKE_FD(fd);
 }
 
-static int get_decode(const struct call *c, char path[AGENT_PATH_MAX_BYTES], int64_t *ret_offset,
-                      struct get *g, struct err *e)
+static int get_decode(const struct call *c, char path[AGENT_PATH_MAX_BYTES], struct get *g,
+                      struct err *e)
 {
     static const char *const names[] = {"path", "offset", "length", NULL};
     int r = call_params_only(c, names, e);
     r = r < 0 ? r : path_param(c, path, e);
-    r = r < 0 ? r : call_number(c, "offset", INT64_MAX, ret_offset, e);
+    r = r < 0 ? r : call_number(c, "offset", INT64_MAX, &g->offset, e);
     return r < 0 ? r : call_number(c, "length", INT64_MAX, &g->left, e);
+}
+
+static bool is_large(const struct get *g)
+{
+    struct stat st;
+    return g->left >= BULK_FROM_BYTES && fstat(g->fd, &st) == 0 &&
+           st.st_size - g->offset >= BULK_FROM_BYTES;
 }
 
 void files_get_begin(struct call *c)
@@ -245,15 +289,10 @@ void files_get_begin(struct call *c)
     char path[AGENT_PATH_MAX_BYTES];
     struct err e = ERR_INIT;
     struct get get = {.left = INT64_MAX};
-    int64_t offset = 0;
     int status = 0;
-    int r = get_decode(c, path, &offset, &get, &e);
+    int r = get_decode(c, path, &get, &e);
     auto_close int fd = r < 0 ? r : get_open(c, path, &e, &status);
-    if (fd >= 0 && lseek(fd, offset, SEEK_SET) < 0) {
-        err_field(&e, "offset", "offset is beyond what a file can have");
-        r = -EINVAL;
-    }
-    if (fd < 0 || r < 0) {
+    if (fd < 0) {
         call_fail(c, status, &e);
         return;
     }
@@ -265,6 +304,8 @@ void files_get_begin(struct call *c)
     *g = get;
     g->fd = TAKE_FD(fd);
     c->data = g;
+    if (is_large(g))
+        g->bulk = bulk_take(&c->agent->bulk, g->fd);
     if (agent_server_respond_pull(c->stream, 200, "application/octet-stream", get_pull) < 0)
         agent_server_abort(c->stream);
 }
@@ -272,7 +313,9 @@ void files_get_begin(struct call *c)
 void files_get_closed(struct call *c)
 {
     struct get *g = c->data;
-    if (g)
-        close(g->fd);
+    if (!g)
+        return;
+    bulk_drop(g->bulk);
+    close(g->fd);
     free(g);
 }

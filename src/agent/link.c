@@ -15,14 +15,15 @@
 #include "base/log.h"
 #include "wire/hello.h"
 
-/* Sent bytes wait here at most; streams are pulled from only below it. */
-#define OUT_HIGH_BYTES (64 * KIB)
+/* Sent bytes wait here at most; streams are pulled from only below it. A port takes 32 KiB a time.
+ */
+#define OUT_HIGH_BYTES (128 * KIB)
 /* Room above that for one frame, and for hello answers that nobody reads. */
 #define OUT_MAX_BYTES (256 * KIB)
 /* Read at once; a virtio port hands out a page at a time anyway. */
 #define IN_BYTES (64 * KIB)
 /* Reads before the other events get their turn. */
-#define READS_PER_EVENT 16
+#define READS_PER_EVENT 64
 /* A port that stays hung up for this long has lost its client. */
 #define HANG_UP_MS 50
 /* Says that there is no session here. A client in its hello skips it, to one that believes itself
@@ -38,6 +39,7 @@ struct link {
     struct agent_server *server; /* NULL: no session */
     int lone_hellos;             /* reads in a row that were nothing but a hello */
     struct buf out;
+    size_t out_start; /* so much of it was sent */
     bool want_read;  /* stopped reading in mid-way, must go on without a new event */
     bool want_write; /* the last write did not take all */
     bool dead;
@@ -73,6 +75,7 @@ static void end_session(struct link *l)
     l->lone_hellos = 0;
     l->complained = false;
     buf_clear(&l->out);
+    l->out_start = 0;
 }
 
 /* The peer is gone. */
@@ -202,18 +205,24 @@ static void on_ready(struct loop_watch *w, uint32_t events)
         l->want_write = false;
 }
 
+/* Makes sure that there is something to send, if the session has anything. */
+static int gather(struct link *l)
+{
+    if (l->out_start < l->out.len)
+        return 0;
+    buf_clear(&l->out);
+    l->out_start = 0;
+    return l->server ? agent_server_pull(l->server, &l->out, OUT_HIGH_BYTES) : 0;
+}
+
 /* Moves bytes from the session to the peer until either has had enough. */
 static int flush_out(struct link *l)
 {
     for (;;) {
-        if (l->server) {
-            int r = agent_server_pull(l->server, &l->out, OUT_HIGH_BYTES);
-            if (r < 0)
-                return r;
-        }
-        if (l->out.len == 0)
-            return 0;
-        ssize_t n = write(l->watch.fd, l->out.data, l->out.len);
+        int r = gather(l);
+        if (r < 0 || l->out.len == l->out_start)
+            return r;
+        ssize_t n = write(l->watch.fd, l->out.data + l->out_start, l->out.len - l->out_start);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN) {
@@ -222,7 +231,7 @@ static int flush_out(struct link *l)
         }
         if (n < 0)
             return -errno;
-        buf_consume(&l->out, (size_t)n);
+        l->out_start += (size_t)n;
     }
 }
 
@@ -236,7 +245,7 @@ void link_flush(struct link *l)
         peer_is_gone(l);
         return;
     }
-    if (l->server && agent_server_is_done(l->server) && l->out.len == 0)
+    if (l->server && agent_server_is_done(l->server) && l->out.len == l->out_start)
         end_session(l);
     /* Reads left for later get their turn by an event of their own. */
     if (l->want_read)

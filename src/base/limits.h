@@ -56,14 +56,16 @@
 #define RUN_FILE_NAME_MAX_BYTES 255
 
 /* Agent protocol */
-#define AGENT_FRAME_MAX_BYTES (64 * KIB)  /* payload of one exec frame */
-#define AGENT_SPEC_MAX_BYTES (2 * MIB)    /* JSON of one exec request */
-#define AGENT_REPORT_MAX_BYTES (64 * KIB) /* JSON that an agent may answer with */
-#define AGENT_STREAMS_MAX 256             /* concurrent requests on one link */
-#define AGENT_WINDOW_BYTES (1 * MIB)      /* HTTP/2 flow-control window, connection and stream */
+#define AGENT_FRAME_MAX_BYTES (64 * KIB)   /* payload of one exec frame */
+#define AGENT_HTTP2_FRAME_BYTES (64 * KIB) /* payload of one HTTP/2 frame, either way */
+#define AGENT_SPEC_MAX_BYTES (2 * MIB)     /* JSON of one exec request */
+#define AGENT_REPORT_MAX_BYTES (64 * KIB)  /* JSON that an agent may answer with */
+#define AGENT_STREAMS_MAX 256              /* concurrent requests on one link */
+#define AGENT_WINDOW_BYTES (1 * MIB)       /* HTTP/2 flow-control window, connection and stream */
 #define AGENT_BODY_WINDOW_BYTES \
     (256 *                      \
      KIB) /* of one request body, in the agent: what it may hold of a blocked program's stdin */
+#define AGENT_FILE_WINDOW_BYTES (1 * MIB) /* likewise of a file that is written as it comes */
 #define AGENT_EXEC_ARGS_MAX 1024
 #define AGENT_PATH_MAX_BYTES 4096
 #define AGENT_HEADERS_MAX 32               /* header fields of one answer */

@@ -206,6 +206,17 @@ static ssize_t on_pull(nghttp2_session *h2, int32_t id, uint8_t *out, size_t max
 
 /* --- making and freeing --- */
 
+/* As much as the windows and the agent allow; nghttp2's own choice is 16 KiB. */
+static ssize_t on_frame_length(nghttp2_session *h2, uint8_t type, int32_t id,
+                               int32_t session_window, int32_t stream_window, uint32_t max_frame,
+                               void *user)
+{
+    ssize_t n = AGENT_HTTP2_FRAME_BYTES;
+    n = n < session_window ? n : session_window;
+    n = n < stream_window ? n : stream_window;
+    return n < (ssize_t)max_frame ? n : (ssize_t)max_frame;
+}
+
 static int session_new(struct agent_client *c, nghttp2_session_callbacks *cb, nghttp2_option *opt)
 {
     nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin);
@@ -216,6 +227,7 @@ static int session_new(struct agent_client *c, nghttp2_session_callbacks *cb, ng
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_closed);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_not_sent);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(cb, on_frame_length);
 
     nghttp2_option_set_no_auto_window_update(opt, 1);
     nghttp2_option_set_peer_max_concurrent_streams(opt, AGENT_STREAMS_MAX);
@@ -229,6 +241,7 @@ static int session_new(struct agent_client *c, nghttp2_session_callbacks *cb, ng
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, AGENT_WINDOW_BYTES},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, AGENT_HEADERS_MAX_BYTES},
+        {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, AGENT_HTTP2_FRAME_BYTES},
     };
     if (nghttp2_submit_settings(c->h2, NGHTTP2_FLAG_NONE, settings, ARRAY_SIZE(settings)) < 0 ||
         nghttp2_session_set_local_window_size(c->h2, NGHTTP2_FLAG_NONE, 0, AGENT_WINDOW_BYTES) < 0)

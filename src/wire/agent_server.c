@@ -14,9 +14,7 @@
 #define METHOD_MAX_BYTES 16
 /* The connection's window, which is given back as soon as bytes arrive. */
 #define CONNECTION_WINDOW_BYTES (4 * MIB)
-/* RFC 9113, 4.1 and 6.5.2: what a peer may send that was told nothing else. */
-#define HTTP2_FRAME_HEADER_BYTES 9
-#define HTTP2_FRAME_MAX_BYTES 16384
+#define HTTP2_FRAME_HEADER_BYTES 9 /* RFC 9113, 4.1 */
 
 /* A stream as this module sees it. `pub` comes first: a pointer to it is a pointer to all. */
 struct stream {
@@ -207,6 +205,17 @@ static ssize_t pull_body(struct agent_stream *st, uint8_t *buf, size_t size)
     return (ssize_t)n;
 }
 
+/* As much as the windows and the client allow; nghttp2's own choice is 16 KiB. */
+static ssize_t frame_length(nghttp2_session *session, uint8_t type, int32_t id,
+                            int32_t session_window, int32_t stream_window, uint32_t max_frame,
+                            void *user)
+{
+    ssize_t n = AGENT_HTTP2_FRAME_BYTES;
+    n = n < session_window ? n : session_window;
+    n = n < stream_window ? n : stream_window;
+    return n < (ssize_t)max_frame ? n : (ssize_t)max_frame;
+}
+
 static int session_new(struct agent_server *s)
 {
     nghttp2_session_callbacks *cb;
@@ -223,6 +232,7 @@ static int session_new(struct agent_server *s)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(cb, frame_length);
     nghttp2_option_set_no_auto_window_update(option, 1);
     /* Closed streams are kept for a priority tree that nobody uses. */
     nghttp2_option_set_no_closed_streams(option, 1);
@@ -238,6 +248,7 @@ int agent_server_new(const struct agent_server_ops *ops, void *owner, struct age
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, AGENT_STREAMS_MAX},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, AGENT_BODY_WINDOW_BYTES},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, TARGET_MAX_BYTES + 4096},
+        {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, AGENT_HTTP2_FRAME_BYTES},
     };
     struct agent_server *s = calloc(1, sizeof(*s));
     if (!s)
@@ -289,7 +300,7 @@ static bool walk_frames(struct frame_walk *w, const uint8_t *data, size_t len)
             continue;
         w->head_len = 0;
         w->skip = (size_t)w->length[0] << 16 | (size_t)w->length[1] << 8 | w->length[2];
-        if (w->skip > HTTP2_FRAME_MAX_BYTES)
+        if (w->skip > AGENT_HTTP2_FRAME_BYTES)
             return false;
     }
     return true;
@@ -381,6 +392,13 @@ bool agent_server_has_responded(const struct agent_stream *st)
 void agent_server_consume(struct agent_stream *st, size_t len)
 {
     nghttp2_session_consume_stream(st->server->session, st->id, len);
+}
+
+void agent_server_set_window(struct agent_stream *st, size_t bytes)
+{
+    /* It is as wide as before when this fails. */
+    nghttp2_session_set_local_window_size(st->server->session, NGHTTP2_FLAG_NONE, st->id,
+                                          (int32_t)bytes);
 }
 
 void agent_server_abort(struct agent_stream *st)

@@ -82,6 +82,9 @@ void agent_server_resume(struct agent_stream *st);
 
 bool agent_server_has_responded(const struct agent_stream *st);
 
+/* Takes more of the request body ahead of what is consumed. */
+void agent_server_set_window(struct agent_stream *st, size_t bytes);
+
 /* Gives `len` bytes of the request body's window back. */
 void agent_server_consume(struct agent_stream *st, size_t len);
 
