@@ -360,7 +360,7 @@ static void test_completion_bash(void **state)
 {
     auto_test_server struct test_server *s = test_server_new(REPLIES(LANGUAGES));
     bash_completes(s, ARGV("la"), "languages ");
-    bash_completes(s, ARGV("--url", "x", "co"), "completion ");
+    bash_completes(s, ARGV("--url", "x", "comp"), "completion ");
     bash_completes(s, ARGV("run", ""), "python c ");
     bash_completes(s, ARGV("run", "-t", "5", "py"), "python ");
     bash_completes(s, ARGV("run", "python", ""), "");

@@ -14,6 +14,7 @@
 #include "cli/json.h"
 #include "cli/pairs.h"
 #include "cli/stdin.h"
+#include "cli/terminal.h"
 #include "cli/vm_call.h"
 
 static int add_text(const struct options *o, const char *option, json_t *body, struct err *e)
@@ -148,6 +149,8 @@ static int exec(struct cli_call *call, struct err *e)
         r = vm_call_find(call, 0, &vm, e);
     if (r < 0)
         return r;
+    if (options_has(call->o, "tty"))
+        return terminal_shell(call, &vm, body, e);
     vm_call_path(&vm, "/exec", path);
     snprintf(doing, sizeof(doing), "running %s in %s", call->o->rest[0], vm.name);
     progress_set(&call->cli->progress, &call->cli->err, doing);

@@ -74,7 +74,7 @@ static int add_ports(json_t *rules, const char *value, char *ports)
         *slash = '\0';
     if (strcmp(protocol, "tcp") && strcmp(protocol, "udp"))
         return -EINVAL;
-    if (!*ports)
+    if (!ports[strspn(ports, ",")])
         return -EINVAL;
     for (char *p = strtok_r(ports, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
         if (!are_ports(p) || add_rule(rules, value, protocol, p) < 0)

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 void test_has(const struct buf *b, const char *text)
@@ -68,4 +69,40 @@ int test_on_terminal(const struct test_server *s, const char *const *argv, const
     close(master);
     drop_carriage_returns(ret);
     return test_holm_wait(&child);
+}
+
+void test_tty_start(const struct test_server *s, const char *const *argv, struct test_tty *ret)
+{
+    struct winsize size = {.ws_row = 24, .ws_col = 80};
+    assert_int_equal(openpty(&ret->master, &ret->slave, NULL, NULL, &size), 0);
+    fcntl(ret->master, F_SETFD, FD_CLOEXEC);
+    fcntl(ret->slave, F_SETFD, FD_CLOEXEC);
+    test_holm_start(s,
+                    &(struct test_run){.argv = argv,
+                                       .env = ARGV("NO_COLOR=1"),
+                                       .fds = {ret->slave, ret->slave, ret->slave}},
+                    &ret->child);
+}
+
+void test_tty_type(struct test_tty *t, const char *text)
+{
+    assert_int_equal(fd_write_all(t->master, text, strlen(text)), 0);
+}
+
+void test_tty_expect(struct test_tty *t, const char *text, struct buf *ret)
+{
+    if (!test_read_until(t->master, text, ret))
+        fail_msg("'%s' never came after '%s'", text, buf_str(ret));
+}
+
+int test_tty_end(struct test_tty *t)
+{
+    struct termios now;
+    int code = test_holm_wait(&t->child);
+    assert_int_equal(tcgetattr(t->slave, &now), 0);
+    assert_int_equal(now.c_lflag & (ICANON | ECHO | ISIG), ICANON | ECHO | ISIG);
+    assert_true(now.c_oflag & OPOST);
+    close(t->master);
+    close(t->slave);
+    return code;
 }

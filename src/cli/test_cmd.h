@@ -55,3 +55,18 @@ void test_has(const struct buf *b, const char *text);
  * ends as \n. `input` is typed at once. Returns the exit code. */
 int test_on_terminal(const struct test_server *s, const char *const *argv, const char *input,
                      struct buf *ret);
+
+/* holm on a terminal of its own, to be talked to. */
+struct test_tty {
+    struct test_child child;
+    int master;
+    int slave; /* kept open, to see what became of the terminal */
+};
+void test_tty_start(const struct test_server *s, const char *const *argv, struct test_tty *ret);
+void test_tty_type(struct test_tty *t, const char *text);
+
+/* Reads until `text` is on the screen; what was shown is appended to `ret`. */
+void test_tty_expect(struct test_tty *t, const char *text, struct buf *ret);
+
+/* Waits for its end, checks that the terminal is not raw any more, and returns the exit code. */
+int test_tty_end(struct test_tty *t);
