@@ -137,6 +137,7 @@
 /* Engine */
 #define ENGINE_LAYERS_MAX 64                 /* disk layers under one VM */
 #define ENGINE_LAYERS_FLATTEN 16             /* with more than these, flattening merges some */
+#define ENGINE_DISK_ROOM_BYTES (64 * GIB)    /* to which a disk can grow while its VM runs */
 #define ENGINE_STAGING_MAX_BYTES (256 * MIB) /* changed memory held while a guest stands still */
 #define ENGINE_STATE_MAX_BYTES (64 * MIB)    /* device state of one VM */
 #define ENGINE_QMP_TIMEOUT_MS 15000

@@ -12,7 +12,7 @@
  *   offloads, which QEMU grants by what is behind it: a template taken with them could not be
  *   restored without.
  * - format and file nodes are named by their layer, "l2" and "f2", so a capture can tell them
- *   apart. */
+ *   apart; "n2" is a file whose flushes are not passed on. */
 
 #include "engine/qemu/args.h"
 
@@ -34,28 +34,36 @@ static const char *on_off(bool on)
 void args_file_node(struct argv *a, int number, int set, bool writable, bool no_flush)
 {
     /* locking: QEMU's locks are made for files opened by name; frozen layers are shared anyway. */
+    char name[ARGS_WORD_SIZE];
+    args_file_name(number, no_flush, name);
     argv_add(a,
-             "{\"driver\":\"file\",\"node-name\":\"f%d\",\"filename\":\"/dev/fdset/%d\","
+             "{\"driver\":\"file\",\"node-name\":\"%s\",\"filename\":\"/dev/fdset/%d\","
              "\"read-only\":%s,\"locking\":\"off\",\"discard\":\"unmap\","
              "\"cache\":{\"direct\":false,\"no-flush\":%s}}",
-             number, set, on_off(!writable), on_off(no_flush));
+             name, set, on_off(!writable), on_off(no_flush));
+}
+
+void args_file_name(int number, bool no_flush, char ret[ARGS_WORD_SIZE])
+{
+    snprintf(ret, ARGS_WORD_SIZE, "%c%d", no_flush ? 'n' : 'f', number);
 }
 
 void args_layer_node(struct argv *a, const struct args_layer *layer)
 {
-    char backing[32] = "null";
+    char backing[32] = "null", file[ARGS_WORD_SIZE];
+    args_file_name(layer->number, layer->no_flush, file);
     if (layer->number == 0) {
-        argv_add(a, "{\"driver\":\"raw\",\"node-name\":\"l0\",\"file\":\"f0\",\"read-only\":true}");
+        argv_add(a, "{\"driver\":\"raw\",\"node-name\":\"l0\",\"file\":\"%s\",\"read-only\":true}",
+                 file);
         return;
     }
     if (layer->backing != ARGS_NO_BACKING)
         snprintf(backing, sizeof(backing), "\"l%d\"", layer->backing);
     argv_add(a,
-             "{\"driver\":\"qcow2\",\"node-name\":\"l%d\",\"file\":\"f%d\",\"backing\":%s,"
+             "{\"driver\":\"qcow2\",\"node-name\":\"l%d\",\"file\":\"%s\",\"backing\":%s,"
              "\"read-only\":%s,\"discard\":\"unmap\",\"detect-zeroes\":\"unmap\","
              "\"cache\":{\"direct\":false,\"no-flush\":%s}}",
-             layer->number, layer->number, backing, on_off(!layer->writable),
-             on_off(layer->no_flush));
+             layer->number, file, backing, on_off(!layer->writable), on_off(layer->no_flush));
 }
 
 void args_write_word(int number, char ret[ARGS_WORD_SIZE])

@@ -43,6 +43,7 @@ void args_build(struct argv *a, const struct args_spec *spec);
 /* The machine type, accelerator and CPU model as one word for the fingerprint. */
 const char *args_machine_word(bool kvm);
 
+#define ARGS_WORD_SIZE 24
 #define ARGS_NO_BACKING (-1)
 struct args_layer {
     int number;
@@ -53,10 +54,13 @@ struct args_layer {
 };
 
 /* Arguments (a JSON text each) for a layer's two block nodes, used at the start and, through QMP,
- * at a capture: "f<number>" on /dev/fdset/`set`, and the format node "l<number>" over it. */
+ * at a capture: "f<number>" (args_file_name) on /dev/fdset/`set`, and the format node "l<number>"
+ * over it. */
 void args_file_node(struct argv *a, int number, int set, bool writable, bool no_flush);
 void args_layer_node(struct argv *a, const struct args_layer *layer);
 
+/* The name of the file's node tells whether flushes are passed on. */
+void args_file_name(int number, bool no_flush, char ret[ARGS_WORD_SIZE]);
+
 /* By which word the monitor knows the descriptor that can write layer `number`. */
-#define ARGS_WORD_SIZE 16
 void args_write_word(int number, char ret[ARGS_WORD_SIZE]);

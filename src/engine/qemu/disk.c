@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Nodes are named by the number of their layer: "f7" is the file, "l7" the format over it. Jobs are
- * named JOB, so a daemon that finds one knows whose it was.
+/* Nodes are named by the number of their layer: "l7" is the format, over the file "f7", or "n7"
+ * when flushes are not passed on. Jobs are named JOB, so a daemon that finds one knows whose it
+ * was.
  *
  * Flattening lets QEMU copy the content of the layers between into the last one (block-stream),
  * then point that one's header at what is left below. Killed before, the disk has a bit more in its
@@ -29,55 +30,80 @@
 #define POLL_MIN_MS 2
 #define POLL_MAX_MS 100
 
-static int ask_active(struct qmp *q, struct disk *d, int *ret_top, struct err *e)
+/* Which layer the disk writes. query-block would tell more, but its answer grows with the square of
+ * the number of layers. */
+static int ask_top(struct qmp *q, int *ret, struct err *e)
 {
-    auto_json json_t *blocks = NULL;
-    int r = qmp_run(q, "query-block", NULL, &blocks, e);
+    auto_json json_t *drive = NULL;
+    int r = qmp_run(q, "qom-get",
+                    json_pack("{s:s s:s}", "path", "/machine/peripheral/disk", "property", "drive"),
+                    &drive, e);
     if (r < 0)
         return r;
-    json_t *inserted = json_object_get(json_array_get(blocks, 0), "inserted");
-    json_t *image = json_object_get(inserted, "image");
-    const char *node = json_string_value(json_object_get(inserted, "node-name"));
-    json_int_t bytes = json_integer_value(json_object_get(image, "virtual-size"));
-    if (!node || sscanf(node, "l%8d", ret_top) != 1 || *ret_top < 1 || bytes <= 0)
-        return err_set(e, ERR_UNAVAILABLE, "the monitor's disk is not what it was started with");
-    d->bytes = (uint64_t)bytes;
-    d->no_flush = json_is_true(json_object_get(json_object_get(inserted, "cache"), "no-flush"));
+    const char *node = json_string_value(drive);
+    if (!node || sscanf(node, "l%8d", ret) != 1 || *ret < 1)
+        return err_set(e, ERR_UNAVAILABLE, "the monitor's disk is %.32s, not one of its layers",
+                       node ? node : "gone");
     return 0;
 }
 
-static void remove_node(struct qmp *q, char kind, int number)
+static int remove_node(struct qmp *q, const char *name)
 {
-    char name[16];
-    snprintf(name, sizeof(name), "%c%d", kind, number);
-    (void)qmp_run(q, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, NULL);
+    return qmp_run(q, "blockdev-del", json_pack("{s:s}", "node-name", name), NULL, NULL);
+}
+
+static void remove_nodes(struct qmp *q, const struct disk *d, int number)
+{
+    char name[ARGS_WORD_SIZE];
+    snprintf(name, sizeof(name), "l%d", number);
+    (void)remove_node(q, name);
+    args_file_name(number, d->no_flush, name);
+    (void)remove_node(q, name);
+}
+
+/* The number in a node's name, -1 when it has none. */
+static int node_number(json_t *node)
+{
+    const char *name = json_string_value(json_object_get(node, "node-name"));
+    int number;
+    return name && name[0] && sscanf(name + 1, "%8d", &number) == 1 ? number : -1;
+}
+
+static int ask_nodes(struct qmp *q, json_t **ret, struct err *e)
+{
+    return qmp_run(q, "query-blockstats", json_pack("{s:b}", "query-nodes", 1), ret, e);
+}
+
+static bool has_node(json_t *nodes, const char *name)
+{
+    size_t i;
+    json_t *node;
+    json_array_foreach(nodes, i, node)
+    {
+        const char *other = json_string_value(json_object_get(node, "node-name"));
+        if (other && strcmp(other, name) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* Removes the nodes of layers that the disk does not stand on, the highest first: each is in use by
  * the one above. */
-static int remove_leftovers(struct qmp *q, const struct disk *d, struct err *e)
+static void remove_leftovers(struct qmp *q, const struct disk *d, json_t *nodes)
 {
-    auto_json json_t *nodes = NULL;
-    int r = qmp_run(q, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
-    if (r < 0)
-        return r;
     for (int below = INT32_MAX;;) {
         size_t i;
         json_t *node;
         int highest = -1;
         json_array_foreach(nodes, i, node)
         {
-            const char *name = json_string_value(json_object_get(node, "node-name"));
-            int number;
-            if (name &&
-                (sscanf(name, "l%8d", &number) == 1 || sscanf(name, "f%8d", &number) == 1) &&
-                number < below && number > highest && !layers_have(&d->chain, number))
+            int number = node_number(node);
+            if (number < below && number > highest && !layers_have(&d->chain, number))
                 highest = number;
         }
         if (highest < 0)
-            return 0;
-        remove_node(q, 'l', highest);
-        remove_node(q, 'f', highest);
+            return;
+        remove_nodes(q, d, highest);
         below = highest;
     }
 }
@@ -132,16 +158,23 @@ static int end_job(struct qmp *q, struct err *e)
 int disk_open(struct qmp *q, const char *vm_dir, struct disk *ret, struct err *e)
 {
     struct disk d = {.vm_dir = vm_dir};
+    auto_json json_t *nodes = NULL;
     int top = 0;
     int r = end_job(q, e);
     if (r == 0)
-        r = ask_active(q, &d, &top, e);
+        r = ask_top(q, &top, e);
+    if (r == 0)
+        r = ask_nodes(q, &nodes, e);
     if (r == 0)
         r = layers_read(vm_dir, top, &d.chain, e);
     if (r == 0)
-        r = remove_leftovers(q, &d, e);
+        r = layers_disk_bytes(vm_dir, top, &d.bytes, e);
     if (r < 0)
         return r;
+    char name[ARGS_WORD_SIZE];
+    args_file_name(top, true, name);
+    d.no_flush = has_node(nodes, name);
+    remove_leftovers(q, &d, nodes);
     layers_tidy(vm_dir, &d.chain);
     *ret = d;
     return 0;
@@ -203,8 +236,7 @@ void disk_pop(struct qmp *q, struct disk *d)
     int number = layers_top(&d->chain);
     if (!d->pushed)
         return;
-    remove_node(q, 'l', number);
-    remove_node(q, 'f', number);
+    remove_nodes(q, d, number);
     if (layers_path(d->vm_dir, number, path, NULL) == 0)
         unlink(path);
     d->chain.n--;
@@ -380,19 +412,39 @@ int disk_freeze(struct qmp *q, const struct disk *d, struct err *e)
     return r;
 }
 
+/* How long a file can get that the process writes; read from /proc, as prlimit wants a capability
+ * even for reading another's. */
+static uint64_t bytes_bound(pid_t pid)
+{
+    char path[64];
+    auto_buf struct buf b = {0};
+    unsigned long long bytes = 0;
+    snprintf(path, sizeof(path), "/proc/%d/limits", pid);
+    if (file_read(path, &b, 64 * KIB) < 0)
+        return 0;
+    const char *line = strstr(buf_str(&b), "Max file size");
+    if (line && strncmp(line + 26, "unlimited", 9) == 0)
+        return UINT64_MAX;
+    return line && sscanf(line, "Max file size %llu", &bytes) == 1 ? bytes : 0;
+}
+
 /* The bound on the monitor's files was made for the disk as it was. */
 static int raise_file_bound(const struct monitor *m, uint64_t disk_bytes, struct err *e)
 {
     rlim_t bytes = layers_file_max_bytes(disk_bytes);
-    struct rlimit limit = {bytes, bytes}, now;
+    struct rlimit limit = {bytes, bytes};
     /* While the descriptor is open and the process not reaped, the pid cannot be another's. */
     auto_close int pidfd = proc_ref_open(&m->proc);
     if (pidfd < 0)
         return err_errno(e, pidfd, "the monitor");
-    if (prlimit(m->proc.pid, RLIMIT_FSIZE, NULL, &now) < 0 ||
-        (now.rlim_max < bytes && prlimit(m->proc.pid, RLIMIT_FSIZE, &limit, NULL) < 0))
-        return err_errno(e, -errno, "raise the monitor's bound on files");
-    return 0;
+    if (bytes_bound(m->proc.pid) >= bytes || prlimit(m->proc.pid, RLIMIT_FSIZE, &limit, NULL) == 0)
+        return 0;
+    if (errno == EPERM)
+        return err_set(e, ERR_CONFLICT,
+                       "to more than %llu GiB it can only grow while the VM is "
+                       "stopped (raising its bound takes CAP_SYS_RESOURCE)",
+                       ENGINE_DISK_ROOM_BYTES / GIB);
+    return err_errno(e, -errno, "raise the monitor's bound on files");
 }
 
 int disk_resize(struct engine *en, const struct monitor *m, uint64_t bytes, struct err *e)

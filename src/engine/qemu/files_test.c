@@ -51,7 +51,7 @@ static void test_arguments(void **state)
     assert_non_null(
         strstr(text.data, "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny"));
     assert_non_null(strstr(text.data, "-add-fd fd=12,set=3,opaque=write-7 -add-fd fd=13,set=3"));
-    assert_non_null(strstr(text.data, "\"node-name\":\"l7\",\"file\":\"f7\",\"backing\":\"l1\","
+    assert_non_null(strstr(text.data, "\"node-name\":\"l7\",\"file\":\"n7\",\"backing\":\"l1\","
                                       "\"read-only\":false"));
     assert_non_null(strstr(text.data, "\"no-flush\":true"));
     assert_non_null(strstr(text.data, "drive=l7"));

@@ -72,13 +72,11 @@ int layers_push(const char *dir, struct layers *chain, uint64_t disk_bytes, stru
 /* Size of the disk whose last layer this is. */
 int layers_disk_bytes(const char *dir, int number, uint64_t *ret, struct err *e);
 
-/* The most that the file of a layer of such a disk may take: all of it and QEMU's tables. A disk
- * below LAYERS_GROW_BYTES may grow up to that without a new bound, which only a daemon with
- * CAP_SYS_RESOURCE can give to a monitor that runs. */
-#define LAYERS_GROW_BYTES (64 * GIB)
+/* The most that the file of a layer of such a disk can take: all of it and QEMU's tables. Small
+ * disks get room to grow, since raising a bound takes a capability that a container may lack. */
 static inline uint64_t layers_file_max_bytes(uint64_t disk_bytes)
 {
-    uint64_t bytes = disk_bytes < LAYERS_GROW_BYTES ? LAYERS_GROW_BYTES : disk_bytes;
+    uint64_t bytes = disk_bytes < ENGINE_DISK_ROOM_BYTES ? ENGINE_DISK_ROOM_BYTES : disk_bytes;
     return bytes + bytes / 1024 + 64 * MIB;
 }
 

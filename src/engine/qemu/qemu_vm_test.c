@@ -352,6 +352,15 @@ int main(void)
         cmocka_unit_test(test_damaged_templates),
         cmocka_unit_test(test_monitor_that_dies),
         cmocka_unit_test(test_failed_capture),
+        cmocka_unit_test(test_descendants),
+        cmocka_unit_test(test_suspend),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_flatten),
+        cmocka_unit_test(test_never_flattened),
+        cmocka_unit_test(test_killed_flatten),
+        cmocka_unit_test(test_lost_monitor),
+        cmocka_unit_test(test_resize),
         cmocka_unit_test(test_console),
         cmocka_unit_test(test_network),
         cmocka_unit_test(test_power_button),
@@ -359,5 +368,7 @@ int main(void)
         cmocka_unit_test(test_facts),
         cmocka_unit_test(test_nothing_left),
     };
+    if (getenv("HOLM_TEST_FILTER"))
+        cmocka_set_test_filter(getenv("HOLM_TEST_FILTER"));
     return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

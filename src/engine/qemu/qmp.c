@@ -88,25 +88,36 @@ static int send_line(struct qmp *q, const char *text, size_t len, int fd)
     return (size_t)n == len ? 0 : -ETIMEDOUT;
 }
 
-/* Waits for the answer to the command just sent; events in between are dropped. */
+static void make_id(const struct qmp *q, unsigned number, char ret[48])
+{
+    snprintf(ret, 48, "%llx-%u", (unsigned long long)q->started_us, number);
+}
+
+/* Waits for the answer to the next command that has none yet; events and answers to others are
+ * dropped. */
 int qmp_answer(struct qmp *q, const char *command, json_t **ret, struct err *e)
 {
+    char expected[48];
+    make_id(q, q->answered++, expected);
     for (;;) {
         auto_json json_t *m = NULL;
         int r = receive(q, &m, e);
         if (r < 0)
             return err_wrap(e, r, "%s", command);
+        const char *id = json_string_value(json_object_get(m, "id"));
+        if (!id || strcmp(id, expected) != 0)
+            continue;
         json_t *error = json_object_get(m, "error");
         if (error) {
             const char *text = json_string_value(json_object_get(error, "desc"));
             return err_set(e, ERR_INTERNAL, "%s: %s", command, text ? text : "failed");
         }
         json_t *value = json_object_get(m, "return");
-        if (value) {
-            if (ret)
-                *ret = json_incref(value);
-            return 0;
-        }
+        if (!value)
+            return err_set(e, ERR_UNAVAILABLE, "%s: the monitor's answer makes no sense", command);
+        if (ret)
+            *ret = json_incref(value);
+        return 0;
     }
 }
 
@@ -114,7 +125,9 @@ static int send_command(struct qmp *q, const char *command, json_t *arguments, i
                         struct err *e)
 {
     auto_json json_t *args = arguments;
-    auto_json json_t *m = json_pack("{s:s}", "execute", command);
+    char id[48];
+    make_id(q, q->sent++, id);
+    auto_json json_t *m = json_pack("{s:s s:s}", "execute", command, "id", id);
     if (!m || (args && json_object_set(m, "arguments", args) < 0))
         return err_errno(e, -ENOMEM, "%s", command);
     auto_free char *text = json_dumps(m, JSON_COMPACT);
@@ -156,21 +169,34 @@ int qmp_add_fd(struct qmp *q, int fd, int set, const char *word, struct err *e)
     return (int)json_integer_value(id);
 }
 
+/* What a former client asked may be answered first. */
+static int await_greeting(struct qmp *q, struct err *e)
+{
+    for (;;) {
+        auto_json json_t *m = NULL;
+        int r = receive(q, &m, e);
+        if (r < 0)
+            return r;
+        if (json_object_get(m, "QMP"))
+            return 0;
+        if (!json_object_get(m, "id") && !json_object_get(m, "event"))
+            return err_set(e, ERR_UNAVAILABLE, "the monitor's greeting makes no sense");
+    }
+}
+
 int qmp_connect(struct qmp *q, const char *path, int timeout_ms, struct err *e)
 {
     *q = (struct qmp){.fd = -EBADF,
                       .in = {.max_bytes = QMP_MESSAGE_MAX_BYTES},
-                      .deadline_ms = clock_mono_ms() + timeout_ms};
+                      .deadline_ms = clock_mono_ms() + timeout_ms,
+                      .started_us = clock_mono_us()};
     int fd = sockets_connect(path, timeout_ms);
     if (fd == -EAGAIN)
         return err_set(e, ERR_TIMEOUT, "the monitor accepts no connection");
     if (fd < 0)
         return err_set(e, ERR_UNAVAILABLE, "the monitor cannot be reached: %s", strerror(-fd));
     q->fd = fd;
-    auto_json json_t *greeting = NULL;
-    int r = receive(q, &greeting, e);
-    if (r == 0 && !json_object_get(greeting, "QMP"))
-        r = err_set(e, ERR_UNAVAILABLE, "the monitor's greeting makes no sense");
+    int r = await_greeting(q, e);
     if (r == 0)
         r = qmp_run(q, "qmp_capabilities", NULL, NULL, e);
     if (r < 0)

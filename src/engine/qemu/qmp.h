@@ -3,8 +3,9 @@
 
 /* A client of QEMU's machine protocol, for one short conversation: connect, a few commands, hang
  * up. No connection is kept between calls of the engine, so a restarted daemon has nothing to
- * recover. The peer is a monitor that may have been broken into: its messages are bounded in size
- * (QMP_MESSAGE_MAX_BYTES) and the whole conversation in time. Thread: the caller's. */
+ * recover. Each command has an id: what a former client asked before it was killed may be answered
+ * to the next one. The peer is a monitor that may have been broken into: its messages are bounded
+ * in size (QMP_MESSAGE_MAX_BYTES) and the whole conversation in time. Thread: the caller's. */
 
 #include <jansson.h>
 #include <stdint.h>
@@ -17,6 +18,8 @@ struct qmp {
     int fd;
     struct buf in;
     int64_t deadline_ms; /* clock_mono_ms of the conversation's end */
+    int64_t started_us;  /* makes its commands' ids different from those of other conversations */
+    unsigned sent, answered;
 };
 
 #define QMP_INIT     \
@@ -34,7 +37,7 @@ void qmp_done(struct qmp *q);
  * was returned; the caller decrefs. An error that QEMU reports is ERR_INTERNAL with its words. */
 int qmp_run(struct qmp *q, const char *command, json_t *arguments, json_t **ret, struct err *e);
 
-/* The two halves of qmp_run: commands may be sent ahead, answers come in the same order. */
+/* The two halves of qmp_run: commands may be sent ahead; each is to be answered once, in order. */
 int qmp_send(struct qmp *q, const char *command, json_t *arguments, struct err *e);
 int qmp_answer(struct qmp *q, const char *command, json_t **ret, struct err *e);
 

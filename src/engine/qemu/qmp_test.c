@@ -7,21 +7,51 @@
 #include "base/limits.h"
 #include "engine/qemu/qmp.h"
 
-#define GREETING "{\"QMP\": {\"version\": {}}}\r\n{\"return\": {}}\r\n"
+#define GREETING "{\"QMP\": {\"version\": {}}}\r\n{\"return\": {}, \"id\": \"@\"}\r\n"
 
-/* A monitor that says its lines when a client comes, whatever it asks, and hangs up. */
+/* A monitor that says its lines when a client comes, whatever it asks, and hangs up. Before a line
+ * with '@' it waits for a command, whose id it puts there. */
 struct monitor {
     int listen_fd;
     const char *says;
     bool stays; /* does not hang up until the client has */
 };
 
+/* Reads a command and says the line with its id. */
+static void say_answer(int fd, const char *line, int len)
+{
+    char id[64] = "";
+    auto_buf struct buf in = {0};
+    auto_json json_t *command = NULL;
+    while (qmp_take_message(&in, &command) == -EAGAIN) {
+        char *room = buf_reserve(&in, 4096);
+        ssize_t n = recv(fd, room, 1, 0); /* not a byte of the next command */
+        if (n <= 0)
+            return;
+        in.len += (size_t)n;
+        in.data[in.len] = '\0';
+    }
+    snprintf(id, sizeof(id), "%s", json_string_value(json_object_get(command, "id")));
+    const char *at = memchr(line, '@', (size_t)len);
+    auto_buf struct buf out = {0};
+    buf_printf(&out, "%.*s%s%.*s", (int)(at - line), line, id, (int)(line + len - at - 1), at + 1);
+    (void)!send(fd, out.data, out.len, MSG_NOSIGNAL);
+}
+
 static void *serve(void *arg)
 {
     const struct monitor *m = arg;
     char in[4096];
     auto_close int fd = accept(m->listen_fd, NULL, NULL);
-    (void)!send(fd, m->says, strlen(m->says), MSG_NOSIGNAL);
+    for (const char *line = m->says; *line;) {
+        const char *end = strchr(line, '\n');
+        int len = (int)(end ? end + 1 - line : (ptrdiff_t)strlen(line));
+        if (memchr(line, '@', (size_t)len))
+            say_answer(fd, line, len);
+        else
+            (void)!send(fd, line, (size_t)len, MSG_NOSIGNAL);
+        line += len;
+    }
     if (m->stays)
         while (recv(fd, in, sizeof(in), 0) > 0)
             ;
@@ -51,8 +81,11 @@ static void test_conversation(void **state)
 {
     auto_json json_t *value = NULL;
     struct err e = ERR_INIT;
-    struct monitor m = {.says = GREETING "{\"event\": \"RESUME\"}\r\n{\"return\": {\"status\": "
-                                         "\"running\"}}\r\n",
+    /* What a former client asked is answered first, and is none of our business. */
+    struct monitor m = {.says = "{\"return\": {}, \"id\": \"1-0\"}\r\n" GREETING
+                                "{\"event\": \"RESUME\"}\r\n"
+                                "{\"return\": {\"status\": \"old\"}, \"id\": \"1-1\"}\r\n"
+                                "{\"return\": {\"status\": \"running\"}, \"id\": \"@\"}\r\n",
                         .stays = true};
     assert_int_equal(converse(m, 10000, &value, &e), 0);
     assert_string_equal(json_string_value(json_object_get(value, "status")), "running");
@@ -65,9 +98,11 @@ static void test_errors(void **state)
         int class;
         const char *text;
     } rows[] = {
-        {GREETING "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no way\"}}\r\n",
+        {GREETING
+         "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no way\"}, \"id\": \"@\"}\r\n",
          ERR_INTERNAL, "query-status: no way"},
-        {GREETING "{\"error\": 5}\r\n", ERR_INTERNAL, "query-status: failed"},
+        {GREETING "{\"error\": 5, \"id\": \"@\"}\r\n", ERR_INTERNAL, "query-status: failed"},
+        {GREETING "{\"id\": \"@\"}\r\n", ERR_UNAVAILABLE, "answer makes no sense"},
         {"hello\r\n", ERR_UNAVAILABLE, "not JSON"},
         {"[1]\r\n", ERR_UNAVAILABLE, "not JSON"},
         {"{\"return\": {}}\r\n", ERR_UNAVAILABLE, "greeting makes no sense"},

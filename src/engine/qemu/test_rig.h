@@ -61,3 +61,12 @@ void rig_assert_says(int fd, const char *command, const char *expected);
 /* The tests of the other files. */
 void test_console(void **state);
 void test_network(void **state);
+void test_descendants(void **state);
+void test_suspend(void **state);
+void test_full_disk(void **state);
+void test_damage(void **state);
+void test_flatten(void **state);
+void test_never_flattened(void **state);
+void test_killed_flatten(void **state);
+void test_lost_monitor(void **state);
+void test_resize(void **state);
