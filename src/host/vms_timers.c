@@ -13,6 +13,7 @@
 #include "host/vms_priv.h"
 
 #define LOOK_MS 1000
+#define SWEEP_MS 60000 /* of staged objects whose time is over */
 #define FLATTEN_AT_CAPTURES 24 /* so many at the most without having looked at the layers */
 #define STOP_GRACE_MS 30000
 
@@ -221,7 +222,12 @@ static void wait_turn(struct instances *s)
 void *instances_timer(void *arg)
 {
     struct instances *s = arg;
+    int64_t sweep_ms = 0;
     while (!s->stopping) {
+        if (clock_mono_ms() >= sweep_ms) {
+            staging_sweep(s->host->staging);
+            sweep_ms = clock_mono_ms() + SWEEP_MS;
+        }
         struct instance *inst = NULL;
         while ((inst = step(s, inst)) && !s->stopping)
             look_at(s, inst);
