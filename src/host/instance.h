@@ -6,14 +6,17 @@
  * An instance is what the store remembers of a VM that lives, and the monitor it has at the moment.
  * Its record says at every instant what the next daemon has to do should this one die:
  *
- *     starting                the monitor, if there is one, is ended, and it is started again from
- *                             where it came from (`origin`); a fork's child is removed: the fork
- *                             was not answered
- *     running, pausing,       the monitor is adopted as it is found; none: lost
- *     paused, stopping
- *     suspending              goes on running if its monitor lives, else is suspended if the
- * capture is whole resuming                from disk: suspended again, as before; from memory: as
- * it is found deleting                is removed
+ * starting: the monitor, if there is one, is ended, and it is started again from where it came from
+ * (`origin`). A fork's child is removed: the fork was not answered.
+ *
+ * running, pausing, paused, stopping: the monitor is adopted as it is found. None: lost (stopping:
+ * stopped).
+ *
+ * suspending: goes on running if its monitor lives, else is suspended if the capture is whole.
+ *
+ * resuming: from disk, suspended again, as before; from memory, as it is found.
+ *
+ * deleting: is removed.
  *
  * A *move* is an operation that takes an instance from one state to another, or that keeps its
  * engine busy (a snapshot): one at a time. It begins with the transitional state in the store and
