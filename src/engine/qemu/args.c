@@ -2,8 +2,8 @@
 
 /* Choices, and what was seen that led to them:
  * - `pc`, not `microvm`: under TCG about half of all microvm boots hang in timer calibration.
- * - no erms under TCG: with it Linux copies and clears by single `rep movsb/stosb`, which TCG does a
- *   byte at a time. Without: reading zeros 4 times as fast, writing files 2 times.
+ * - no erms under TCG: with it Linux copies and clears by `rep movsb/stosb`, which TCG does a byte
+ *   at a time. Without: reading zeros 4 times as fast, writing files 2 times.
  * - no balloon: discarding guest pages would punch holes into the memory backend's file, which is
  *   the template.
  * - disks, sockets, memory, state: all are inherited descriptors, no file is opened by name. So the
