@@ -282,7 +282,11 @@ static void enter_state(struct vm_info *info, enum vm_state state)
         instance_clock_stop(info, now);
     if (state == VM_RUNNING)
         info->active_ns = now;
-    info->paused_ns = state == VM_PAUSED ? now : 0;
+    /* Until it is suspended it tells the next daemon what a suspend began with. */
+    if (state == VM_PAUSED)
+        info->paused_ns = now;
+    else if (state != VM_SUSPENDING)
+        info->paused_ns = 0;
     if (state != VM_LOST)
         info->detail[0] = '\0';
     info->state = state;

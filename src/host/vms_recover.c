@@ -22,14 +22,15 @@ static enum vm_state found_state(struct instances *s, struct instance *inst, str
                                  enum monitor_state monitor)
 {
     struct err e = ERR_INIT;
+    const struct vm_info *info = &inst->record.info;
     if (monitor == MONITOR_RUNNING)
         return VM_RUNNING;
-    /* It was held still for a suspend that did not come to its end. */
-    if (inst->record.info.state == VM_SUSPENDING) {
+    /* It was held still by a capture that did not come to its end. */
+    if (info->state == VM_RUNNING || (info->state == VM_SUSPENDING && !info->paused_ns)) {
         if (engine_resume(s->host->engine, &vm->monitor, &e) == 0 &&
             vm_greet(s->host, vm, false, &e) == 0)
             return VM_RUNNING;
-        log_warn("vms", "vm=%s cannot be resumed: %s", inst->record.info.id, e.text);
+        log_warn("vms", "vm=%s cannot be resumed: %s", info->id, e.text);
     }
     return VM_PAUSED;
 }
