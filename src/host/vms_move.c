@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -215,16 +214,13 @@ int host_vm_stop(struct host *h, const char *account, const char *id, int timeou
     return make_move(h, account, id, &m, ret, e);
 }
 
-/* From its disk, if it ever had one; with the machine type that was chosen meanwhile. */
+/* With the machine type that was chosen meanwhile; one that never ran comes from where it should
+ * have come from. */
 static int prepare_start(struct instances *s, struct instance *inst, struct err *e)
 {
     struct instance_record next;
     struct machine_type type;
-    char dir[PATH_MAX / 4];
     vms_copy_record(s, inst, &next);
-    instance_path(s->host, "vms", next.info.id, dir);
-    if (access(dir, F_OK) == 0)
-        next.origin = ORIGIN_DISK;
     if (next.origin == ORIGIN_DISK && next.info.next_machine_type[0] &&
         vms_machine_type(s->host, next.info.next_machine_type, &type, NULL) == 0) {
         next.info.shape = type.shape;
