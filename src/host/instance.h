@@ -43,6 +43,7 @@ enum instance_origin { ORIGIN_IMAGE, ORIGIN_SNAPSHOT, ORIGIN_FORK, ORIGIN_DISK }
 struct instance_record {
     struct vm_info info;
     enum instance_origin origin;
+    bool grows; /* the disk is to be as large as `info` says; maybe it is not yet */
 };
 
 struct instance {

@@ -79,6 +79,8 @@ static const char *const migrations[] = {
     " size_bytes INTEGER NOT NULL, pause_us INTEGER NOT NULL, metadata TEXT NOT NULL,"
     " env TEXT NOT NULL, firewall TEXT NOT NULL, created_ns INTEGER NOT NULL"
     ") STRICT, WITHOUT ROWID;",
+
+    "ALTER TABLE instances ADD COLUMN grows INTEGER NOT NULL DEFAULT 0;",
 };
 
 _Static_assert(STATEMENT_COUNT <= STORE_STATEMENTS_MAX, "store_priv.h has room for all");

@@ -73,6 +73,15 @@ int host_vm_pause(struct host *h, const char *account, const char *id, struct vm
     return make_move(h, account, id, &m, ret, e);
 }
 
+/* It goes on, and so does what waited for that. */
+static void go_on(struct instances *s, struct instance *inst)
+{
+    struct err e = ERR_INIT;
+    if (vms_grow(s, inst, &e) < 0)
+        log_warn("vms", "vm=%s disk has not grown: %s", inst->record.info.id, e.text);
+    instance_let_go(s, inst);
+}
+
 /* The guest stood still; its clock did too. */
 static int resume_memory(struct instances *s, struct instance *inst, struct err *e)
 {
@@ -83,9 +92,13 @@ static int resume_memory(struct instances *s, struct instance *inst, struct err 
         r = vm_greet(s->host, vm, keep, e);
     if (r < 0 && lost(s, inst, e))
         return r;
-    if (r < 0)
-        (void)engine_pause(s->host->engine, &vm->monitor, NULL);
-    instance_end(s, inst, r < 0 ? VM_PAUSED : VM_RUNNING);
+    if (r == 0) {
+        instance_mark(s, inst, VM_RUNNING, NULL);
+        go_on(s, inst);
+        return 0;
+    }
+    (void)engine_pause(s->host->engine, &vm->monitor, NULL);
+    instance_end(s, inst, VM_PAUSED);
     return r;
 }
 
@@ -121,7 +134,7 @@ static int resume_disk(struct instances *s, struct instance *inst, struct err *e
     console_attach(s->host->consoles, s->host->engine, &vm->monitor);
     instance_mark(s, inst, VM_RUNNING, NULL);
     instance_drop_dir(s->host, "suspended", inst->record.info.id);
-    instance_let_go(s, inst);
+    go_on(s, inst);
     return 0;
 }
 

@@ -60,7 +60,10 @@ static bool adopt(struct instances *s, struct instance *inst, const struct vm_re
         return false;
     instance_set_vm(s, inst, vm);
     console_attach(s->host->consoles, s->host->engine, &vm->monitor);
-    instance_end(s, inst, found_state(s, inst, vm, monitor));
+    instance_mark(s, inst, found_state(s, inst, vm, monitor), NULL);
+    if (vms_grow(s, inst, e) < 0)
+        log_warn("vms", "vm=%s disk has not grown: %s", inst->record.info.id, e->text);
+    instance_let_go(s, inst);
     instance_drop_dir(s->host, "suspended", inst->record.info.id);
     log_info("vms", "vm=%s adopted state=%s", inst->record.info.id,
              lifecycle_state_name(inst->record.info.state));

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Host } from './crash.mjs';
+import { Soak } from './soak.mjs';
 
 // What is asked of a daemon that dies. `setup` makes a VM as it is before, with `x` in its memory and /f on its disk;
 // `before` and `after` are the states it may have then. `memory`: whether it keeps what it had in its memory.
@@ -144,12 +145,8 @@ test('random deaths', async () => {
   const h = new Host();
   await h.begin();
   try {
-    await h.steady();
-    for (let i = 0; i < 20; i++) {
-      await h.randomDeath();
-      await h.restart({});
-      await h.checkAll();
-    }
+    const soak = new Soak(h, Number(process.env.HOLM_TEST_SEED) || Date.now() % 1e9);
+    for (let i = 0; i < 20; i++) await soak.live();
     await h.empty();
   } finally {
     await h.end();
