@@ -13,7 +13,7 @@
 #include "host/vms_priv.h"
 
 #define LOOK_MS 1000
-#define SWEEP_MS 60000 /* of staged objects whose time is over */
+#define SWEEP_MS 60000         /* of staged objects whose time is over */
 #define FLATTEN_AT_CAPTURES 24 /* so many at the most without having looked at the layers */
 #define STOP_GRACE_MS 30000
 
