@@ -285,18 +285,11 @@ static void enter_state(struct instance_record *record, enum vm_state state)
         instance_clock_stop(info, now);
     if (state == VM_RUNNING) {
         info->active_ns = now;
-<<<<<<< HEAD
-    /* Until it is suspended it tells the next daemon what a suspend began with. */
-    if (state == VM_PAUSED)
-        info->paused_ns = now;
-    else if (state != VM_SUSPENDING)
-=======
         record->origin = ORIGIN_DISK; /* wherever it came from, it has its own by now */
     }
     if (state == VM_PAUSED && !info->paused_ns)
         info->paused_ns = now;
     else if (state != VM_PAUSED && !moves)
->>>>>>> crash
         info->paused_ns = 0;
     if (state != VM_LOST)
         info->detail[0] = '\0';

@@ -42,20 +42,6 @@ static enum vm_state let_run(struct instances *s, struct instance *inst, struct 
 static enum vm_state found_state(struct instances *s, struct instance *inst, struct vm *vm,
                                  enum monitor_state monitor)
 {
-<<<<<<< HEAD
-    struct err e = ERR_INIT;
-    const struct vm_info *info = &inst->record.info;
-    if (monitor == MONITOR_RUNNING)
-        return VM_RUNNING;
-    /* It was held still by a capture that did not come to its end. */
-    if (info->state == VM_RUNNING || (info->state == VM_SUSPENDING && !info->paused_ns)) {
-        if (engine_resume(s->host->engine, &vm->monitor, &e) == 0 &&
-            vm_greet(s->host, vm, false, &e) == 0)
-            return VM_RUNNING;
-        log_warn("vms", "vm=%s cannot be resumed: %s", info->id, e.text);
-    }
-    return VM_PAUSED;
-=======
     const struct vm_info *info = &inst->record.info;
     if (monitor == MONITOR_PAUSED)
         return was_running(info) ? let_run(s, inst, vm) : VM_PAUSED;
@@ -63,7 +49,6 @@ static enum vm_state found_state(struct instances *s, struct instance *inst, str
     bool was_paused = info->state == VM_STOPPING && info->paused_ns;
     return was_paused && engine_pause(s->host->engine, &vm->monitor, NULL) == 0 ? VM_PAUSED
                                                                                 : VM_RUNNING;
->>>>>>> crash
 }
 
 static bool adopt(struct instances *s, struct instance *inst, const struct vm_record *record,
