@@ -272,20 +272,24 @@ static int await_turn(struct instances *s, struct instance *inst, struct err *e)
     return inst->gone ? err_set(e, ERR_NOT_FOUND, "there is no such vm") : 0;
 }
 
-/* What a state brings with it. */
-static void enter_state(struct vm_info *info, enum vm_state state)
+/* What a state brings with it. A move that began in pause keeps the time of it until its end: that
+ * tells the next daemon what it was before. */
+static void enter_state(struct instance_record *record, enum vm_state state)
 {
+    struct vm_info *info = &record->info;
     int64_t now = clock_real_ns();
+    bool moves = state == VM_RESUMING || state == VM_SUSPENDING || state == VM_STOPPING;
     if (state == VM_RUNNING)
         instance_clock_run(info, now);
     else if (info->state == VM_RUNNING)
         instance_clock_stop(info, now);
-    if (state == VM_RUNNING)
+    if (state == VM_RUNNING) {
         info->active_ns = now;
-    /* Until it is suspended it tells the next daemon what a suspend began with. */
-    if (state == VM_PAUSED)
+        record->origin = ORIGIN_DISK; /* wherever it came from, it has its own by now */
+    }
+    if (state == VM_PAUSED && !info->paused_ns)
         info->paused_ns = now;
-    else if (state != VM_SUSPENDING)
+    else if (state != VM_PAUSED && !moves)
         info->paused_ns = 0;
     if (state != VM_LOST)
         info->detail[0] = '\0';
@@ -308,7 +312,7 @@ static int claim(struct instances *s, struct instance *inst, enum vm_event event
     inst->busy = true;
     inst->before = inst->record.info.state;
     *ret_next = inst->record;
-    enter_state(&ret_next->info, state);
+    enter_state(ret_next, state);
     return 0;
 }
 
@@ -355,7 +359,7 @@ void instance_mark(struct instances *s, struct instance *inst, enum vm_state sta
 {
     struct err e = ERR_INIT;
     struct instance_record next = inst->record;
-    enter_state(&next.info, state);
+    enter_state(&next, state);
     if (why)
         snprintf(next.info.detail, sizeof(next.info.detail), "%s", why);
     if (put(s, &next, &e) < 0)
@@ -388,7 +392,7 @@ int instances_run_all(struct instances *s, struct instance *const *list, size_t 
         return err_errno(e, -ENOMEM, "run vms");
     for (size_t i = 0; i < n; i++) {
         next[i] = list[i]->record;
-        enter_state(&next[i].info, VM_RUNNING);
+        enter_state(&next[i], VM_RUNNING);
         rows[i] = &next[i];
     }
     int r = store_instances_put(s->host->store, rows, n, e);

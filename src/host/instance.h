@@ -6,17 +6,19 @@
  * An instance is what the store remembers of a VM that lives, and the monitor it has at the moment.
  * Its record says at every instant what the next daemon has to do should this one die:
  *
- * starting: the monitor, if there is one, is ended, and it is started again from where it came from
- * (`origin`). A fork's child is removed: the fork was not answered.
+ *     starting                the monitor, if there is one, is ended, and it is started again from
+ *                             where it came from (`origin`); a fork's child is removed: the fork
+ *                             was not answered
+ *     running                 the monitor is adopted; a capture that held it still is over. None:
+ *                             lost
+ *     pausing, paused         the monitor is adopted as it is found; none: lost
+ *     suspending              the monitor is adopted, as it was before; none: suspended if the
+ *                             capture is whole, else lost
+ *     resuming                from disk: suspended again, as before; from memory: as it is found
+ *     stopping                the monitor is adopted, as it was before; none: stopped
+ *     deleting                is removed
  *
- * running, pausing, paused, stopping: the monitor is adopted as it is found. None: lost (stopping:
- * stopped).
- *
- * suspending: goes on running if its monitor lives, else is suspended if the capture is whole.
- *
- * resuming: from disk, suspended again, as before; from memory, as it is found.
- *
- * deleting: is removed.
+ * What was before a move that begins in pause as well as in run is told by `paused_ns`.
  *
  * A *move* is an operation that takes an instance from one state to another, or that keeps its
  * engine busy (a snapshot): one at a time. It begins with the transitional state in the store and
@@ -34,13 +36,14 @@
 #include "host/net.h"
 #include "host/vms.h"
 
-/* Where an instance that is starting comes from. */
+/* Where an instance that is starting comes from. One that has ever run comes from its own disk. */
 enum instance_origin { ORIGIN_IMAGE, ORIGIN_SNAPSHOT, ORIGIN_FORK, ORIGIN_DISK };
 
 /* What the store has of it. */
 struct instance_record {
     struct vm_info info;
     enum instance_origin origin;
+    bool grows; /* the disk is to be as large as `info` says; maybe it is not yet */
 };
 
 struct instance {

@@ -2,10 +2,13 @@
 #include "host/store.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/fd.h"
 #include "host/store_priv.h"
 
 enum statement { PUT_VM, DELETE_VM, KNOWN_VM, LIST_VMS, STATEMENT_COUNT };
@@ -76,6 +79,8 @@ static const char *const migrations[] = {
     " size_bytes INTEGER NOT NULL, pause_us INTEGER NOT NULL, metadata TEXT NOT NULL,"
     " env TEXT NOT NULL, firewall TEXT NOT NULL, created_ns INTEGER NOT NULL"
     ") STRICT, WITHOUT ROWID;",
+
+    "ALTER TABLE instances ADD COLUMN grows INTEGER NOT NULL DEFAULT 0;",
 };
 
 _Static_assert(STATEMENT_COUNT <= STORE_STATEMENTS_MAX, "store_priv.h has room for all");
@@ -175,6 +180,7 @@ int store_open(const char *path, struct store **ret, struct err *e)
     if (!s)
         return err_errno(e, -ENOMEM, "open database");
     pthread_mutex_init(&s->lock, NULL);
+    s->die_file = getenv("HOLM_STORE_DIE");
     if (sqlite3_open_v2(path, &s->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)
@@ -205,10 +211,22 @@ int store_step(struct store *s, sqlite3_stmt *st, struct err *e)
     return sqlite3_step(st) == SQLITE_DONE ? 0 : store_error(s, e, "write");
 }
 
+void store_before_write(struct store *s)
+{
+    auto_buf struct buf number = {0};
+    if (!s->die_file)
+        return;
+    if (file_read(s->die_file, &number, 16) < 0)
+        s->writes = 0;
+    else if (++s->writes == atoi(buf_str(&number)))
+        raise(SIGKILL);
+}
+
 /* Runs a statement that gives no rows. */
 static int run(struct store *s, enum statement which, struct err *e)
 {
     sqlite3_stmt *st = s->stmt[which];
+    store_before_write(s);
     int r = store_step(s, st, e);
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);

@@ -40,6 +40,7 @@ static const struct store_column instance_columns[] = {
     COLUMN(STORE_I64, "paused_ns", info.paused_ns),
     COLUMN(STORE_I64, "expires_ns", info.expires_ns),
     COLUMN(STORE_I64, "ttl_remaining_ns", info.ttl_remaining_ns),
+    COLUMN(STORE_BOOL, "grows", grows),
 };
 
 static const struct store_table instances = {

@@ -55,7 +55,14 @@ struct store {
     sqlite3_stmt *stmt[STORE_STATEMENTS_MAX]; /* prepared once; by store.c's enum statement */
     sqlite3_stmt *put[STORE_TABLES];          /* made when first needed; likewise */
     sqlite3_stmt *remove[STORE_TABLES];
+    const char *die_file; /* NULL but in tests of crashes: see store_before_write */
+    int writes;           /* since die_file is there */
 };
+
+/* Before each write of VMs, instances and snapshots. A test of crashes gives the daemon
+ * HOLM_STORE_DIE, the path of a file: while that is there, the daemon kills itself before the write
+ * whose number is in it, counted from 1. */
+void store_before_write(struct store *s);
 
 /* The connection's last error as an ERR_INTERNAL. With the lock held, as all that follow. */
 int store_error(struct store *s, struct err *e, const char *what);

@@ -137,8 +137,10 @@ int store_rows_put(struct store *s, const struct store_table *t, const void *con
     int r = n > 1 ? run_text(s, "BEGIN IMMEDIATE", e) : 0;
     if (r < 0)
         return r;
-    for (size_t i = 0; r == 0 && i < n; i++)
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        store_before_write(s);
         r = put_one(s, t, rows[i], e);
+    }
     if (n > 1 && r == 0)
         r = run_text(s, "COMMIT", e);
     if (n > 1 && r < 0)
@@ -158,6 +160,7 @@ int store_row_delete(struct store *s, const struct store_table *t, const char *k
     if (r < 0)
         return r;
     sqlite3_bind_text(s->remove[t->id], 1, key, -1, SQLITE_STATIC);
+    store_before_write(s);
     return step(s, s->remove[t->id], e);
 }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "host/accounts.h"
 #include "host/instance.h"
 #include "host/vms_priv.h"
@@ -145,8 +146,10 @@ static int apply_firewall(const struct instance *inst, const struct vm_patch *p,
     return 0;
 }
 
-static int apply_disk(struct instances *s, struct instance *inst, const struct vm_patch *p,
-                      struct instance_record *next, struct err *e)
+/* Charged for; the record says so before the disk is larger, so that the next daemon can end what
+ * this one began. */
+static int apply_disk(struct instances *s, const struct vm_patch *p, struct instance_record *next,
+                      struct err *e)
 {
     if (!(p->what & VM_PATCH_DISK) || p->disk_bytes == next->info.disk_bytes)
         return 0;
@@ -163,45 +166,91 @@ static int apply_disk(struct instances *s, struct instance *inst, const struct v
     int r = accounts_charge(s->host->accounts, next->info.account, &more, e);
     if (r < 0)
         return r;
-    if (inst->vm)
-        r = engine_resize_disk(s->host->engine, &inst->vm->monitor, (uint64_t)p->disk_bytes, e);
-    if (r < 0)
-        accounts_release(s->host->accounts, next->info.account, &more);
-    else
-        next->info.disk_bytes = p->disk_bytes;
-    return r;
+    next->info.disk_bytes = p->disk_bytes;
+    next->grows = true;
+    return 0;
 }
 
-/* After the record: should this fail, the next start or the same call again mends it. */
-static int carry_out(struct instances *s, struct instance *inst, const struct vm_patch *p,
-                     struct err *e)
+static void uncharge_disk(struct instances *s, struct instance *inst, int64_t bytes)
 {
-    int r = 0;
+    struct quota less = {.disk_bytes = bytes};
+    accounts_release(s->host->accounts, inst->record.info.account, &less);
+}
+
+/* The disk stays as it was. */
+static void shrink_back(struct instances *s, struct instance *inst, int64_t had_bytes)
+{
+    struct instance_record next;
+    struct err e = ERR_INIT;
+    int64_t more_bytes = inst->record.info.disk_bytes - had_bytes;
+    vms_copy_record(s, inst, &next);
+    next.info.disk_bytes = had_bytes;
+    next.grows = false;
+    if (instance_change(s, inst, &next, &e) == 0)
+        uncharge_disk(s, inst, more_bytes);
+    else
+        log_error("vms", "vm=%s disk is not as large as stored: %s", inst->record.info.id, e.text);
+}
+
+int vms_grow(struct instances *s, struct instance *inst, struct err *e)
+{
+    struct instance_record next;
     struct vm *vm = inst->vm;
+    int r = 0;
+    if (!inst->record.grows || !vm)
+        return 0;
+    r = engine_resize_disk(s->host->engine, &vm->monitor, (uint64_t)inst->record.info.disk_bytes,
+                           e);
+    /* A guest that stands still grows its file system when it goes on. */
+    if (r < 0 || inst->record.info.state != VM_RUNNING || !vm->link)
+        return r;
+    r = guest_grow(vm->link, clock_mono_ms() + GROW_TIMEOUT_MS, e);
+    if (r < 0)
+        return r;
+    vms_copy_record(s, inst, &next);
+    next.grows = false;
+    return instance_change(s, inst, &next, e);
+}
+
+/* After the record. A network policy or a file system that could not follow does so when the call
+ * is repeated, or at the next start. */
+static int carry_out(struct instances *s, struct instance *inst, const struct vm_patch *p,
+                     int64_t had_bytes, struct err *e)
+{
+    struct vm *vm = inst->vm;
+    int r = 0;
+    if (inst->record.info.disk_bytes > had_bytes && vm)
+        r = engine_resize_disk(s->host->engine, &vm->monitor,
+                               (uint64_t)inst->record.info.disk_bytes, e);
+    if (r < 0) {
+        shrink_back(s, inst, had_bytes);
+        return r;
+    }
     if (vm && vm->net_slot >= 0 && p->what & (VM_PATCH_FIREWALL | VM_PATCH_FIREWALL_AXES))
         r = net_apply(s->host->net, vm->net_slot, inst->policy, e);
-    if (r == 0 && vm && vm->link && p->what & VM_PATCH_DISK &&
-        inst->record.info.state == VM_RUNNING)
-        r = guest_grow(vm->link, clock_mono_ms() + GROW_TIMEOUT_MS, e);
-    return r;
+    return r == 0 && p->what & VM_PATCH_DISK ? vms_grow(s, inst, e) : r;
 }
 
 static int patch_held(struct instances *s, struct instance *inst, const struct vm_patch *p,
                       struct err *e)
 {
     struct instance_record next;
+    int64_t had_bytes = inst->record.info.disk_bytes;
     vms_copy_record(s, inst, &next);
     int r = apply_words(s->host, p, &next, e);
     if (r == 0)
         r = apply_firewall(inst, p, &next, e);
     if (r == 0)
-        r = apply_disk(s, inst, p, &next, e);
+        r = apply_disk(s, p, &next, e);
     if (r < 0) {
         vm_info_done(&next.info);
         return r;
     }
+    int64_t more_bytes = next.info.disk_bytes - had_bytes;
     r = instance_change(s, inst, &next, e);
-    return r < 0 ? r : carry_out(s, inst, p, e);
+    if (r < 0 && more_bytes)
+        uncharge_disk(s, inst, more_bytes);
+    return r < 0 ? r : carry_out(s, inst, p, had_bytes, e);
 }
 
 int host_vm_patch(struct host *h, const char *account, const char *id, const struct vm_patch *patch,

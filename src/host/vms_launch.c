@@ -133,7 +133,7 @@ int instance_start(struct instances *s, struct instance *inst, const char *fork_
         r = start_vm(s, inst, &src, &vm, e);
     if (r < 0)
         return r;
-    if (info->disk_bytes > src.disk_bytes)
+    if (info->disk_bytes > src.disk_bytes || inst->record.grows)
         r = grow(s->host, vm, info->disk_bytes, e);
     if (r < 0) {
         if (inst->record.origin == ORIGIN_DISK)
@@ -143,6 +143,7 @@ int instance_start(struct instances *s, struct instance *inst, const char *fork_
         return err_wrap(e, r, "grow the disk");
     }
     instance_set_vm(s, inst, vm);
+    inst->record.grows = false;
     console_attach(s->host->consoles, s->host->engine, &vm->monitor);
     return 0;
 }

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -74,6 +73,15 @@ int host_vm_pause(struct host *h, const char *account, const char *id, struct vm
     return make_move(h, account, id, &m, ret, e);
 }
 
+/* It goes on, and so does what waited for that. */
+static void go_on(struct instances *s, struct instance *inst)
+{
+    struct err e = ERR_INIT;
+    if (vms_grow(s, inst, &e) < 0)
+        log_warn("vms", "vm=%s disk has not grown: %s", inst->record.info.id, e.text);
+    instance_let_go(s, inst);
+}
+
 /* The guest stood still; its clock did too. */
 static int resume_memory(struct instances *s, struct instance *inst, struct err *e)
 {
@@ -84,9 +92,13 @@ static int resume_memory(struct instances *s, struct instance *inst, struct err 
         r = vm_greet(s->host, vm, keep, e);
     if (r < 0 && lost(s, inst, e))
         return r;
-    if (r < 0)
-        (void)engine_pause(s->host->engine, &vm->monitor, NULL);
-    instance_end(s, inst, r < 0 ? VM_PAUSED : VM_RUNNING);
+    if (r == 0) {
+        instance_mark(s, inst, VM_RUNNING, NULL);
+        go_on(s, inst);
+        return 0;
+    }
+    (void)engine_pause(s->host->engine, &vm->monitor, NULL);
+    instance_end(s, inst, VM_PAUSED);
     return r;
 }
 
@@ -122,7 +134,7 @@ static int resume_disk(struct instances *s, struct instance *inst, struct err *e
     console_attach(s->host->consoles, s->host->engine, &vm->monitor);
     instance_mark(s, inst, VM_RUNNING, NULL);
     instance_drop_dir(s->host, "suspended", inst->record.info.id);
-    instance_let_go(s, inst);
+    go_on(s, inst);
     return 0;
 }
 
@@ -215,16 +227,13 @@ int host_vm_stop(struct host *h, const char *account, const char *id, int timeou
     return make_move(h, account, id, &m, ret, e);
 }
 
-/* From its disk, if it ever had one; with the machine type that was chosen meanwhile. */
+/* With the machine type that was chosen meanwhile; one that never ran comes from where it should
+ * have come from. */
 static int prepare_start(struct instances *s, struct instance *inst, struct err *e)
 {
     struct instance_record next;
     struct machine_type type;
-    char dir[PATH_MAX / 4];
     vms_copy_record(s, inst, &next);
-    instance_path(s->host, "vms", next.info.id, dir);
-    if (access(dir, F_OK) == 0)
-        next.origin = ORIGIN_DISK;
     if (next.origin == ORIGIN_DISK && next.info.next_machine_type[0] &&
         vms_machine_type(s->host, next.info.next_machine_type, &type, NULL) == 0) {
         next.info.shape = type.shape;

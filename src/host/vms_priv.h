@@ -22,5 +22,8 @@ int vms_capture(struct instances *s, struct instance *inst, const char *dir, enu
 /* Monitor, files, record of a busy instance. */
 void vms_remove_all(struct instances *s, struct instance *inst);
 
+/* A disk that grows, if it does: monitor, file system, record. Busy. */
+int vms_grow(struct instances *s, struct instance *inst, struct err *e);
+
 /* Of a held instance. */
 int vms_stats(struct instances *s, struct instance *inst, struct vm_stats *ret, struct err *e);

@@ -17,22 +17,38 @@ static bool has_dir(struct instances *s, const char *kind, const char *id)
     return access(dir, F_OK) == 0;
 }
 
-/* The state of an instance that was found with this monitor. */
+/* Whether it ran before the move that its record tells of, if any. */
+static bool was_running(const struct vm_info *info)
+{
+    bool moves = info->state == VM_SUSPENDING || info->state == VM_STOPPING;
+    return info->state == VM_RUNNING || (moves && !info->paused_ns);
+}
+
+/* A capture held it still and did not come to its end. A guest that does not answer runs all the
+ * same. */
+static enum vm_state let_run(struct instances *s, struct instance *inst, struct vm *vm)
+{
+    struct err e = ERR_INIT;
+    int r = engine_resume(s->host->engine, &vm->monitor, &e);
+    enum vm_state state = r < 0 ? VM_PAUSED : VM_RUNNING;
+    if (r == 0)
+        r = vm_greet(s->host, vm, false, &e);
+    if (r < 0)
+        log_warn("vms", "vm=%s after a capture: %s", inst->record.info.id, e.text);
+    return state;
+}
+
+/* The state of an instance that was found with this monitor: that before what was not ended. */
 static enum vm_state found_state(struct instances *s, struct instance *inst, struct vm *vm,
                                  enum monitor_state monitor)
 {
-    struct err e = ERR_INIT;
     const struct vm_info *info = &inst->record.info;
-    if (monitor == MONITOR_RUNNING)
-        return VM_RUNNING;
-    /* It was held still by a capture that did not come to its end. */
-    if (info->state == VM_RUNNING || (info->state == VM_SUSPENDING && !info->paused_ns)) {
-        if (engine_resume(s->host->engine, &vm->monitor, &e) == 0 &&
-            vm_greet(s->host, vm, false, &e) == 0)
-            return VM_RUNNING;
-        log_warn("vms", "vm=%s cannot be resumed: %s", info->id, e.text);
-    }
-    return VM_PAUSED;
+    if (monitor == MONITOR_PAUSED)
+        return was_running(info) ? let_run(s, inst, vm) : VM_PAUSED;
+    /* It was to hear that it should shut down. */
+    bool was_paused = info->state == VM_STOPPING && info->paused_ns;
+    return was_paused && engine_pause(s->host->engine, &vm->monitor, NULL) == 0 ? VM_PAUSED
+                                                                                : VM_RUNNING;
 }
 
 static bool adopt(struct instances *s, struct instance *inst, const struct vm_record *record,
@@ -44,7 +60,10 @@ static bool adopt(struct instances *s, struct instance *inst, const struct vm_re
         return false;
     instance_set_vm(s, inst, vm);
     console_attach(s->host->consoles, s->host->engine, &vm->monitor);
-    instance_end(s, inst, found_state(s, inst, vm, monitor));
+    instance_mark(s, inst, found_state(s, inst, vm, monitor), NULL);
+    if (vms_grow(s, inst, e) < 0)
+        log_warn("vms", "vm=%s disk has not grown: %s", inst->record.info.id, e->text);
+    instance_let_go(s, inst);
     instance_drop_dir(s->host, "suspended", inst->record.info.id);
     log_info("vms", "vm=%s adopted state=%s", inst->record.info.id,
              lifecycle_state_name(inst->record.info.state));
