@@ -260,6 +260,14 @@ void host_clean_name(const char *name, char ret[VM_NAME_SIZE])
     ret[n] = '\0';
 }
 
+void host_cut_name(char *name, size_t chars)
+{
+    char *p = name;
+    while (*p && chars--)
+        p += char_bytes(p);
+    *p = '\0';
+}
+
 bool host_machine_type(struct host *h, size_t index, struct machine_type *ret)
 {
     if (index >= (size_t)h->config->n_machine_types)
