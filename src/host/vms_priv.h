@@ -22,7 +22,8 @@ int vms_capture(struct instances *s, struct instance *inst, const char *dir, enu
 /* vm_start; what only waits makes room for it. */
 int vms_start_vm(struct host *h, const struct vm_plan *plan, struct vm **ret, struct err *e);
 
-/* A TTL's or idle policy's action, if it is still `due` when the VM's turn has come; 1: it is not. */
+/* A TTL's or idle policy's action, if it is still `due` when the VM's turn has come; 1: it is not.
+ */
 int vms_act(struct instances *s, struct instance *inst, enum vm_action action,
             bool (*due)(const struct instance *inst), struct err *e);
 
