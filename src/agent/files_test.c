@@ -225,6 +225,46 @@ static void test_ranges(void **state)
                         buf_str(&bad.answer));
 }
 
+/* Two at once, of which one gets the way around the page cache; and pieces of what it wrote. */
+static void test_large_pieces(void **state)
+{
+    static const struct {
+        size_t offset, length;
+    } rows[] = {{0, 3000000}, {12345, 2500000}, {4096, 1048576}, {2999999, 600000}, {4000000, 1}};
+    struct fixture *f = *state;
+    const size_t size = 4 * MIB + 77;
+    auto_free char *data = malloc(size);
+    auto_test_request struct test_request a = {.method = "PUT", .path = "/v1/files?path=/a"};
+    auto_test_request struct test_request b = {.method = "PUT", .path = "/v1/files?path=/b"};
+    for (size_t i = 0; i < size; i++)
+        data[i] = (char)(i * 2654435761u >> 15);
+    test_request(&f->client, &a, data, size, true);
+    test_request(&f->client, &b, data, size, true);
+    test_wait_closed(&a);
+    test_wait_closed(&b);
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(rows); i++) {
+        size_t offset = rows[i / 2].offset, length = rows[i / 2].length;
+        auto_test_request struct test_request q = {0}, other = {0};
+        char path[128];
+        /* Not from the page cache, as far as the file system lets us. */
+        path_printf(path, sizeof(path), "%s/%s", f->dir, i % 2 ? "a" : "b");
+        auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+        fsync(fd);
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        snprintf(path, sizeof(path), "/v1/files?path=/%s&offset=%zu&length=%zu", i % 2 ? "a" : "b",
+                 offset, length);
+        other = (struct test_request){.method = "GET", .path = "/v1/files?path=/a"};
+        test_request(&f->client, &other, NULL, 0, true);
+        ask(f, &q, "GET", path, NULL);
+        test_wait_closed(&other);
+        size_t want = length < size - offset ? length : size - offset;
+        assert_int_equal(want, q.answer.len);
+        assert_memory_equal(data + offset, q.answer.data, want);
+        assert_int_equal(size, other.answer.len);
+        assert_memory_equal(data, other.answer.data, size);
+    }
+}
+
 static void test_disk_full(void **state)
 {
     auto_test_dir char *dir = test_dir_make();
@@ -252,9 +292,11 @@ static void test_disk_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FILES_TEST(test_put_and_get), FILES_TEST(test_refusals),        FILES_TEST(test_in_the_way),
-        FILES_TEST(test_confined),    FILES_TEST(test_broken_upload),   FILES_TEST(test_large),
-        FILES_TEST(test_ranges),      cmocka_unit_test(test_disk_full),
+        FILES_TEST(test_put_and_get),     FILES_TEST(test_refusals),
+        FILES_TEST(test_in_the_way),      FILES_TEST(test_confined),
+        FILES_TEST(test_broken_upload),   FILES_TEST(test_large),
+        FILES_TEST(test_ranges),          FILES_TEST(test_large_pieces),
+        cmocka_unit_test(test_disk_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,8 +40,8 @@ struct link {
     int lone_hellos;             /* reads in a row that were nothing but a hello */
     struct buf out;
     size_t out_start; /* so much of it was sent */
-    bool want_read;  /* stopped reading in mid-way, must go on without a new event */
-    bool want_write; /* the last write did not take all */
+    bool want_read;   /* stopped reading in mid-way, must go on without a new event */
+    bool want_write;  /* the last write did not take all */
     bool dead;
     bool complained; /* since the last hello or session */
     struct loop_timer hang_up;

@@ -109,7 +109,7 @@
 #define CLI_QUOTA_MAX 1000000
 #define CLI_COPY_BUFFER_BYTES (2 * MIB) /* between two VMs */
 #define CLI_LOG_LINES_MAX 1000000
-#define CLI_TOP_ONCE_MS 500 /* between the two samples of a table that is printed once */
+#define CLI_TOP_FIRST_MS 500 /* between the first two samples of holm top */
 #define CLI_KEY_FILE_MAX_BYTES (4 * KIB)
 #define CLI_POLICY_MAX_BYTES (1 * MIB)
 #define CLI_UPLOAD_BUFFER_BYTES (512 * KIB)

@@ -45,6 +45,8 @@ const struct cli_command *const cli_commands[] = {
     &cmd_vm_resize,
     &cmd_vm_firewall,
     &cmd_vm_stats,
+    &cmd_vm_images,
+    &cmd_vm_types,
     &cmd_snapshot,
     &cmd_snapshot_create,
     &cmd_snapshot_list,

@@ -220,7 +220,6 @@ static void test_bad_archives(void **state)
 
 static void test_mistakes(void **state)
 {
-    auto_test_dir char *dir = test_dir_make();
     auto_test_server struct test_server *s =
         test_server_new(REPLIES(VMS, NO_STAT(FILES), STAT(FILES_C, "dir")));
     test_expect_error(s, ARGV("cp", "a", "/b"), 2,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* holm top. Live on a terminal, on its alternate screen, which leaves what was there before; one
- * table elsewhere, made of two samples a moment apart, since CPU time is only a number before. */
+ * table elsewhere. */
 
 #include <errno.h>
 #include <poll.h>
@@ -52,16 +52,23 @@ static int advance(struct top *t, struct err *e)
     return 0;
 }
 
+/* Two samples, a moment apart: CPU time is only a number before. */
+static int begin(struct top *t, struct err *e)
+{
+    int r = advance(t, e);
+    if (r < 0)
+        return r;
+    if (interrupt_wait(&t->call->cli->interrupt, -1, 0, CLI_TOP_FIRST_MS) == -ECANCELED)
+        return -ECANCELED;
+    return advance(t, e);
+}
+
 /* ---- once ---- */
 
 static int print_once(struct top *t, struct err *e)
 {
     struct cli *cli = t->call->cli;
-    int r = advance(t, e);
-    if (r == 0 && interrupt_wait(&cli->interrupt, -1, 0, CLI_TOP_ONCE_MS) == -ECANCELED)
-        return -ECANCELED;
-    if (r == 0)
-        r = advance(t, e);
+    int r = begin(t, e);
     if (r < 0)
         return r;
     top_sample_sort(&t->now, t->order);
@@ -153,7 +160,7 @@ static int wait_for_next(struct top *t, struct err *e)
 static int watch(struct top *t, struct err *e)
 {
     struct cli *cli = t->call->cli;
-    int r = advance(t, e);
+    int r = begin(t, e);
     progress_stop(&cli->progress);
     api_client_set_progress(t->call->client, NULL);
     if (r < 0)

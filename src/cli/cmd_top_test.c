@@ -80,6 +80,7 @@ static void test_live_ends(void **state)
     assert_int_equal(test_tty_end(&t), 143);
     auto_test_server struct test_server *fails = test_server_new(
         REPLIES(TWO, STATS(ID_A, "5000", "1048576", ""), STATS(ID_B, "1", "2097152", ""),
+                STATS(ID_B, "1", "2097152", ""),
                 CALL("GET", VM_B "/stats", 500, "{\"error\":{\"message\":\"broken\"}}")));
     test_tty_start(fails, ARGV("top", "-i", "1"), &t);
     buf_clear(&shown);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* vm list, vm show */
+/* vm list, vm show; and what a VM can be made of: vm images, vm types */
 
 #include <string.h>
 
@@ -10,6 +10,8 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/pairs.h"
+#include "cli/table.h"
+#include "cli/units.h"
 #include "cli/vm_call.h"
 #include "cli/vm_view.h"
 
@@ -79,6 +81,74 @@ static int show(struct cli_call *call, struct err *e)
     return 0;
 }
 
+/* A list of things with a name, a row each. */
+static int print_kinds(struct cli_call *call, const char *path, struct table *t,
+                       void (*add)(struct table *t, const json_t *object), struct err *e)
+{
+    auto_json json_t *all = NULL;
+    size_t i;
+    json_t *object;
+    int r = api_client_get_list(call->client, path, &all, e);
+    if (r < 0)
+        return r;
+    progress_stop(&call->cli->progress);
+    if (options_has(call->o, "json")) {
+        cli_print_json(call->cli, all);
+        return 0;
+    }
+    json_array_foreach(all, i, object) add(t, object);
+    table_print(t, &call->cli->out);
+    return 0;
+}
+
+static void size_of(const json_t *object, const char *key, double unit, char ret[UNITS_SIZE])
+{
+    const json_t *n = json_object_get(object, key);
+    ret[0] = '\0';
+    if (json_is_number(n))
+        units_bytes(json_number_value(n) * unit, ret);
+}
+
+static void add_image(struct table *t, const json_t *image)
+{
+    const char *state = json_text(image, "state");
+    char disk[UNITS_SIZE];
+    size_of(image, "diskGiB", 1 << 30, disk);
+    table_add(t, (struct table_cell[]){
+                     {.text = json_text(image, "name"), .style = STYLE_BOLD},
+                     {.text = state, .style = vm_view_style(state)},
+                     {.text = disk},
+                     {.text = json_text(image, "detail")},
+                 });
+}
+
+static void add_type(struct table *t, const json_t *type)
+{
+    char cpus[24], memory[UNITS_SIZE];
+    snprintf(cpus, sizeof(cpus), "%lld",
+             (long long)json_integer_value(json_object_get(type, "cpu")));
+    size_of(type, "memoryMiB", 1 << 20, memory);
+    table_add(t, (struct table_cell[]){
+                     {.text = json_text(type, "name"), .style = STYLE_BOLD},
+                     {.text = cpus},
+                     {.text = memory},
+                 });
+}
+
+static int images(struct cli_call *call, struct err *e)
+{
+    static const char *const heads[] = {"IMAGE", "STATE", "DISK", "DETAIL"};
+    auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads, .right = 1 << 2};
+    return print_kinds(call, "/v1/images", &t, add_image, e);
+}
+
+static int types(struct cli_call *call, struct err *e)
+{
+    static const char *const heads[] = {"TYPE", "CPUS", "MEMORY"};
+    auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads, .right = 3 << 1};
+    return print_kinds(call, "/v1/machine-types", &t, add_type, e);
+}
+
 const struct cli_command cmd_vm_list = {
     .name = "vm list",
     .summary = "List the VMs",
@@ -132,4 +202,25 @@ const struct cli_command cmd_vm_show = {
     .fill = {FILL_VM},
     .call = show,
     .doing = "asking for the VM",
+};
+
+const struct cli_command cmd_vm_images = {
+    .name = "vm images",
+    .summary = "List the images that a VM can be made from",
+    .usage = (const char *const[]){"vm images [--json]", NULL},
+    .options = (const struct option_row[]){{.name = "json", .doc = "Print the list as JSON"}, {0}},
+    .examples = (const struct cli_example[]){{"holm vm images", "For vm create --image."}, {0}},
+    .call = images,
+    .doing = "asking for the images",
+};
+
+const struct cli_command cmd_vm_types = {
+    .name = "vm types",
+    .summary = "List the sizes that a VM can have",
+    .usage = (const char *const[]){"vm types [--json]", NULL},
+    .details = "The first is what a VM gets that is made without --type.",
+    .options = (const struct option_row[]){{.name = "json", .doc = "Print the list as JSON"}, {0}},
+    .examples = (const struct cli_example[]){{"holm vm types", "For vm create --type."}, {0}},
+    .call = types,
+    .doing = "asking for the machine types",
 };

@@ -406,6 +406,20 @@ static void test_stats(void **state)
                 "");
 }
 
+static void test_kinds(void **state)
+{
+    auto_test_server struct test_server *s = test_server_new(REPLIES(
+        OK("/v1/images", "[{\"name\":\"bash\",\"state\":\"ready\",\"detail\":\"\",\"diskGiB\":2},{"
+                         "\"name\":\"c\",\"state\":\"missing\",\"detail\":\"build it\"}]"),
+        OK("/v1/machine-types", "[{\"name\":\"c1m0.25\",\"cpu\":1,\"memoryMiB\":256}]")));
+    test_expect(s, ARGV("vm", "images"), 0,
+                "IMAGE  STATE       DISK  DETAIL\n"
+                "bash   ready    2.0 GiB\n"
+                "c      missing           build it\n",
+                "");
+    test_expect(s, ARGV("vm", "types"), 0, "TYPE     CPUS   MEMORY\nc1m0.25     1  256 MiB\n", "");
+}
+
 #define SNAP(id, name)                                          \
     "{\"id\":\"" id "\",\"name\":\"" name "\",\"vmId\":\"" ID_A \
     "\",\"status\":\"ready\",\"createdAt\":"                    \
@@ -474,6 +488,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_snapshots),
         cmocka_unit_test(test_groups),
     };

@@ -29,6 +29,8 @@ extern const struct cli_command cmd_vm_idle;
 extern const struct cli_command cmd_vm_resize;
 extern const struct cli_command cmd_vm_firewall;
 extern const struct cli_command cmd_vm_stats;
+extern const struct cli_command cmd_vm_images;
+extern const struct cli_command cmd_vm_types;
 
 extern const struct cli_command cmd_snapshot;
 extern const struct cli_command cmd_snapshot_create;

@@ -257,26 +257,27 @@ static void zsh_text(FILE *f, const char *text)
     }
 }
 
-/* An action of _arguments, as it stands inside single quotes. */
+/* An action of _arguments, as it stands inside single quotes. One with words of its own begins with
+ * a space: otherwise more words would be put between them. */
 static const char *zsh_fill(enum option_fill fill)
 {
     switch (fill) {
     case FILL_VM:
-        return "_holm_names vms";
+        return " _holm_names vms";
     case FILL_VM_PATH:
         return "_holm_paths";
     case FILL_SNAPSHOT:
-        return "_holm_names snapshots";
+        return " _holm_names snapshots";
     case FILL_IMAGE:
-        return "_holm_names images";
+        return " _holm_names images";
     case FILL_TYPE:
-        return "_holm_names types";
+        return " _holm_names types";
     case FILL_ACCOUNT:
-        return "_holm_names accounts";
+        return " _holm_names accounts";
     case FILL_KEY:
-        return "_holm_names keys";
+        return " _holm_names keys";
     case FILL_SUBCOMMAND:
-        return "_holm_subcommands $words[2]";
+        return " _holm_subcommands $words[2]";
     case FILL_FILE:
         return "_files";
     case FILL_LANGUAGE:

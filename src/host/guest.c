@@ -122,7 +122,10 @@ static int check_restored(const struct agent_report *report, int64_t told_ns, st
                        "the agent could not reseed the guest's random generator");
     if (report->real_time_ns < told_ns - slack_ns ||
         report->real_time_ns > clock_real_ns() + slack_ns)
-        return err_set(e, ERR_UNAVAILABLE, "the agent could not set the guest's clock");
+        return err_set(e, ERR_UNAVAILABLE,
+                       "the agent could not set the guest's clock: told %lld ms, now it is %lld",
+                       (long long)((report->real_time_ns - told_ns) / 1000000),
+                       (long long)((clock_real_ns() - told_ns) / 1000000));
     return 0;
 }
 

@@ -246,6 +246,146 @@ static void test_agent_killed(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* --- files as streams, and what is in a directory --- */
+
+static struct link_wait wait_long(void)
+{
+    return (struct link_wait){.deadline_ms = clock_mono_ms() + LONG_MS};
+}
+
+static const char *in_dir(const char *name)
+{
+    static char path[256];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    return path;
+}
+
+static void write_stream(const char *path, const char *text, size_t times)
+{
+    struct err e = ERR_INIT;
+    struct link_stream *s = NULL;
+    const struct link_wait w = wait_long();
+    const struct guest_file f = {.path = path, .mode = 0640};
+    assert_int_equal(guest_open_write(guest, &f, &w, &s, &e), 0);
+    for (size_t i = 0; i < times; i++)
+        assert_int_equal(link_stream_write(s, text, strlen(text), &w, &e), 0);
+    assert_int_equal(link_stream_end(s, &w, &e), 0);
+    assert_int_equal(guest_finish_write(s, &w, &e), 0);
+    link_stream_free(s);
+}
+
+static void test_file_streams(void **state)
+{
+    struct err e = ERR_INIT;
+    struct link_stream *s = NULL;
+    const struct link_wait w = wait_long();
+    struct guest_stat st;
+    char got[16];
+    write_stream(in_dir("sub/f"), "0123456789", 200000);
+    assert_int_equal(guest_get_stat(guest, in_dir("sub/f"), w.deadline_ms, &st, &e), 0);
+    assert_int_equal(st.type, GUEST_FILE);
+    assert_int_equal(st.size, 2000000);
+    assert_int_equal(st.mode, 0640);
+    const struct guest_range range = {in_dir("sub/f"), 1999995, 100};
+    assert_int_equal(guest_open_read(guest, &range, &w, &s, &e), 0);
+    assert_int_equal(link_stream_read(s, got, sizeof(got), &w, &e), 5);
+    assert_memory_equal(got, "56789", 5);
+    assert_int_equal(link_stream_read(s, got, sizeof(got), &w, &e), 0);
+    link_stream_free(s);
+
+    json_t *list = NULL;
+    assert_int_equal(guest_list_dir(guest, in_dir("sub"), w.deadline_ms, &list, &e), 0);
+    assert_int_equal(json_array_size(list), 1);
+    json_decref(list);
+    assert_int_equal(guest_remove(guest, in_dir("sub"), w.deadline_ms, &e), 0);
+    assert_int_equal(guest_get_stat(guest, in_dir("sub"), w.deadline_ms, &st, &e), -ENOENT);
+    assert_int_equal(guest_grow(guest, w.deadline_ms, &e), -EBUSY); /* this is no guest */
+    assert_int_equal(e.class, ERR_CONFLICT);
+}
+
+/* A file that cannot be written says so while the body is still being sent. */
+static void test_write_refused(void **state)
+{
+    struct err e = ERR_INIT;
+    struct link_stream *s = NULL;
+    static const char block[65536];
+    const struct link_wait w = wait_long();
+    const struct guest_file f = {.path = "/dev", .mode = 0600};
+    assert_int_equal(guest_open_write(guest, &f, &w, &s, &e), 0);
+    int r = 0;
+    while (r == 0)
+        r = link_stream_write(s, block, sizeof(block), &w, &e);
+    assert_int_equal(r, -EPIPE);
+    assert_int_equal(guest_finish_write(s, &w, &e), -EBUSY);
+    assert_string_equal(e.text, "/dev: Is a directory");
+    link_stream_free(s);
+}
+
+/* --- programs with streams, jobs --- */
+
+static void test_terminal(void **state)
+{
+    const char *argv[] = {"/bin/sh", "-c", "stty size; read x; echo got $x; exit 3", NULL};
+    struct exec_spec spec = {.argv = (char **)argv, .login = true, .pty_rows = 7, .pty_cols = 8};
+    struct err e = ERR_INIT;
+    struct guest_program *p = NULL;
+    const struct link_wait w = wait_long();
+    struct exec_exit exit;
+    auto_buf struct buf got = {0};
+    char some[64];
+    int stream;
+    assert_int_equal(guest_program_open(guest, &spec, &w, &p, &e), 0);
+    assert_int_equal(guest_program_resize(p, 20, 30, &w, &e), 0);
+    assert_int_equal(guest_program_write(p, "line\n", 5, &w, &e), 0);
+    for (ssize_t n; (n = guest_program_read(p, some, sizeof(some), &stream, &w, &e)) > 0;)
+        buf_append(&got, some, (size_t)n);
+    guest_program_exit(p, &exit);
+    guest_program_free(p);
+    assert_non_null(strstr(buf_str(&got), "got line\r\n"));
+    assert_int_equal(exit.code, 3);
+}
+
+static int take(void *arg, int stream, int64_t offset, const void *data, size_t len)
+{
+    return buf_append(arg, data, len);
+}
+
+static void test_job(void **state)
+{
+    const char *argv[] = {"/bin/sh", "-c", "cat; echo end; exec sleep 1000", NULL};
+    struct exec_spec spec = {.argv = (char **)argv, .login = true, .has_stdin = true};
+    struct err e = ERR_INIT;
+    const int64_t deadline_ms = clock_mono_ms() + LONG_MS;
+    auto_buf struct buf got = {0};
+    struct guest_jobs jobs = {0};
+    struct guest_job_output o = {.output = take, .arg = &got, .follow = true};
+    spec.job = (char *)(uintptr_t) "j1";
+    assert_int_equal(guest_job_start(guest, &spec, "input\n", 6, deadline_ms, &e), 0);
+    assert_int_equal(guest_job_start(guest, &spec, "input\n", 6, deadline_ms, &e), -EBUSY);
+    assert_int_equal(guest_job_list(guest, NULL, deadline_ms, &jobs, &e), 0);
+    assert_int_equal(jobs.n, 1);
+    assert_true(jobs.items[0].running);
+    guest_jobs_done(&jobs);
+    assert_int_equal(guest_job_forget(guest, "j1", deadline_ms, &e), -EBUSY);
+    while (!strstr(buf_str(&got), "end")) { /* without following, from the start each time */
+        struct guest_job_output now = {.output = take, .arg = &got};
+        buf_clear(&got);
+        assert_int_equal(guest_job_output(guest, "j1", &now, &e), 0);
+        assert_false(now.ended);
+    }
+    assert_string_equal(buf_str(&got), "input\nend\n");
+    assert_int_equal(guest_job_signal(guest, "j1", SIGTERM, deadline_ms, &e), 0);
+    o.offset = 6;
+    buf_clear(&got);
+    assert_int_equal(guest_job_output(guest, "j1", &o, &e), 0);
+    assert_string_equal(buf_str(&got), "end\n");
+    assert_true(o.ended);
+    assert_int_equal(o.exit.signal, SIGTERM);
+    assert_int_equal(guest_job_forget(guest, "j1", deadline_ms, &e), 0);
+    assert_int_equal(guest_job_list(guest, "j1", deadline_ms, &jobs, &e), -ENOENT);
+    assert_int_equal(e.class, ERR_NOT_FOUND);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +394,8 @@ int main(int argc, char **argv)
         T(test_file_error_wins), T(test_program_timeout),
         T(test_cancel_kills),    T(test_no_such_program),
         T(test_flood),           T(test_hundred_at_once),
+        T(test_file_streams),    T(test_write_refused),
+        T(test_terminal),        T(test_job),
         T(test_agent_killed),
     };
     agent_binary = argc > 1 ? argv[1] : NULL;

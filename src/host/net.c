@@ -15,6 +15,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -201,6 +203,23 @@ static int try_namespace(void *arg)
     return 0;
 }
 
+/* Two daemons with one prefix would take each other's networks for left over. The name belongs to
+ * the host's network namespace, and goes with this process however it ends. */
+static int claim_prefix(struct net *n, struct err *e)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    int len = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "holm-net/%s", n->prefix);
+    n->claim = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (n->claim < 0)
+        return err_errno(e, -errno, "network prefix");
+    if (bind(n->claim, (void *)&sa,
+             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0)
+        return 0;
+    if (errno != EADDRINUSE)
+        return err_errno(e, -errno, "network prefix");
+    return err_set(e, ERR_UNAVAILABLE, "another daemon uses the network prefix \"%s\"", n->prefix);
+}
+
 /* What is missing is told now, not when the first VM starts. */
 static int probe(const struct net *n, struct err *e)
 {
@@ -227,7 +246,9 @@ static int init(struct net *n, const struct net_config *config, struct err *e)
         return r;
     memcpy(&n->group, n->pool.v4.addr, sizeof(n->group));
     n->group = ntohl(n->group);
-    r = probe(n, e);
+    r = claim_prefix(n, e);
+    if (r == 0)
+        r = probe(n, e);
     if (r == 0)
         r = net_host_init(n, e);
     if (r < 0) { /* whatever it is, the host lacks it */
@@ -257,7 +278,7 @@ int net_new(const struct net_config *config, struct net **ret, struct err *e)
     n->uid_first = config->uid_first;
     for (int i = 0; i < n->n_slots; i++)
         slots[i].ns_fd = slots[i].tap_fd = -EBADF;
-    n->watch_stop = -EBADF;
+    n->watch_stop = n->claim = -EBADF;
     pthread_mutex_init(&n->lock, NULL);
     pthread_mutex_init(&n->host_lock, NULL);
     pthread_cond_init(&n->changed, NULL);
@@ -296,6 +317,7 @@ void net_free(struct net *n)
     }
     net_host_done(n, !living && n->dns);
     dns_free(n->dns);
+    cleanup_close(&n->claim);
     net_policy_free(n->default_policy);
     pthread_cond_destroy(&n->changed);
     pthread_mutex_destroy(&n->host_lock);

@@ -125,6 +125,15 @@ static void test_default(void **state)
     assert_false(gets_in(world_outside, SLOT0, 2222));
 }
 
+/* There is nothing but the resolver, and a program that looks for more is told so at once. */
+static void test_gateway_refuses(void **state)
+{
+    apply(0, NULL);
+    assert_int_equal(out(NET_GATEWAY4, PORT), -ECONNREFUSED);
+    assert_int_equal(out(NET_GATEWAY6, PORT), -ECONNREFUSED);
+    assert_int_equal(out(NET_GATEWAY4, 53), 0);
+}
+
 static void test_source_is_the_hosts(void **state)
 {
     apply(0, NULL);
@@ -509,6 +518,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_default),
+        cmocka_unit_test(test_gateway_refuses),
         cmocka_unit_test(test_source_is_the_hosts),
         cmocka_unit_test(test_off),
         cmocka_unit_test(test_ranges),

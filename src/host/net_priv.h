@@ -37,6 +37,7 @@ struct net {
     char prefix[NET_PREFIX_MAX_BYTES + 1];
     struct net_pool pool;
     uint32_t group; /* of the host's veth ends: tells ours from others, atomically at birth */
+    int claim;      /* of the prefix, against other daemons */
     uid_t uid_first;
     int n_slots;
     int spare;

@@ -35,6 +35,7 @@ static const char *const base_chains =
     "icmp type echo-request accept\n"
     "icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept\n"
     "ct state related accept\n"
+    "goto refuse\n"
     "}\n"
     "chain refuse {\n"
     "meta l4proto tcp reject with tcp reset\n"

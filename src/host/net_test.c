@@ -460,6 +460,22 @@ static void test_name_taken(void **state)
     assert_nothing_left();
 }
 
+static void test_prefix_taken(void **state)
+{
+    struct err e = ERR_INIT;
+    struct net *n = make(), *second = NULL;
+    int tap = take(n, 0, NULL);
+    assert_int_equal(net_new(&config, &second, &e), -ENOTCONN);
+    assert_int_equal(e.class, ERR_UNAVAILABLE);
+    assert_non_null(strstr(e.text, "another daemon uses the network prefix \"nt\""));
+    assert_true(has_device("nt0"));
+    assert_int_equal(run_nft("list table inet nt"), 0);
+    close(tap);
+    net_give_back(n, 0);
+    net_free(n);
+    assert_nothing_left();
+}
+
 static void test_pool_taken(void **state)
 {
     struct net_config c = config;
@@ -519,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_free_leaves_what_lives),
         cmocka_unit_test(test_others_stay),
         cmocka_unit_test(test_name_taken),
+        cmocka_unit_test(test_prefix_taken),
         cmocka_unit_test(test_pool_taken),
         cmocka_unit_test(test_half_made),
         cmocka_unit_test(test_without_ipv6),

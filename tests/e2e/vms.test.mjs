@@ -3,6 +3,8 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { chmodSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Daemon, until } from './lib/holm.mjs';
 import { Api } from './lib/native.mjs';
 
@@ -186,6 +188,23 @@ test('a clone of a snapshot has memory, disk and processes; the snapshot may go 
   }
   const random = await Promise.all([a, b].map((c) => api.exec(c, 'head -c 16 /dev/urandom | od -An -tx1')));
   assert.notEqual(random[0], random[1]);
+});
+
+test('a damaged snapshot is refused with the reason, and the others are not touched', async (t) => {
+  const id = await launched(t);
+  const whole = await api.call('POST', '/v1/snapshots', { vmId: id }), broken = await api.call('POST', '/v1/snapshots', { vmId: id });
+  const dir = join(daemon.data, 'snapshots');
+  const newest = readdirSync(dir).map((name) => join(dir, name)).sort((a, b) => statSync(b).ctimeMs - statSync(a).ctimeMs)[0];
+  const state = readdirSync(newest).map((name) => join(newest, name)).find((name) => /state/.test(name));
+  const bytes = readFileSync(state);
+  bytes[bytes.length >> 1] ^= 1;
+  chmodSync(state, 0o600);
+  writeFileSync(state, bytes);
+  const refused = await api.request('POST', '/v1/vms', { snapshotId: broken.id });
+  assert.equal(refused.status, 409, refused.body.toString());
+  assert.match(refused.json.message, /damaged|checksum|sum/);
+  await launched(t, { snapshotId: whole.id });
+  assert.equal((await api.call('GET', '/v1/vms')).filter((v) => v.snapshotId === broken.id).length, 0);
 });
 
 test('a fork: own identity, clock, random numbers, network; processes go on; the source does too', async (t) => {

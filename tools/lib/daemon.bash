@@ -8,6 +8,7 @@
 # The uids that monitors run under (engine.uid_first, engine.uid_count of the configuration).
 DAEMON_UID_FIRST=1990000000
 DAEMON_UID_COUNT=4096
+DAEMON_NET_PREFIX=holm
 
 # process_start PID: its start time in clock ticks since boot; nothing when there is none.
 process_start() {
@@ -60,8 +61,22 @@ left_sockets() {
     find "$1/vms" "$1/run" -type s 2>/dev/null || true
 }
 
+# left_directories DATA: of VMs that the database does not know. A stopped VM keeps its disk in its own.
 left_directories() {
-    find "$1/vms" -mindepth 1 -maxdepth 1 2>/dev/null || true
+    find "$1/vms" -mindepth 1 -maxdepth 1 2>/dev/null | python3 -c '
+import os, sqlite3, sys
+found = sys.stdin.read().splitlines()
+known = set()
+if found and os.path.exists(sys.argv[1]):
+    known = {row[0] for row in sqlite3.connect("file:" + sys.argv[1] + "?mode=ro", uri=True).execute("SELECT id FROM instances")}
+print("".join(path + "\n" for path in found if os.path.basename(path) not in known), end="")' "$1/holm.db"
+}
+
+# left_networks: namespaces, devices and tables of VMs' networks (network.prefix of the configuration).
+left_networks() {
+    find /run/netns -maxdepth 1 -name "$DAEMON_NET_PREFIX-[0-9]*" 2>/dev/null || true
+    find /sys/class/net -maxdepth 1 -regex ".*/${DAEMON_NET_PREFIX}[0-9]+" 2>/dev/null || true
+    nft list tables 2>/dev/null | grep -x "table inet $DAEMON_NET_PREFIX" || true
 }
 
 # left_cgroups ID...: of these VMs. (Other daemons of this machine have theirs.)
@@ -79,5 +94,6 @@ left_behind() {
     left_mounts "$1" | sed 's/^/mount: /'
     left_sockets "$1" | sort -u | sed 's/^/socket: /'
     left_directories "$1" | sed 's/^/directory of a VM: /'
+    left_networks | sed 's/^/network of a VM: /'
     left_cgroups "${@:2}" | sed 's/^/cgroup of a VM: /'
 }

@@ -233,9 +233,9 @@ json_t *disk_switch_arguments(const struct disk *d)
 void disk_pop(struct qmp *q, struct disk *d)
 {
     char path[PATH_MAX];
-    int number = layers_top(&d->chain);
     if (!d->pushed)
         return;
+    int number = layers_top(&d->chain);
     remove_nodes(q, d, number);
     if (layers_path(d->vm_dir, number, path, NULL) == 0)
         unlink(path);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -150,21 +149,14 @@ static void add_nested(struct list *l)
         "Guests cannot run hardware-accelerated VMs of their own; few need to.");
 }
 
-static void add_room(struct list *l)
+static void add_memory(struct list *l)
 {
     struct sysinfo si;
-    struct statvfs fs;
     if (sysinfo(&si) == 0) {
         uint64_t free_mib = ((uint64_t)si.freeram + si.bufferram) * si.mem_unit / MIB;
         add(l, "memory", free_mib >= 1024 ? FACT_YES : FACT_DEGRADED, "%llu MiB are free%s.",
             (unsigned long long)free_mib,
             free_mib >= 1024 ? "" : ", besides caches: few VMs will fit");
-    }
-    if (statvfs("/var/lib", &fs) == 0) {
-        uint64_t free_gib = (uint64_t)fs.f_bavail * fs.f_frsize / GIB;
-        add(l, "disk", free_gib >= 5 ? FACT_YES : FACT_DEGRADED, "%llu GiB are free in /var/lib%s.",
-            (unsigned long long)free_gib,
-            free_gib >= 5 ? "" : ": images, templates and overlays may not fit");
     }
 }
 
@@ -179,6 +171,6 @@ int facts_list(struct engine *en, struct engine_fact *ret, int max)
     add_pagemap(&l);
     add_hugepages(&l);
     add_nested(&l);
-    add_room(&l);
+    add_memory(&l);
     return l.n;
 }

@@ -194,7 +194,7 @@ export class Daemon {
   // Runs the command line against this daemon: {code, stdout, stderr}.
   async holm(args, { input = '', env = {}, cwd } = {}) {
     const child = spawn(join(ROOT, 'bin/holm'), args,
-      { env: { ...process.env, HOLM_URL: this.url, ...env }, cwd });
+      { env: { ...process.env, HOLM_URL: this.url, HOLM_DATA: this.data, ...env }, cwd });
     const stdout = [], stderr = [];
     child.stdout.on('data', (part) => stdout.push(part));
     child.stderr.on('data', (part) => stderr.push(part));
