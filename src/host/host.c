@@ -168,12 +168,13 @@ static int inherit(void *arg, const struct vm_record *record)
     bool idle = record->state == VM_RUNNING && !record->used && lang &&
                 config_pool_size(h->config, lang->name) > 0;
     if (idle && vm_adopt(h, record, NULL, &vm, &state, &e) == 0) {
-        if (state == MONITOR_RUNNING) {
+        if (state == MONITOR_RUNNING && vm_connect(h, vm, &vm->link, &e) == 0) {
             log_info("host", "vm=%s language=%s adopted", record->id, record->language);
             pool_adopt(h->pool, vm);
-        } else {
-            vm_end(h, vm);
+            return 0;
         }
+        log_info("host", "vm=%s not adopted: %s", record->id, e.text);
+        vm_end(h, vm);
         return 0;
     }
     if (idle)

@@ -16,6 +16,7 @@
 #include "host/guest.h"
 #include "host/host_priv.h"
 #include "host/program.h"
+#include "host/vm_pool.h"
 
 #define IMAGES_MAX 256
 #define PREPARE_THREADS_MAX 4
@@ -189,7 +190,8 @@ static int make_template(struct image_set *s, struct image *im, const char *prin
     int r;
     do
         r = vm_boot(s->host, im, &im->shape, &vm, e);
-    while (r < 0 && e->class == ERR_FULL && pool_give_way(s->host->pool, NULL));
+    while (r < 0 && e->class == ERR_FULL &&
+           (pool_give_way(s->host->pool, NULL) || vm_pool_give_way(s->host->vm_pool)));
     if (r < 0)
         return r;
     r = warm_languages(s, im, vm, e);

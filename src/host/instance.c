@@ -40,7 +40,7 @@ void instance_clock_stop(struct vm_info *info, int64_t now_ns)
     if (!info->ttl.seconds || !info->expires_ns)
         return;
     int64_t left = info->expires_ns - now_ns;
-    info->ttl_remaining_ns = left > 0 ? left : 1;
+    info->ttl_remaining_ns = left > 0 ? left : info->ttl.seconds * 1000000000;
     info->expires_ns = 0;
 }
 
@@ -297,16 +297,16 @@ static void enter_state(struct instance_record *record, enum vm_state state)
 }
 
 /* 1: `already` there. Lock taken. */
-static int claim(struct instances *s, struct instance *inst, enum vm_event event, int already,
+static int claim(struct instances *s, struct instance *inst, const struct instance_wish *w,
                  struct instance_record *ret_next, struct err *e)
 {
     AUTO_LOCK(&s->lock);
     int r = await_turn(s, inst, e);
     enum vm_state state = inst->record.info.state;
-    if (r == 0 && (int)state == already)
+    if (r == 0 && ((int)state == w->already || (w->due && !w->due(inst))))
         return 1;
     if (r == 0)
-        r = lifecycle_move(&state, event, inst->record.info.name, e);
+        r = lifecycle_move(&state, w->event, inst->record.info.name, e);
     if (r < 0)
         return r;
     inst->busy = true;
@@ -316,11 +316,11 @@ static int claim(struct instances *s, struct instance *inst, enum vm_event event
     return 0;
 }
 
-int instance_begin(struct instances *s, struct instance *inst, enum vm_event event, int already,
+int instance_begin(struct instances *s, struct instance *inst, const struct instance_wish *w,
                    struct err *e)
 {
     struct instance_record next;
-    int r = claim(s, inst, event, already, &next, e);
+    int r = claim(s, inst, w, &next, e);
     if (r != 0)
         return r;
     r = put(s, &next, e);
@@ -429,54 +429,6 @@ int instance_change(struct instances *s, struct instance *inst, struct instance_
     return 0;
 }
 
-/* --- the monitor and its users --- */
-
-void instance_set_vm(struct instances *s, struct instance *inst, struct vm *vm)
-{
-    AUTO_LOCK(&s->lock);
-    inst->vm = vm;
-    inst->seen.at_us = 0;
-}
-
-struct vm *instance_take_vm(struct instances *s, struct instance *inst)
-{
-    struct vm *vm;
-    {
-        AUTO_LOCK(&s->lock);
-        vm = TAKE_PTR(inst->vm);
-    }
-    if (vm && vm->link)
-        link_shutdown(vm->link);
-    AUTO_LOCK(&s->lock);
-    while (inst->users > 0)
-        pthread_cond_wait(&s->changed, &s->lock);
-    return vm;
-}
-
-int instance_use(struct instances *s, struct instance *inst, struct link **ret, struct err *e)
-{
-    AUTO_LOCK(&s->lock);
-    const struct vm_info *info = &inst->record.info;
-    bool runs = info->state == VM_RUNNING || (info->state == VM_PAUSING && inst->vm);
-    if (inst->gone)
-        return err_set(e, ERR_NOT_FOUND, "there is no such vm");
-    if (!runs)
-        return err_set(e, ERR_CONFLICT, "vm %s is %s: this needs it to run", info->name,
-                       lifecycle_state_name(info->state));
-    if (!inst->vm || !inst->vm->link)
-        return err_set(e, ERR_UNAVAILABLE, "the agent of vm %s is not connected", info->name);
-    inst->users++;
-    *ret = inst->vm->link;
-    return 0;
-}
-
-void instance_unuse(struct instances *s, struct instance *inst)
-{
-    AUTO_LOCK(&s->lock);
-    if (--inst->users == 0)
-        pthread_cond_broadcast(&s->changed);
-}
-
 /* --- the set --- */
 
 int instances_new(struct host *h, struct instances **ret, struct err *e)
@@ -576,7 +528,7 @@ void instances_stop(struct instances *s)
         pthread_join(s->threads[i], NULL);
     s->n_threads = 0;
     AUTO_LOCK(&s->lock);
-    while (s->n_forwards > 0) /* they look whether the host ends */
+    while (s->n_helpers > 0) /* they look whether the host ends */
         pthread_cond_wait(&s->changed, &s->lock);
 }
 

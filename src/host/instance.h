@@ -58,14 +58,22 @@ struct instance {
     int captures;              /* since the disk was looked at for flattening; busy */
     bool was_captured;         /* the timers' thread has something to do for it */
     int refs;
-    int users;                /* threads that use vm->link */
-    atomic_int execs;         /* commands and terminals */
+    int users;            /* threads that use vm->link */
+    atomic_int execs;     /* commands and terminals */
+    atomic_uint commands; /* how many have been started, jobs too */
+    bool tended;          /* a thread of the timers' is at it */
+    int64_t act_ms;       /* its TTL and idle policy: not before */
+    struct {              /* the next try to reach its agent again; who tends it */
+        int64_t at_ms;
+        int wait_ms;
+    } relink;
     struct forward *forwards; /* vms_forward.c */
     struct quota_use {        /* what the account was charged for it */
         bool compute;         /* vCPUs and memory */
         bool disk;
     } charged;
-    struct { /* the idle watch's: its thread only */
+    struct { /* the idle watch's: who tends it */
+        unsigned commands;
         uint64_t cpu_us, io_bytes, net_bytes;
         int64_t at_us;
     } seen;
@@ -77,12 +85,14 @@ struct instances {
     pthread_cond_t changed; /* busy, users, state; something to launch */
     struct instance *first, **end;
     bool stopping;
-    int n_forwards; /* threads of vms_forward.c */
+    int64_t reach_until_ms; /* vms_recover.c */
+    int n_tenders;          /* threads of the timers' */
+    int n_helpers;          /* threads of vms_forward.c, and of the timers' */
     pthread_t threads[8];
     int n_threads;
 };
 
-/* --- the set (instance.c) --- */
+/* --- the set (instance.c; monitors and links: instance_link.c) --- */
 
 int instances_new(struct host *h, struct instances **ret, struct err *e);
 /* Takes over what the store knows; before anything is started. `vm_record` of monitors: see
@@ -129,10 +139,17 @@ void instance_get_info(struct instances *s, const struct instance *inst, struct 
 
 /* --- moves --- */
 
-/* Waits until no other move is under way, then makes `event`'s state the one in the store. Busy
- * when it returns 0; inst->before is the state it was in. 1: it is in the state `already` (-1:
- * none), and nothing was done. */
-int instance_begin(struct instances *s, struct instance *inst, enum vm_event event, int already,
+struct instance_wish {
+    enum vm_event event;
+    int already; /* the state in which there is nothing to do; -1: none */
+    /* Whether it is still wanted, when its turn has come; lock held. NULL: yes. */
+    bool (*due)(const struct instance *inst);
+};
+
+/* Waits until no other move is under way, then makes the event's state the one in the store. Busy
+ * when it returns 0; inst->before is the state it was in. 1: there is nothing to do, and nothing
+ * was done. */
+int instance_begin(struct instances *s, struct instance *inst, const struct instance_wish *w,
                    struct err *e);
 /* Busy, without a change of state; it must be in one of `states` (a mask of 1 << state). */
 int instance_hold(struct instances *s, struct instance *inst, unsigned states, const char *what,
@@ -155,6 +172,11 @@ int instance_change(struct instances *s, struct instance *inst, struct instance_
 /* Puts a monitor in or takes it out (waiting for its users); busy. */
 void instance_set_vm(struct instances *s, struct instance *inst, struct vm *vm);
 struct vm *instance_take_vm(struct instances *s, struct instance *inst);
+
+/* A link that has ended is of no use: closes it (waiting for its users), makes another one and
+ * greets the agent. Busy, with a monitor; nobody uses the new one before it is there. */
+void instance_drop_link(struct instances *s, struct instance *inst);
+int instance_connect(struct instances *s, struct instance *inst, struct err *e);
 
 /* The link of a running VM, for a user. */
 int instance_use(struct instances *s, struct instance *inst, struct link **ret, struct err *e);

@@ -18,11 +18,13 @@
 struct entry {
     struct entry *next;
     struct snapshot_info info;
+    bool busy; /* somebody makes, renames or removes it: nobody else does, and it stays in place */
 };
 
 struct snapshots {
     struct host *host;
-    pthread_mutex_t lock; /* guards the list and what is in it */
+    pthread_mutex_t lock;   /* guards the list and what is in it */
+    pthread_cond_t changed; /* one is not busy any more, or gone */
     struct entry *first, **end;
 };
 
@@ -66,6 +68,38 @@ static struct entry *find(struct snapshots *s, const char *account, const char *
 static int no_such(struct err *e)
 {
     return err_set(e, ERR_NOT_FOUND, "there is no such snapshot");
+}
+
+/* The account's, ours alone until `let_go` or `drop`. Lock taken. */
+static int hold(struct snapshots *s, const char *account, const char *id, struct entry **ret,
+                struct err *e)
+{
+    AUTO_LOCK(&s->lock);
+    struct entry *en = find(s, account, id);
+    if (en && en->info.state == SNAPSHOT_CREATING)
+        return err_set(e, ERR_CONFLICT, "the snapshot is still being made");
+    while (en && en->busy) {
+        pthread_cond_wait(&s->changed, &s->lock);
+        en = find(s, account, id);
+    }
+    if (!en)
+        return no_such(e);
+    en->busy = true;
+    *ret = en;
+    return 0;
+}
+
+/* With what is new about it (its JSON is the entry's own; NULL: nothing), which is copied out. */
+static void let_go(struct snapshots *s, struct entry *en, const struct snapshot_info *next,
+                   struct snapshot_info *ret)
+{
+    AUTO_LOCK(&s->lock);
+    if (next)
+        en->info = *next;
+    en->busy = false;
+    if (ret)
+        copy_info(&en->info, ret);
+    pthread_cond_broadcast(&s->changed);
 }
 
 static void append(struct snapshots *s, struct entry *en)
@@ -169,6 +203,7 @@ static int add_entry(struct snapshots *s, struct instance *inst, const char *nam
     if (!*i->name)
         path_printf(i->name, sizeof(i->name), "snapshot-%.8s", v.id);
     i->state = SNAPSHOT_CREATING;
+    en->busy = true;
     memcpy(i->image, v.image, sizeof(i->image));
     memcpy(i->machine_type, v.machine_type, sizeof(i->machine_type));
     i->shape = v.shape;
@@ -200,6 +235,7 @@ static void drop(struct snapshots *s, struct entry *en)
     {
         AUTO_LOCK(&s->lock);
         unlink_entry(s, en);
+        pthread_cond_broadcast(&s->changed);
     }
     instance_drop_dir(s->host, "snapshots", en->info.id);
     if (store_snapshot_delete(s->host->store, en->info.id, &e) < 0)
@@ -208,8 +244,8 @@ static void drop(struct snapshots *s, struct entry *en)
     free_entry(en);
 }
 
-/* Nobody but its maker changes an entry that is being created, and nobody deletes it. */
-static int fill(struct snapshots *s, struct entry *en, struct instance *inst, struct err *e)
+static int fill(struct snapshots *s, struct entry *en, struct instance *inst,
+                struct snapshot_info *ret, struct err *e)
 {
     char dir[PATH_MAX / 4];
     struct capture_times times = {0};
@@ -222,9 +258,8 @@ static int fill(struct snapshots *s, struct entry *en, struct instance *inst, st
     next.pause_us = times.pause_us;
     next.size_bytes = own_bytes(dir);
     r = store_snapshot_put(s->host->store, &next, e);
-    AUTO_LOCK(&s->lock);
     if (r == 0)
-        en->info = next;
+        let_go(s, en, &next, ret);
     return r;
 }
 
@@ -241,11 +276,9 @@ int host_snapshot_create(struct host *h, const char *account, const char *vm, co
     if (r == 0) {
         r = add_entry(h->snapshots, inst, name, &en, e);
         if (r == 0)
-            r = fill(h->snapshots, en, inst, e);
+            r = fill(h->snapshots, en, inst, ret, e);
         if (r < 0 && en)
             drop(h->snapshots, en);
-        else if (r == 0 && ret)
-            copy_info(&en->info, ret);
         instance_let_go(set, inst);
     }
     instance_unref(set, inst);
@@ -257,30 +290,19 @@ int host_snapshot_create(struct host *h, const char *account, const char *vm, co
 int host_snapshot_rename(struct host *h, const char *account, const char *id, const char *name,
                          struct snapshot_info *ret, struct err *e)
 {
-    struct snapshot_info next = {0};
-    int r = host_snapshot_get(h, account, id, &next, e);
+    struct snapshots *s = h->snapshots;
+    struct entry *en = NULL;
+    char clean[VM_NAME_SIZE];
+    host_clean_name(name, clean);
+    if (!*clean)
+        return err_field(e, "name", "the name must not be empty");
+    int r = hold(s, account, id, &en, e);
     if (r < 0)
         return r;
-    host_clean_name(name, next.name);
-    if (!*next.name)
-        r = err_field(e, "name", "the name must not be empty");
-    else if (next.state != SNAPSHOT_READY)
-        r = err_set(e, ERR_CONFLICT, "the snapshot is still being made");
-    if (r == 0)
-        r = store_snapshot_put(h->store, &next, e);
-    struct snapshots *s = h->snapshots;
-    if (r == 0) {
-        AUTO_LOCK(&s->lock);
-        struct entry *en = find(s, account, id);
-        if (en)
-            memcpy(en->info.name, next.name, sizeof(next.name));
-        else
-            r = no_such(e);
-    }
-    if (r == 0 && ret)
-        *ret = next;
-    else
-        snapshot_info_done(&next);
+    struct snapshot_info next = en->info;
+    memcpy(next.name, clean, sizeof(next.name));
+    r = store_snapshot_put(h->store, &next, e);
+    let_go(s, en, r < 0 ? NULL : &next, r < 0 ? NULL : ret);
     return r;
 }
 
@@ -296,26 +318,29 @@ static bool is_awaited(struct instances *s, const char *id)
     return false;
 }
 
+/* From the list's view it is being made again. A launch looks at the state after it is in the list
+ * of VMs, so that either it sees this or is seen. */
+static void set_state(struct snapshots *s, struct entry *en, enum snapshot_state state)
+{
+    AUTO_LOCK(&s->lock);
+    en->info.state = state;
+}
+
 int host_snapshot_delete(struct host *h, const char *account, const char *id, struct err *e)
 {
     struct snapshots *s = h->snapshots;
-    struct entry *en;
+    struct entry *en = NULL;
+    int r = hold(s, account, id, &en, e);
+    if (r < 0)
+        return r;
+    set_state(s, en, SNAPSHOT_CREATING);
     if (is_awaited(h->instances, id))
-        return err_set(e, ERR_CONFLICT, "a vm is just being launched from this snapshot");
-    {
-        AUTO_LOCK(&s->lock);
-        en = find(s, account, id);
-        if (!en)
-            return no_such(e);
-        if (en->info.state == SNAPSHOT_CREATING)
-            return err_set(e, ERR_CONFLICT, "the snapshot is still being made");
-        en->info.state = SNAPSHOT_CREATING; /* ours alone from here on */
-    }
-    struct snapshot_info gone = en->info;
-    int r = store_snapshot_put(h->store, &gone, e);
+        r = err_set(e, ERR_CONFLICT, "a vm is just being launched from this snapshot");
+    if (r == 0)
+        r = store_snapshot_put(h->store, &en->info, e);
     if (r < 0) {
-        AUTO_LOCK(&s->lock);
-        en->info.state = SNAPSHOT_READY;
+        set_state(s, en, SNAPSHOT_READY);
+        let_go(s, en, NULL, NULL);
         return r;
     }
     drop(s, en);
@@ -366,6 +391,7 @@ int snapshots_new(struct host *h, struct snapshots **ret, struct err *e)
     s->host = h;
     s->end = &s->first;
     pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
     int r = store_snapshots_each(h->store, load_one, s, e);
     if (r < 0) {
         snapshots_free(s);
@@ -383,6 +409,7 @@ void snapshots_free(struct snapshots *s)
         return;
     while (s->first)
         free_entry(unlink_entry(s, s->first));
+    pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }

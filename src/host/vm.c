@@ -31,6 +31,16 @@ static int vm_path(const struct host *h, const char *id, char *ret, size_t size,
     return r < 0 ? err_errno(e, r, "vm %s: data_dir is too long", id) : 0;
 }
 
+/* A former monitor that could not be ended may still write to the disk. */
+static int check_unknown(struct host *h, const char *id, struct err *e)
+{
+    bool known = false;
+    int r = store_vm_known(h->store, id, &known, e);
+    if (r == 0 && known)
+        r = err_set(e, ERR_UNAVAILABLE, "its former monitor has not ended yet: see the log");
+    return r;
+}
+
 /* Grant, directory and record: from here on a leftover can be found. */
 static int vm_new(struct host *h, const struct vm_plan *plan, struct vm **ret, struct err *e)
 {
@@ -44,6 +54,8 @@ static int vm_new(struct host *h, const struct vm_plan *plan, struct vm **ret, s
     else
         id_new(vm->record.id);
     int r = vm_path(h, vm->record.id, vm->dir, sizeof(vm->dir), e);
+    if (r == 0)
+        r = check_unknown(h, vm->record.id, e);
     if (r == 0)
         r = admission_take(&h->admission, &plan->shape, &vm->record.uid, e);
     if (r < 0)
@@ -69,12 +81,13 @@ static int vm_new(struct host *h, const struct vm_plan *plan, struct vm **ret, s
     return 0;
 }
 
-static int connect_agent(struct host *h, struct vm *vm, int timeout_ms, struct err *e)
+static int connect_agent(struct host *h, struct vm *vm, int timeout_ms, struct link **ret,
+                         struct err *e)
 {
     int fd = engine_connect_agent(h->engine, &vm->monitor, e);
     if (fd < 0)
         return fd;
-    return link_open(h->links, fd, timeout_ms, &vm->link, e);
+    return link_open(h->links, fd, timeout_ms, ret, e);
 }
 
 static bool is_ending(void *arg)
@@ -84,22 +97,42 @@ static bool is_ending(void *arg)
 }
 
 /* Waits for the agent; a monitor that ended is noticed by the link's end. */
-static int await_agent(struct host *h, struct vm *vm, const struct guest_identity *who,
-                       int timeout_s, struct err *e)
+static int greet(struct host *h, struct link *l, const struct guest_identity *who, int timeout_s,
+                 struct err *e)
 {
     struct link_wait w = {
         .deadline_ms = clock_mono_ms() + timeout_s * 1000, .cancelled = is_ending, .arg = h};
-    /* The deadline of the request comes first, so that a silent agent is always a timeout. */
-    int r = vm->link ? 0 : connect_agent(h, vm, 2 * timeout_s * 1000, e);
-    if (r == 0)
-        r = guest_restored(vm->link, &w, who, NULL, e);
+    return guest_restored(l, &w, who, NULL, e);
+}
+
+/* The deadline of the request comes before the hello's, so that a silent agent is always a timeout.
+ */
+static int await_agent(struct host *h, struct vm *vm, const struct guest_identity *who,
+                       int timeout_s, struct err *e)
+{
+    int r = connect_agent(h, vm, 2 * timeout_s * 1000, &vm->link, e);
+    return r < 0 ? r : greet(h, vm->link, who, timeout_s, e);
+}
+
+int vm_connect(struct host *h, struct vm *vm, struct link **ret, struct err *e)
+{
+    const struct guest_identity who = {.keep = false};
+    struct link *link = NULL;
+    int r = connect_agent(h, vm, 2 * ADOPT_TIMEOUT_S * 1000, &link, e);
+    if (r < 0)
+        return r;
+    r = greet(h, link, &who, ADOPT_TIMEOUT_S, e);
+    if (r < 0)
+        link_close(link);
+    else
+        *ret = link;
     return r;
 }
 
-int vm_greet(struct host *h, struct vm *vm, bool keep, struct err *e)
+int vm_greet(struct host *h, struct vm *vm, struct err *e)
 {
-    const struct guest_identity who = {.keep = keep};
-    return await_agent(h, vm, &who, ADOPT_TIMEOUT_S, e);
+    const struct guest_identity who = {.keep = true};
+    return greet(h, vm->link, &who, ADOPT_TIMEOUT_S, e);
 }
 
 /* A host that cannot make networks runs VMs without: the doctor and the log say so. */
@@ -384,7 +417,7 @@ static int adopt_into(struct host *h, struct vm *vm, const struct net_policy *po
             return r;
         vm->net_slot = slot;
     }
-    return *ret_state == MONITOR_RUNNING ? vm_greet(h, vm, false, e) : 0;
+    return 0;
 }
 
 int vm_adopt(struct host *h, const struct vm_record *record, const struct net_policy *policy,
@@ -405,9 +438,6 @@ int vm_adopt(struct host *h, const struct vm_record *record, const struct net_po
         return r;
     r = adopt_into(h, vm, policy, ret_state, e);
     if (r < 0) {
-        vm_hang_up(vm);
-        if (vm->net_slot >= 0)
-            net_give_back(h->net, vm->net_slot);
         admission_give_back(&h->admission, &record->shape, record->uid);
         return r;
     }

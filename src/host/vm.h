@@ -66,15 +66,17 @@ int vm_boot(struct host *h, const struct image *image, const struct machine_shap
 /* Notes in the store that it ran, or is about to run, somebody's code. */
 int vm_mark_used(struct host *h, struct vm *vm, struct err *e);
 
-/* Finds the VM of a record of a former daemon again: its monitor lives and, unless *ret_state is
- * MONITOR_PAUSED, its agent answers. What ran in the former daemon's sessions is ended. On failure
- * nothing has changed; the caller reaps it. */
+/* Finds the VM of a record of a former daemon again: its monitor lives, running or paused. It is
+ * not connected yet. On failure nothing has changed; the caller reaps it. */
 int vm_adopt(struct host *h, const struct vm_record *record, const struct net_policy *policy,
              struct vm **ret, enum monitor_state *ret_state, struct err *e);
 
-/* Tells the guest the time, and connects to its agent first where that was not done yet. Programs
- * that ran go on if `keep`. */
-int vm_greet(struct host *h, struct vm *vm, bool keep, struct err *e);
+/* Connects to the agent of a guest that runs and tells it the time. What ran in former sessions is
+ * ended. The caller puts the link in. */
+int vm_connect(struct host *h, struct vm *vm, struct link **ret, struct err *e);
+
+/* Tells the guest, which is connected, the time; its programs go on. */
+int vm_greet(struct host *h, struct vm *vm, struct err *e);
 
 /* Closes the agent link only. */
 void vm_hang_up(struct vm *vm);

@@ -186,6 +186,13 @@ struct vm *vm_pool_take(struct vm_pool *p, const struct vm_info *asked)
     return vm;
 }
 
+void vm_pool_give_back(struct vm_pool *p, struct vm *vm)
+{
+    proc_set_nice(vm->monitor.proc.pid, VM_BACKGROUND_NICE);
+    AUTO_LOCK(&p->lock);
+    push(p, vm);
+}
+
 int vm_pool_count(struct vm_pool *p)
 {
     AUTO_LOCK(&p->lock);

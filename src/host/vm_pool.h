@@ -24,6 +24,9 @@ void vm_pool_free(struct vm_pool *p); /* NULL is fine */
 /* One that fits what is asked for, the caller's from then on; NULL: there is none. */
 struct vm *vm_pool_take(struct vm_pool *p, const struct vm_info *asked);
 
+/* It was not needed after all. */
+void vm_pool_give_back(struct vm_pool *p, struct vm *vm);
+
 /* Ends one that waits, to make room; false: there is none. */
 bool vm_pool_give_way(struct vm_pool *p);
 

@@ -230,3 +230,5 @@ bool host_image(struct host *h, size_t index, struct image_info *ret);
 
 /* Trims a name, collapses its white space, cuts it to VM_NAME_MAX_CHARS characters. */
 void host_clean_name(const char *name, char ret[VM_NAME_SIZE]);
+/* Cuts a name that is clean already. */
+void host_cut_name(char *name, size_t chars);

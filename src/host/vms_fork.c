@@ -45,21 +45,30 @@ void vm_fork_result_done(struct vm_fork_result *r)
 
 /* --- the children's records --- */
 
+/* `name` has the source's. The number has its place however long the rest is. */
+static void name_child(const struct vm_fork *rq, int i, char name[VM_NAME_SIZE])
+{
+    char base[VM_NAME_SIZE], number[8];
+    bool is_named = rq->name && *rq->name;
+    host_clean_name(is_named ? rq->name : name, base);
+    if (rq->count == 1 && is_named) {
+        memcpy(name, base, sizeof(base));
+        return;
+    }
+    path_printf(number, sizeof(number), "-%d", i + 1);
+    host_cut_name(base, VM_NAME_MAX_CHARS - strlen(number));
+    path_printf(name, VM_NAME_SIZE, "%s%s", base, number);
+}
+
 static void describe(struct fork *f, struct instance *source, const struct vm_fork *rq, int i,
                      struct instance_record *ret)
 {
     vms_copy_record(f->s, source, ret);
     struct vm_info *v = &ret->info;
-    char base[VM_NAME_SIZE], name[VM_NAME_SIZE + 16];
     memcpy(v->forked_from, v->id, sizeof(v->forked_from));
     id_new(v->id);
-    host_clean_name(rq->name && *rq->name ? rq->name : v->name, base);
-    if (rq->count == 1 && rq->name && *rq->name)
-        path_printf(name, sizeof(name), "%s", base);
-    else
-        path_printf(name, sizeof(name), "%.*s-%d", (int)sizeof(base) - 8, base, i + 1);
     path_printf(v->source, sizeof(v->source), "%s", v->name);
-    host_clean_name(name, v->name);
+    name_child(rq, i, v->name);
     if (rq->metadata) {
         json_decref(v->metadata);
         v->metadata = json_incref(rq->metadata);

@@ -105,6 +105,12 @@ static void *join(void *arg)
     return NULL;
 }
 
+static bool may_connect(struct forward *f)
+{
+    AUTO_LOCK(&f->use.host->instances->lock);
+    return f->connections < FORWARD_CONNECTIONS_MAX;
+}
+
 /* Takes the stream. */
 static void connect_store(struct forward *f, struct link_stream *stream)
 {
@@ -112,7 +118,7 @@ static void connect_store(struct forward *f, struct link_stream *stream)
     pthread_t thread;
     struct connection *c = calloc(1, sizeof(*c));
     path_printf(path, sizeof(path), "%s/staging.sock", f->use.host->config->data_dir);
-    int fd = c && f->connections < FORWARD_CONNECTIONS_MAX ? unix_connect(path) : -EMFILE;
+    int fd = c && may_connect(f) ? unix_connect(path) : -EMFILE;
     if (fd >= 0) {
         *c = (struct connection){.forward = f, .stream = stream, .fd = fd};
         count(f, 1);
@@ -159,7 +165,7 @@ static void *listen_in_guest(void *arg)
         use_end(&u);
     }
     AUTO_LOCK(&s->lock);
-    s->n_forwards--;
+    s->n_helpers--;
     pthread_cond_broadcast(&s->changed);
     free(f);
     return NULL;
@@ -194,7 +200,7 @@ int host_vm_forward_staging(struct host *h, const char *account, const char *id,
             pthread_detach(thread);
             f->next = f->use.inst->forwards;
             f->use.inst->forwards = f;
-            s->n_forwards++;
+            s->n_helpers++;
             f = NULL;
         }
     }

@@ -159,6 +159,7 @@ int host_vm_exec(struct host *h, const char *account, const char *id, const stru
         .arg = &rn,
     };
     u.inst->execs++;
+    u.inst->commands++;
     r = guest_exec(u.link, &ge, ret, e);
     u.inst->execs--;
     spec_done(&spec);
@@ -180,6 +181,7 @@ int host_vm_job_start(struct host *h, const char *account, const char *id, const
         return r;
     id_new(job);
     spec.job = job;
+    u.inst->commands++;
     r = guest_job_start(u.link, &spec, x->stdin_data, x->stdin_len, soon(), e);
     spec_done(&spec);
     if (r == 0)

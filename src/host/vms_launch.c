@@ -97,6 +97,15 @@ static void note_refusal(struct instances *s, struct instance *inst, struct err 
     }
 }
 
+int vms_start_vm(struct host *h, const struct vm_plan *plan, struct vm **ret, struct err *e)
+{
+    int r = vm_start(h, plan, ret, e);
+    while (r < 0 && e->class == ERR_FULL &&
+           (vm_pool_give_way(h->vm_pool) || pool_give_way(h->pool, NULL)))
+        r = vm_start(h, plan, ret, e);
+    return r;
+}
+
 static int start_vm(struct instances *s, struct instance *inst, const struct source *src,
                     struct vm **ret, struct err *e)
 {
@@ -117,7 +126,7 @@ static int start_vm(struct instances *s, struct instance *inst, const struct sou
         .keep_dir = boots,
         .timeout_s = boots ? c->boot_timeout_s : c->restore_timeout_s,
     };
-    int r = vm_start(s->host, &plan, ret, e);
+    int r = vms_start_vm(s->host, &plan, ret, e);
     if (r < 0)
         note_refusal(s, inst, e);
     return r;
@@ -181,7 +190,7 @@ static void launch_waiting(struct instances *s, struct instance *inst)
     int r = instance_start(s, inst, NULL, &e);
     if (r == 0) {
         instance_end(s, inst, VM_RUNNING);
-    } else if (e.class == ERR_FULL || s->stopping) {
+    } else if (e.class == ERR_FULL || s->host->aborting) {
         inst->due_ms = clock_mono_ms() + LAUNCH_AGAIN_MS;
         instance_let_go(s, inst);
     } else {
@@ -249,6 +258,14 @@ void host_clean_name(const char *name, char ret[VM_NAME_SIZE])
         p += bytes;
     }
     ret[n] = '\0';
+}
+
+void host_cut_name(char *name, size_t chars)
+{
+    char *p = name;
+    while (*p && chars--)
+        p += char_bytes(p);
+    *p = '\0';
 }
 
 bool host_machine_type(struct host *h, size_t index, struct machine_type *ret)
@@ -382,20 +399,12 @@ static int take_over(struct instances *s, struct instance *inst, struct vm *vm, 
     return 0;
 }
 
-/* Something that only waits makes room for somebody. */
-static bool make_room(struct host *h, const struct err *e)
-{
-    return e->class == ERR_FULL && (vm_pool_give_way(h->vm_pool) || pool_give_way(h->pool, NULL));
-}
-
 /* Starts it now, or leaves it to the launchers. */
 static int launch(struct instances *s, struct instance *inst, struct vm *vm, int64_t had_bytes,
                   struct err *e)
 {
     int r = vm ? take_over(s, inst, vm, had_bytes, e) : instance_start(s, inst, NULL, e);
     if (r < 0 && vm)
-        r = instance_start(s, inst, NULL, e);
-    while (r == -EAGAIN && make_room(s->host, e))
         r = instance_start(s, inst, NULL, e);
     if (r == 0) {
         instance_end(s, inst, VM_RUNNING);
@@ -442,7 +451,7 @@ int host_vm_launch(struct host *h, const struct vm_launch *rq, struct vm_info *r
     vm_info_done(&rec.info);
     if (r < 0) {
         if (vm)
-            reaper_add(h->reaper, vm);
+            vm_pool_give_back(h->vm_pool, vm);
         return r;
     }
     r = launch(s, inst, vm, had_bytes, e);

@@ -14,6 +14,8 @@
 #include "host/vms_priv.h"
 
 #define POWER_TIMEOUT_MS 5000
+#define LOOK_MS 500
+#define STOP_GRACE_MS 30000 /* of what stops by itself */
 
 /* What the public calls have in common. */
 struct move {
@@ -24,17 +26,28 @@ struct move {
     int timeout_ms; /* stop */
 };
 
+/* 1: there was nothing to do. */
+static int run_move(struct instances *s, struct instance *inst, const struct move *m,
+                    bool (*due)(const struct instance *inst), struct err *e)
+{
+    struct instance_wish w = {.event = m->event, .already = m->already, .due = due};
+    int r = instance_begin(s, inst, &w, e);
+    if (r == 0)
+        r = m->run(s, inst, m, e);
+    return r;
+}
+
 static int make_move(struct host *h, const char *account, const char *id, const struct move *m,
                      struct vm_info *ret, struct err *e)
 {
+    struct err own = ERR_INIT;
     struct instances *s = h->instances;
     struct instance *inst = NULL;
+    e = e ? e : &own;
     int r = instance_find(s, account, id, &inst, e);
     if (r < 0)
         return r;
-    r = instance_begin(s, inst, m->event, m->already, e);
-    if (r == 0)
-        r = m->run(s, inst, m, e);
+    r = run_move(s, inst, m, NULL, e);
     if (r >= 0)
         instance_get_info(s, inst, ret);
     instance_unref(s, inst);
@@ -50,7 +63,7 @@ static bool lost(struct instances *s, struct instance *inst, const struct err *e
         return false;
     console_detach(s->host->consoles, inst->record.info.id);
     vm_end_keeping_disk(s->host, instance_take_vm(s, inst));
-    instance_lose(s, inst, e && e->text[0] ? e->text : "its monitor has ended");
+    instance_lose(s, inst, e->text);
     return true;
 }
 
@@ -83,13 +96,21 @@ static void go_on(struct instances *s, struct instance *inst)
 }
 
 /* The guest stood still; its clock did too. */
+static int reach(struct instances *s, struct instance *inst, struct err *e)
+{
+    struct link *link = inst->vm->link;
+    if (link && !link_ended(link, NULL))
+        return vm_greet(s->host, inst->vm, e);
+    instance_drop_link(s, inst);
+    return instance_connect(s, inst, e);
+}
+
 static int resume_memory(struct instances *s, struct instance *inst, struct err *e)
 {
     struct vm *vm = inst->vm;
-    bool keep = vm->link != NULL;
     int r = engine_resume(s->host->engine, &vm->monitor, e);
     if (r == 0)
-        r = vm_greet(s->host, vm, keep, e);
+        r = reach(s, inst, e);
     if (r < 0 && lost(s, inst, e))
         return r;
     if (r == 0) {
@@ -118,7 +139,7 @@ static int wake(struct instances *s, struct instance *inst, struct vm **ret, str
         .timeout_s = s->host->config->restore_timeout_s,
     };
     int r = instance_charge_compute(s, inst, e);
-    return r < 0 ? r : vm_start(s->host, &plan, ret, e);
+    return r < 0 ? r : vms_start_vm(s->host, &plan, ret, e);
 }
 
 static int resume_disk(struct instances *s, struct instance *inst, struct err *e)
@@ -189,10 +210,11 @@ int host_vm_suspend(struct host *h, const char *account, const char *id, struct 
 static int resume_for_stop(struct instances *s, struct instance *inst)
 {
     int r = engine_resume(s->host->engine, &inst->vm->monitor, NULL);
-    return r < 0 ? r : vm_greet(s->host, inst->vm, true, NULL);
+    return r < 0 ? r : reach(s, inst, NULL);
 }
 
-/* Asks the system to shut down and waits for the monitor's end. */
+/* Asks the system to shut down and waits for the monitor's end, but does not hold up the end of the
+ * daemon. */
 static void power_off(struct instances *s, struct instance *inst, int timeout_ms)
 {
     struct vm *vm = inst->vm;
@@ -205,13 +227,21 @@ static void power_off(struct instances *s, struct instance *inst, int timeout_ms
     int64_t ask_ms = clock_mono_ms() + POWER_TIMEOUT_MS;
     if (!vm->link || guest_power(vm->link, false, ask_ms < until_ms ? ask_ms : until_ms, NULL) < 0)
         (void)engine_power_button(s->host->engine, &vm->monitor, NULL);
-    (void)proc_wait(pidfd, clock_left_ms(until_ms), NULL);
+    int left_ms = clock_left_ms(until_ms);
+    while (left_ms > 0 && !s->host->aborting &&
+           proc_wait(pidfd, left_ms < LOOK_MS ? left_ms : LOOK_MS, NULL) == -ETIMEDOUT)
+        left_ms = clock_left_ms(until_ms);
 }
 
 static int run_stop(struct instances *s, struct instance *inst, const struct move *m, struct err *e)
 {
     if (m->timeout_ms > 0)
         power_off(s, inst, m->timeout_ms);
+    if (m->timeout_ms > 0 && s->host->aborting) {
+        /* The next daemon finds it stopped, or running as before. */
+        instance_let_go(s, inst);
+        return err_set(e, ERR_UNAVAILABLE, "holmd is ending");
+    }
     console_detach(s->host->consoles, inst->record.info.id);
     vm_end_keeping_disk(s->host, instance_take_vm(s, inst));
     instance_mark(s, inst, VM_STOPPED, NULL);
@@ -265,9 +295,8 @@ static int run_start(struct instances *s, struct instance *inst, const struct mo
 int host_vm_start(struct host *h, const char *account, const char *id, struct vm_info *ret,
                   struct err *e)
 {
-    struct err own = ERR_INIT;
     struct move m = {VM_EV_START, VM_RUNNING, run_start, 0};
-    return make_move(h, account, id, &m, ret, e ? e : &own);
+    return make_move(h, account, id, &m, ret, e);
 }
 
 /* --- delete --- */
@@ -297,4 +326,19 @@ int host_vm_delete(struct host *h, const char *account, const char *id, struct e
 {
     struct move m = {VM_EV_DELETE, -1, run_delete, 0};
     return make_move(h, account, id, &m, NULL, e);
+}
+
+/* --- what happens by itself --- */
+
+int vms_act(struct instances *s, struct instance *inst, enum vm_action action,
+            bool (*due)(const struct instance *inst), struct err *e)
+{
+    static const struct move moves[] = {
+        [VM_ACTION_PAUSE] = {VM_EV_PAUSE, VM_PAUSED, run_pause, 0},
+        [VM_ACTION_SUSPEND] = {VM_EV_SUSPEND, VM_SUSPENDED, run_suspend, 0},
+        [VM_ACTION_STOP] = {VM_EV_STOP, VM_STOPPED, run_stop, STOP_GRACE_MS},
+        [VM_ACTION_DELETE] = {VM_EV_DELETE, -1, run_delete, 0},
+    };
+    const struct move *m = &moves[action];
+    return m->run ? run_move(s, inst, m, due, e) : 0;
 }

@@ -19,6 +19,14 @@ void vms_copy_record(struct instances *s, struct instance *inst, struct instance
 int vms_capture(struct instances *s, struct instance *inst, const char *dir, enum capture_kind kind,
                 struct capture_times *ret, struct err *e);
 
+/* vm_start; what only waits makes room for it. */
+int vms_start_vm(struct host *h, const struct vm_plan *plan, struct vm **ret, struct err *e);
+
+/* A TTL's or idle policy's action, if it is still `due` when the VM's turn has come; 1: it is not.
+ */
+int vms_act(struct instances *s, struct instance *inst, enum vm_action action,
+            bool (*due)(const struct instance *inst), struct err *e);
+
 /* Monitor, files, record of a busy instance. */
 void vms_remove_all(struct instances *s, struct instance *inst);
 

@@ -5,10 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "host/console.h"
 #include "host/vms_priv.h"
+
+#define REACH_ALL_MS 10000
 
 static bool has_dir(struct instances *s, const char *kind, const char *id)
 {
@@ -24,15 +27,12 @@ static bool was_running(const struct vm_info *info)
     return info->state == VM_RUNNING || (moves && !info->paused_ns);
 }
 
-/* A capture held it still and did not come to its end. A guest that does not answer runs all the
- * same. */
+/* A capture held it still and did not come to its end. */
 static enum vm_state let_run(struct instances *s, struct instance *inst, struct vm *vm)
 {
     struct err e = ERR_INIT;
     int r = engine_resume(s->host->engine, &vm->monitor, &e);
     enum vm_state state = r < 0 ? VM_PAUSED : VM_RUNNING;
-    if (r == 0)
-        r = vm_greet(s->host, vm, false, &e);
     if (r < 0)
         log_warn("vms", "vm=%s after a capture: %s", inst->record.info.id, e.text);
     return state;
@@ -51,6 +51,21 @@ static enum vm_state found_state(struct instances *s, struct instance *inst, str
                                                                                 : VM_RUNNING;
 }
 
+/* A guest that does not answer, or not in time, runs all the same: the timers' thread tries again.
+ * All together may hold up the daemon's start for only so long. */
+static void reach(struct instances *s, struct instance *inst)
+{
+    struct err e = ERR_INIT;
+    int64_t now_ms = clock_mono_ms();
+    if (!s->reach_until_ms)
+        s->reach_until_ms = now_ms + REACH_ALL_MS;
+    int r = now_ms < s->reach_until_ms ? instance_connect(s, inst, &e) : 0;
+    if (r == 0 && inst->vm->link)
+        r = vms_grow(s, inst, &e);
+    if (r < 0)
+        log_warn("vms", "vm=%s adopted, but: %s", inst->record.info.id, e.text);
+}
+
 static bool adopt(struct instances *s, struct instance *inst, const struct vm_record *record,
                   struct err *e)
 {
@@ -60,9 +75,10 @@ static bool adopt(struct instances *s, struct instance *inst, const struct vm_re
         return false;
     instance_set_vm(s, inst, vm);
     console_attach(s->host->consoles, s->host->engine, &vm->monitor);
-    instance_mark(s, inst, found_state(s, inst, vm, monitor), NULL);
-    if (vms_grow(s, inst, e) < 0)
-        log_warn("vms", "vm=%s disk has not grown: %s", inst->record.info.id, e->text);
+    enum vm_state state = found_state(s, inst, vm, monitor);
+    instance_mark(s, inst, state, NULL);
+    if (state == VM_RUNNING)
+        reach(s, inst);
     instance_let_go(s, inst);
     instance_drop_dir(s->host, "suspended", inst->record.info.id);
     log_info("vms", "vm=%s adopted state=%s", inst->record.info.id,

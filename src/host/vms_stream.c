@@ -114,9 +114,11 @@ static int open_program(struct vm_stream *s, struct exec_spec *spec, struct err 
     spec->login = true;
     struct link_wait w = patience(s);
     r = guest_program_open(s->use.link, spec, &w, &s->program, e);
-    if (r == 0)
-        s->use.inst->execs++;
-    return r;
+    if (r < 0)
+        return r;
+    s->use.inst->execs++;
+    s->use.inst->commands++;
+    return 0;
 }
 
 static int open_tar(struct vm_stream *s, char *const *argv, struct err *e)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What happens to VMs by itself: the TTL's and the idle policy's actions, the end of a monitor, the
- * work that a capture leaves behind. One thread, once a second and when it is woken. */
+/* What happens to VMs by itself: the TTL's and the idle policy's actions, the end of a monitor or
+ * of its link, the work that a capture leaves behind. One thread looks at all of them, once a
+ * second and when it is woken. What there is to do it gives to a thread for that VM alone: a guest
+ * that does not answer, or takes its time to shut down, holds up no other. */
 
 #include <errno.h>
 #include <string.h>
@@ -15,7 +17,10 @@
 #define LOOK_MS 1000
 #define SWEEP_MS 60000         /* of staged objects whose time is over */
 #define FLATTEN_AT_CAPTURES 24 /* so many at the most without having looked at the layers */
-#define STOP_GRACE_MS 30000
+#define TENDERS_MAX 32         /* threads at a time */
+#define ACT_AGAIN_MS 30000     /* an action that failed is tried again after so long */
+#define RELINK_FIRST_MS 1000
+#define RELINK_MAX_MS 60000
 
 /* An idle guest's own life: its kernel's ticks, its init. Beyond this it is doing something. */
 #define IDLE_CPU_PERCENT 5
@@ -54,8 +59,9 @@ static void look_after_capture(struct instances *s, struct instance *inst)
     int r = instance_hold(s, inst, 1u << VM_RUNNING | 1u << VM_PAUSED, "be looked after", NULL);
     if (r < 0)
         return;
-    if (inst->record.info.state == VM_RUNNING)
-        r = vm_greet(s->host, inst->vm, true, &e);
+    struct link *link = inst->vm->link;
+    if (inst->record.info.state == VM_RUNNING && link && !link_ended(link, NULL))
+        r = vm_greet(s->host, inst->vm, &e);
     if (r == 0)
         r = flatten(s, inst, &e);
     if (r < 0)
@@ -68,8 +74,6 @@ static void look_after_capture(struct instances *s, struct instance *inst)
 /* A guest that shut itself down is stopped; anything else is a loss. */
 static void see_end(struct instances *s, struct instance *inst)
 {
-    enum monitor_state state = MONITOR_RUNNING;
-    struct err e = ERR_INIT;
     int status = -1;
     if (instance_hold(s, inst, 1u << VM_RUNNING | 1u << VM_PAUSED, "end", NULL) < 0)
         return;
@@ -78,67 +82,83 @@ static void see_end(struct instances *s, struct instance *inst)
         instance_let_go(s, inst);
         return;
     }
-    (void)engine_state(s->host->engine, &inst->vm->monitor, &state, &e);
     console_detach(s->host->consoles, inst->record.info.id);
     vm_end_keeping_disk(s->host, instance_take_vm(s, inst));
-    if (status == 0) {
-        log_info("vms", "vm=%s has shut itself down", inst->record.info.id);
-        instance_mark(s, inst, VM_STOPPED, NULL);
-        instance_release_compute(s, inst);
-        instance_let_go(s, inst);
+    if (status != 0) {
+        instance_lose(s, inst, "its monitor ended by itself");
         return;
     }
-    instance_lose(s, inst, "its monitor ended by itself");
+    log_info("vms", "vm=%s has shut itself down", inst->record.info.id);
+    instance_mark(s, inst, VM_STOPPED, NULL);
+    instance_release_compute(s, inst);
+    instance_let_go(s, inst);
 }
 
-static bool has_ended(struct instances *s, struct instance *inst)
+/* The monitor lives, but its agent cannot be reached: it was started anew, say, or broke the
+ * protocol. Less and less often, since it may never answer again. */
+static void relink(struct instances *s, struct instance *inst)
 {
+    struct err e = ERR_INIT;
+    if (instance_hold(s, inst, 1u << VM_RUNNING, "be reached", NULL) < 0)
+        return;
+    instance_drop_link(s, inst);
+    int r = instance_connect(s, inst, &e);
+    if (r == 0)
+        r = vms_grow(s, inst, &e);
+    instance_let_go(s, inst);
+    int wait_ms = inst->relink.wait_ms ? 2 * inst->relink.wait_ms : RELINK_FIRST_MS;
     AUTO_LOCK(&s->lock);
-    struct vm *vm = inst->vm;
-    if (!vm || inst->busy)
-        return false;
-    return vm->link ? link_ended(vm->link, NULL) : proc_has_ended(&vm->monitor.proc);
+    inst->relink.wait_ms = r == 0 ? 0 : wait_ms < RELINK_MAX_MS ? wait_ms : RELINK_MAX_MS;
+    inst->relink.at_ms = clock_mono_ms() + inst->relink.wait_ms;
+    if (r < 0)
+        log_warn("vms", "vm=%s agent is not connected, next try in %d ms: %s", inst->record.info.id,
+                 inst->relink.wait_ms, e.text);
+    else
+        log_info("vms", "vm=%s agent is connected again", inst->record.info.id);
 }
 
 /* --- time and idleness --- */
 
-static void act(struct instances *s, struct instance *inst, enum vm_action action, const char *why)
+static bool is_expired(const struct instance *inst)
+{
+    const struct vm_info *v = &inst->record.info;
+    return v->state == VM_RUNNING && v->expires_ns && v->expires_ns <= clock_real_ns();
+}
+
+static bool is_idle(const struct instance *inst)
+{
+    const struct vm_info *v = &inst->record.info;
+    return v->state == VM_RUNNING && v->idle.seconds && inst->execs == 0 &&
+           inst->commands == inst->seen.commands &&
+           clock_real_ns() - v->active_ns >= v->idle.seconds * 1000000000;
+}
+
+static void act(struct instances *s, struct instance *inst, enum vm_action action,
+                bool (*due)(const struct instance *inst))
 {
     struct err e = ERR_INIT;
-    const char *account = inst->record.info.account, *id = inst->record.info.id;
-    int r = 0;
-    switch (action) {
-    case VM_ACTION_NONE:
-        return;
-    case VM_ACTION_PAUSE:
-        r = host_vm_pause(s->host, account, id, NULL, &e);
-        break;
-    case VM_ACTION_SUSPEND:
-        r = host_vm_suspend(s->host, account, id, NULL, &e);
-        break;
-    case VM_ACTION_STOP:
-        r = host_vm_stop(s->host, account, id, STOP_GRACE_MS, NULL, &e);
-        break;
-    case VM_ACTION_DELETE:
-        r = host_vm_delete(s->host, account, id, &e);
-        break;
-    }
+    const char *why = due == is_idle ? "was idle for its time" : "has lived its time";
+    int r = vms_act(s, inst, action, due, &e);
     if (r < 0)
-        log_warn("vms", "vm=%s %s: %s", id, why, e.text);
-    else
-        log_info("vms", "vm=%s %s", id, why);
+        log_warn("vms", "vm=%s %s: %s", inst->record.info.id, why, e.text);
+    else if (r == 0)
+        log_info("vms", "vm=%s %s", inst->record.info.id, why);
+    AUTO_LOCK(&s->lock);
+    inst->act_ms = r < 0 ? clock_mono_ms() + ACT_AGAIN_MS : 0;
 }
 
 static bool is_active(struct instance *inst, const struct vm_stats *st, int64_t now_us)
 {
     uint64_t net = st->net_rx_bytes + st->net_tx_bytes;
     int64_t wall = now_us - inst->seen.at_us;
+    unsigned commands = inst->commands;
     bool first = !inst->seen.at_us;
     bool active =
-        st->execs > 0 ||
+        st->execs > 0 || commands != inst->seen.commands ||
         (int64_t)(st->monitor.cpu_us - inst->seen.cpu_us) * 100 > wall * IDLE_CPU_PERCENT ||
         st->monitor.io_bytes - inst->seen.io_bytes > IDLE_IO_BYTES ||
         net - inst->seen.net_bytes > IDLE_NET_BYTES;
+    inst->seen.commands = commands;
     inst->seen.cpu_us = st->monitor.cpu_us;
     inst->seen.io_bytes = st->monitor.io_bytes;
     inst->seen.net_bytes = net;
@@ -152,38 +172,105 @@ static void watch_idle(struct instances *s, struct instance *inst)
     if (instance_hold(s, inst, 1u << VM_RUNNING, "be watched", NULL) < 0)
         return;
     int r = vms_stats(s, inst, &st, NULL);
-    bool active = r < 0 || is_active(inst, &st, clock_mono_us());
-    instance_let_go(s, inst);
-    int64_t now = clock_real_ns(), idle_ns;
+    bool active = r < 0 || is_active(inst, &st, clock_mono_us()), idle;
+    enum vm_action action;
     {
         AUTO_LOCK(&s->lock);
         if (active)
-            inst->record.info.active_ns = now;
-        idle_ns = now - inst->record.info.active_ns;
+            inst->record.info.active_ns = clock_real_ns();
+        idle = is_idle(inst);
+        action = inst->record.info.idle.action;
     }
-    if (idle_ns >= inst->record.info.idle.seconds * 1000000000)
-        act(s, inst, inst->record.info.idle.action, "was idle for its time");
+    instance_let_go(s, inst);
+    if (idle)
+        act(s, inst, action, is_idle);
+}
+
+/* --- errands --- */
+
+enum errand { ERRAND_NONE, ERRAND_END, ERRAND_RELINK, ERRAND_TTL, ERRAND_CAPTURED, ERRAND_IDLE };
+
+struct tender {
+    struct instances *s;
+    struct instance *inst; /* referenced */
+    enum errand errand;
+    enum vm_action action; /* TTL */
+};
+
+/* What there is to do. Lock held. */
+static enum errand errand_of(const struct instance *inst, int64_t now_ms)
+{
+    const struct vm_info *v = &inst->record.info;
+    const struct vm *vm = inst->vm;
+    if (!vm || inst->busy || inst->tended)
+        return ERRAND_NONE;
+    bool cut = !vm->link || link_ended(vm->link, NULL);
+    if (cut && proc_has_ended(&vm->monitor.proc))
+        return ERRAND_END;
+    if (is_expired(inst) && now_ms >= inst->act_ms)
+        return ERRAND_TTL;
+    if (cut && v->state == VM_RUNNING && now_ms >= inst->relink.at_ms)
+        return ERRAND_RELINK;
+    if (inst->was_captured)
+        return ERRAND_CAPTURED;
+    if (v->state == VM_RUNNING && v->idle.seconds && now_ms >= inst->act_ms)
+        return ERRAND_IDLE;
+    return ERRAND_NONE;
+}
+
+static void *tend(void *arg)
+{
+    struct tender *t = arg;
+    struct instances *s = t->s;
+    switch (t->errand) {
+    case ERRAND_NONE:
+        break;
+    case ERRAND_END:
+        see_end(s, t->inst);
+        break;
+    case ERRAND_RELINK:
+        relink(s, t->inst);
+        break;
+    case ERRAND_TTL:
+        act(s, t->inst, t->action, is_expired);
+        break;
+    case ERRAND_CAPTURED:
+        look_after_capture(s, t->inst);
+        break;
+    case ERRAND_IDLE:
+        watch_idle(s, t->inst);
+        break;
+    }
+    AUTO_LOCK(&s->lock);
+    t->inst->tended = false;
+    if (--t->inst->refs == 0)
+        instance_destroy(t->inst);
+    s->n_tenders--;
+    s->n_helpers--;
+    pthread_cond_broadcast(&s->changed);
+    free(t);
+    return NULL;
 }
 
 static void look_at(struct instances *s, struct instance *inst)
 {
-    bool captured, expired, idles;
-    {
-        AUTO_LOCK(&s->lock);
-        const struct vm_info *v = &inst->record.info;
-        captured = inst->was_captured;
+    pthread_t thread;
+    auto_free struct tender *t = calloc(1, sizeof(*t));
+    AUTO_LOCK(&s->lock);
+    enum errand errand = errand_of(inst, clock_mono_ms());
+    if (!t || errand == ERRAND_NONE || s->n_tenders == TENDERS_MAX || s->stopping)
+        return;
+    *t = (struct tender){s, inst, errand, inst->record.info.ttl.action};
+    if (pthread_create(&thread, NULL, tend, t) != 0)
+        return; /* next time */
+    pthread_detach(thread);
+    TAKE_PTR(t);
+    if (errand == ERRAND_CAPTURED)
         inst->was_captured = false;
-        expired = v->state == VM_RUNNING && v->expires_ns && v->expires_ns <= clock_real_ns();
-        idles = v->state == VM_RUNNING && v->idle.seconds && !inst->busy;
-    }
-    if (has_ended(s, inst))
-        see_end(s, inst);
-    else if (expired)
-        act(s, inst, inst->record.info.ttl.action, "has lived its time");
-    else if (captured)
-        look_after_capture(s, inst);
-    else if (idles)
-        watch_idle(s, inst);
+    inst->tended = true;
+    inst->refs++;
+    s->n_tenders++;
+    s->n_helpers++;
 }
 
 /* --- the thread --- */
@@ -191,10 +278,16 @@ static void look_at(struct instances *s, struct instance *inst)
 static bool any_captured(struct instances *s)
 {
     for (struct instance *i = s->first; i; i = i->next) {
-        if (i->was_captured)
+        if (i->was_captured && !i->busy && !i->tended && i->vm && s->n_tenders < TENDERS_MAX)
             return true;
     }
     return false;
+}
+
+static bool is_stopping(struct instances *s)
+{
+    AUTO_LOCK(&s->lock);
+    return s->stopping;
 }
 
 /* The one after `inst` (which is given back), referenced. */
@@ -223,15 +316,14 @@ void *instances_timer(void *arg)
 {
     struct instances *s = arg;
     int64_t sweep_ms = 0;
-    while (!s->stopping) {
+    while (!is_stopping(s)) {
         if (clock_mono_ms() >= sweep_ms) {
             staging_sweep(s->host->staging);
             sweep_ms = clock_mono_ms() + SWEEP_MS;
         }
         struct instance *inst = NULL;
-        while ((inst = step(s, inst)) && !s->stopping)
+        while ((inst = step(s, inst)))
             look_at(s, inst);
-        instance_unref(s, inst);
         wait_turn(s);
     }
     return NULL;
