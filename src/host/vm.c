@@ -405,8 +405,9 @@ void vm_reap(struct host *h, const struct vm_record *record, bool keep_disk)
 static int adopt_into(struct host *h, struct vm *vm, const struct net_policy *policy,
                       enum monitor_state *ret_state, struct err *e)
 {
+    /* One that is alive and does not answer may have a lot to do: it stays what it was. */
     int r = engine_state(h->engine, &vm->monitor, ret_state, e);
-    if (r < 0)
+    if (r < 0 && proc_has_ended(&vm->monitor.proc))
         return r;
     if (*ret_state == MONITOR_GONE)
         return err_set(e, ERR_UNAVAILABLE, "its monitor has ended");
