@@ -109,10 +109,10 @@ static void test_commands(void **state)
     }
 }
 
-/* Without a terminal: what is piped in is typed, and then Ctrl-D. */
+/* Without a terminal: what is piped in is typed, and then Ctrl-D, until it is heard. */
 static void talk_piped(struct test_socket *ws)
 {
-    bool ok = receive_text(ws, "echo hi\n\004");
+    bool ok = receive_text(ws, "echo hi\n\004") && receive_text(ws, "\004");
     say(ws, ok ? "hi\r\n" : "not as expected");
     test_ws_close(ws, 1000, "exit 0");
 }

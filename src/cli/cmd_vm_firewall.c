@@ -48,8 +48,9 @@ static int firewall(struct cli_call *call, struct err *e)
     if (!policy)
         return show(call, &vm, e);
     vm_call_path(&vm, "/firewall", path);
-    struct api_call rq = {
-        .method = options_has(call->o, "merge") ? "PATCH" : "PUT", .path = path, .body = policy};
+    /* Options speak of single axes, and must not open another by leaving it out. */
+    bool is_whole = call->o->n_words > 1 && !options_has(call->o, "merge");
+    struct api_call rq = {.method = is_whole ? "PUT" : "PATCH", .path = path, .body = policy};
     r = api_client_call(call->client, &rq, &answer, NULL, e);
     if (r < 0)
         return r;
@@ -72,8 +73,10 @@ const struct cli_command cmd_vm_firewall = {
             NULL,
         },
     .details = "Shows the policy as JSON, or puts a new one into force at once, on a running VM "
-               "too. Connections that it does not allow end. What the options do is said in 'holm "
-               "vm create --help'.",
+               "too. Connections that it does not allow end. A file is the whole policy, unless "
+               "--merge says otherwise. --no-outbound and --allow replace what is said about "
+               "outbound connections, --allow-in about inbound ones; 'holm vm create --help' says "
+               "more about them.",
     .options =
         (const struct option_row[]){
             {.name = "merge",

@@ -98,16 +98,41 @@ int firewall_add_rules(json_t *rules, const char *text, struct err *e)
     return r < 0 ? fail_rule(text, e) : 0;
 }
 
-static int gather_rules(const struct options *o, const char *option, json_t *rules, struct err *e)
+/* Who connects is known by address alone. */
+static int check_in(json_t *rules, const char *text, struct err *e)
 {
+    const json_t *last = json_array_get(rules, json_array_size(rules) - 1);
+    if (strcmp(json_text(last, "kind"), "fqdn") != 0)
+        return 0;
+    return err_set(e, ERR_INVALID, "'%.100s' is a name: who may connect is said by addresses",
+                   text);
+}
+
+/* `axis` is NULL when there was no memory for it. */
+static int gather_axis(const struct options *o, const char *option, const char *otherwise,
+                       json_t *axis, struct err *e)
+{
+    json_t *rules = json_array();
+    if (json_object_set_new(axis, "default", json_string(otherwise)) < 0 ||
+        json_object_set_new(axis, "rules", rules) < 0)
+        return err_errno(e, -ENOMEM, "read the rules");
     for (size_t i = 0; i < o->n_hits; i++) {
+        const char *text = o->hits[i].value;
         if (strcmp(o->hits[i].row->name, option))
             continue;
-        int r = firewall_add_rules(rules, o->hits[i].value, e);
+        int r = firewall_add_rules(rules, text, e);
+        if (r == 0 && !strcmp(option, "allow-in"))
+            r = check_in(rules, text, e);
         if (r < 0)
             return err_wrap(e, r, "--%s", option);
     }
     return 0;
+}
+
+static json_t *add_axis(json_t *policy, const char *name)
+{
+    json_t *axis = json_object();
+    return json_object_set_new(policy, name, axis) < 0 ? NULL : axis;
 }
 
 static int read_whole(struct cli *cli, const char *path, struct buf *ret, struct err *e)
@@ -150,14 +175,12 @@ int firewall_gather(struct cli *cli, const struct options *o, json_t **ret, stru
         return firewall_read(cli, file, ret, e);
     if (!has_out && !has_in)
         return 0;
-    auto_json json_t *policy =
-        json_pack("{s:{s:s, s:[]}, s:{s:s, s:[]}}", "egress", "default",
-                  no_outbound ? "deny" : "allow", "rules", "ingress", "default", "deny", "rules");
-    json_t *out = json_object_get(json_object_get(policy, "egress"), "rules");
-    json_t *in = json_object_get(json_object_get(policy, "ingress"), "rules");
-    int r = gather_rules(o, "allow", out, e);
-    if (r == 0)
-        r = gather_rules(o, "allow-in", in, e);
+    auto_json json_t *policy = json_object();
+    int r = 0;
+    if (has_out)
+        r = gather_axis(o, "allow", no_outbound ? "deny" : "allow", add_axis(policy, "egress"), e);
+    if (r == 0 && has_in)
+        r = gather_axis(o, "allow-in", "deny", add_axis(policy, "ingress"), e);
     if (r == 0)
         *ret = TAKE_PTR(policy);
     return r;

@@ -20,6 +20,7 @@
 
 #define QUIT_KEY 0x1d      /* Ctrl-] */
 #define END_OF_FILE "\004" /* what a terminal takes for the end of its input: Ctrl-D */
+#define END_AGAIN_MS 300
 #define UNSENT_MAX_BYTES (64 << 10)
 
 enum mode { MODE_SHELL, MODE_CONSOLE, MODE_FOLLOW };
@@ -82,6 +83,14 @@ static void send_size(struct terminal *t)
     (void)websocket_send(t->ws, true, text, strlen(text));
 }
 
+/* A terminal forgets the key when it comes while a shell goes from one mode to another, as it does
+ * before and after every command. So it is pressed again, while nothing else happens. */
+static void say_end(struct terminal *t)
+{
+    if (t->mode == MODE_SHELL && t->input_ended)
+        (void)websocket_send(t->ws, false, END_OF_FILE, 1);
+}
+
 /* Where the keys go. A key that quits is ours only where a person presses it. */
 static void take_input(struct terminal *t)
 {
@@ -91,8 +100,7 @@ static void take_input(struct terminal *t)
         return;
     if (n <= 0) {
         t->input_ended = true;
-        if (t->mode == MODE_SHELL)
-            (void)websocket_send(t->ws, false, END_OF_FILE, 1);
+        say_end(t);
         return;
     }
     const char *quit =
@@ -117,8 +125,13 @@ static int turn(struct terminal *t, struct err *e)
         {.fd = wants_input(t) ? STDIN_FILENO : -1, .events = POLLIN},
         {.fd = websocket_fd(t->ws), .events = websocket_events(t->ws)},
     };
-    if (poll(p, 4, websocket_has_more(t->ws) ? 0 : -1) < 0 && errno != EINTR)
+    int patience_ms = t->input_ended && t->mode == MODE_SHELL ? END_AGAIN_MS : -1;
+    bool has_more = websocket_has_more(t->ws);
+    int n = poll(p, 4, has_more ? 0 : patience_ms);
+    if (n < 0 && errno != EINTR)
         return err_errno(e, -errno, "wait for the terminal");
+    if (n == 0 && !has_more && websocket_queued(t->ws) == 0)
+        say_end(t);
     if (interrupt_signal(&t->call->cli->interrupt))
         return -ECANCELED;
     if (rawterm_was_resized(&t->raw))

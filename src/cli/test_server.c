@@ -233,6 +233,7 @@ struct test_server *test_server_new_unix(const struct test_reply *replies, const
 
 void test_server_free(struct test_server *s)
 {
+    test_ws_await_all();
     MHD_stop_daemon(s->mhd);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->changed);

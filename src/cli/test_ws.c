@@ -102,6 +102,26 @@ const char *test_ws_query(const struct test_socket *ws)
     return ws->query;
 }
 
+/* Threads that talk. A server that is freed before they end closes sockets under them, whose
+ * numbers then belong to the next test's. */
+static pthread_mutex_t talks_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t talks_changed = PTHREAD_COND_INITIALIZER;
+static int talks;
+
+static void count_talk(int n)
+{
+    AUTO_LOCK(&talks_lock);
+    talks += n;
+    pthread_cond_broadcast(&talks_changed);
+}
+
+void test_ws_await_all(void)
+{
+    AUTO_LOCK(&talks_lock);
+    while (talks > 0)
+        pthread_cond_wait(&talks_changed, &talks_lock);
+}
+
 static void *run(void *arg)
 {
     struct test_socket *ws = arg;
@@ -110,6 +130,7 @@ static void *run(void *arg)
     MHD_upgrade_action(ws->handle, MHD_UPGRADE_ACTION_CLOSE);
     buf_done(&ws->early);
     free(ws);
+    count_talk(-1);
     return NULL;
 }
 
@@ -123,6 +144,7 @@ static void on_upgrade(void *arg, struct MHD_Connection *conn, void *state, cons
     ws->handle = handle;
     fd_set_nonblock(fd, false);
     buf_append(&ws->early, early, early_len);
+    count_talk(1);
     assert_int_equal(pthread_create(&thread, NULL, run, ws), 0);
     pthread_detach(thread);
 }

@@ -79,7 +79,8 @@ int net_json_choice(json_t *json, const char *path, const char *const *choices, 
         }
         buf_printf(&words, "%s\"%s\"", i ? ", " : "", choices[i]);
     }
-    return err_field(e, path, "%s must be one of %s", path, buf_str(&words));
+    return err_field(e, path, "%s must be %s%s", path, choices[1] ? "one of " : "",
+                     buf_str(&words));
 }
 
 int net_json_array(json_t *json, const char *path, size_t max, struct err *e)

@@ -165,7 +165,7 @@ static const struct mistake mistakes[] = {
     {E_RULE("{\"action\": \"allow\", \"kind\": \"fqdn\", \"value\": \"b\\u00fccher.de\"}"),
      E0 ".value", "domain name"},
     {I_RULE("{\"action\": \"allow\", \"kind\": \"fqdn\", \"value\": \"a.com\"}"), I1 ".kind",
-     "must be one of \"cidr\""},
+     "kind must be \"cidr\""},
     {I_RULE("{\"action\": \"allow\", \"value\": \"::/0\", \"protocol\": \"icmp\"}"), I1 ".protocol",
      "\"any\", \"tcp\", \"udp\""},
     {I_RULE("{\"action\": \"allow\", \"value\": \"::/0\", \"ports\": \"80\"}"), I1 ".ports",

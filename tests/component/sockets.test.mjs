@@ -88,7 +88,9 @@ test('files go through without being held', async () => {
     const sum = createHash('sha256');
     for await (const piece of back.body) sum.update(piece);
     assert.equal(sum.digest('hex'), createHash('sha256').update(content).digest('hex'));
-    assert.ok(peak(d.child.pid) - before < 16 << 10, `${peak(d.child.pid) - before} KiB more`);
+    // A sanitizer keeps freed memory for a while.
+    const sanitized = /-(asan|tsan)$/.test(process.env.HOLM_BUILD ?? '');
+    assert.ok(sanitized || peak(d.child.pid) - before < 16 << 10, `${peak(d.child.pid) - before} KiB more`);
     const part = await api(`${vm}/files?path=/big`, { headers: { range: 'bytes=1000-1999' } });
     assert.equal(part.status, 206);
     assert.deepEqual(Buffer.from(await part.arrayBuffer()), content.subarray(1000, 2000));

@@ -269,6 +269,29 @@ test('a new policy holds at once: what it does not allow ends, the rest goes on'
   await expect(id, { [`tcp ${TWO[0]} 7001`]: true });
 });
 
+test('the command line changes the axis it is told to, and no other', async (t) => {
+  const id = await launched(t, { egress: only() });
+  const holm = (...args) => daemon.holm(['vm', 'firewall', id, ...args], { env: { HOLM_API_KEY: api.key } });
+  await startServer(id, 8080);
+  const done = await holm('--allow-in', `${ONE[0]}:8080`);
+  assert.deepEqual([done.code, done.stdout], [0, ''], done.stderr);
+  assert.equal(await world.dial(await address(id), 8080), `8080 ${ONE[0]}`);
+  await expect(id, { [`tcp ${ONE[0]} 7000`]: false });
+  assert.equal((await holm('--no-outbound', '--allow', `${ONE[0]}:7000-7001`, '--allow', `[${ONE[1]}]:7000/udp`, '--allow', 'two.test')).code, 0);
+  await expect(id, { 'tcp two.test 7002': true });
+  await expect(id, {
+    [`tcp ${ONE[0]} 7001`]: true, [`tcp ${ONE[0]} 7002`]: false, [`udp ${ONE[1]} 7000`]: true, [`tcp ${ONE[1]} 7000`]: false,
+  });
+  assert.equal(await world.dial(await address(id), 8080), `8080 ${ONE[0]}`);
+  const { ingress, egress, dns } = JSON.parse((await holm()).stdout);
+  assert.deepEqual([ingress.rules.length, egress.rules.length, dns.mode], [1, 3, 'deny']);
+  const wrong = await holm('--allow', '198.51.100.0/33');
+  assert.deepEqual([wrong.code, wrong.stderr.trim()], [125, 'holm: firewall.egress.rules[0].value must be a range of addresses ("10.0.0.0/8", "::/0")']);
+  const named = await holm('--allow-in', 'one.test:80');
+  assert.equal(named.code, 2);
+  assert.match(named.stderr, /^holm: --allow-in: 'one\.test:80' is a name/);
+});
+
 test('a policy that is wrong is refused by name, and the old one stays', async (t) => {
   const id = await launched(t, { egress: only(rule('allow', `${ONE[0]}/32`)) });
   for (const [body, field] of [
@@ -410,6 +433,7 @@ test('pause, suspend and resume keep network and policy; stop and start too', as
   await api.call('PATCH', `/v1/vms/${id}/firewall`, { ingress: only(rule('allow', `${ONE[0]}/32`)) });
   await api.call('POST', `/v1/vms/${id}/resume`);
   await expect(id, holds);
+  await talker.goesOn(); // the outside host had nothing to say meanwhile, and knows it still
   assert.equal(await world.dial(await address(id), 8080), `8080 ${ONE[0]}`);
   assert.equal(await dial(await address(id), 8080, SILENCE_MS), 'silence');
   await api.call('POST', `/v1/vms/${id}/stop`);
