@@ -132,7 +132,8 @@
 #define GUEST_CALL_TIMEOUT_MS 30000 /* of what should be quick */
 #define GUEST_FOREVER_MS \
     (INT64_C(10) * 365 * 86400 * 1000) /* no timeout, for those that have one */
-#define FORWARD_CONNECTIONS_MAX 16     /* to the staging store, of one VM at a time */
+#define FORWARD_CONNECTIONS_MAX 16     /* to the staging store, of one address of a VM at a time */
+#define FORWARDS_MAX 4 /* addresses of the staging store that one VM knows at a time */
 
 /* Engine */
 #define ENGINE_LAYERS_MAX 64                 /* disk layers under one VM */

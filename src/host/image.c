@@ -255,7 +255,8 @@ static void prepare(struct image_set *s, struct image *im)
         pool_wake(s->host->pool);
         return;
     }
-    pool_drop(s->host->pool, im->name); /* adopted ones, of a former template */
+    if (strcmp(im->key, im->name) == 0)     /* the languages' own */
+        pool_drop(s->host->pool, im->name); /* adopted ones, of a former template */
     if (r == 0)
         r = make_template(s, im, buf_str(&print), &e);
     if (r < 0) {

@@ -81,6 +81,7 @@ static const struct store_table snapshots = {
     .columns = snapshot_columns,
     .n_columns = ARRAY_SIZE(snapshot_columns),
     .row_bytes = sizeof(struct snapshot_info),
+    .durable = true,
 };
 
 int store_instances_put(struct store *s, const struct instance_record *const *records, size_t n,

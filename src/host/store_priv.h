@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -38,6 +39,7 @@ struct store_table {
     const struct store_column *columns;
     size_t n_columns;
     size_t row_bytes;
+    bool durable; /* a write survives a loss of power */
 };
 
 #define STORE_TEXT_COLUMN(type, member)                                          \

@@ -23,6 +23,9 @@
 /* One that waited in the pool answers at once or has something wrong with it. */
 #define ADOPT_TIMEOUT_S 5
 
+/* As long as one that boots may take with others beside it, before these have their turn. */
+#define START_TURN_MS 15000
+
 static void end(struct host *h, struct vm *vm, bool keep_dir);
 
 static int vm_path(const struct host *h, const char *id, char *ret, size_t size, struct err *e)
@@ -96,22 +99,23 @@ static bool is_ending(void *arg)
     return h->aborting;
 }
 
-/* Waits for the agent; a monitor that ended is noticed by the link's end. */
-static int greet(struct host *h, struct link *l, const struct guest_identity *who, int timeout_s,
-                 struct err *e)
+/* A monitor that ended is noticed by the link's end. */
+static int greet(struct host *h, struct link *l, const struct guest_identity *who,
+                 int64_t deadline_ms, struct err *e)
 {
-    struct link_wait w = {
-        .deadline_ms = clock_mono_ms() + timeout_s * 1000, .cancelled = is_ending, .arg = h};
+    struct link_wait w = {.deadline_ms = deadline_ms, .cancelled = is_ending, .arg = h};
     return guest_restored(l, &w, who, NULL, e);
 }
 
-/* The deadline of the request comes before the hello's, so that a silent agent is always a timeout.
- */
-static int await_agent(struct host *h, struct vm *vm, const struct guest_identity *who,
-                       int timeout_s, struct err *e)
+/* While a guest starts it needs a CPU; one that says nothing for so long needs none, and must not
+ * keep others from starting. That it said nothing is noticed by who asks it next. */
+static void await_hello(struct host *h, struct vm *vm, int64_t deadline_ms)
 {
-    int r = connect_agent(h, vm, 2 * timeout_s * 1000, &vm->link, e);
-    return r < 0 ? r : greet(h, vm->link, who, timeout_s, e);
+    int64_t until_ms = clock_mono_ms() + START_TURN_MS;
+    struct link_wait w = {.deadline_ms = until_ms < deadline_ms ? until_ms : deadline_ms,
+                          .cancelled = is_ending,
+                          .arg = h};
+    (void)link_wait_open(vm->link, &w, NULL);
 }
 
 int vm_connect(struct host *h, struct vm *vm, struct link **ret, struct err *e)
@@ -121,7 +125,7 @@ int vm_connect(struct host *h, struct vm *vm, struct link **ret, struct err *e)
     int r = connect_agent(h, vm, 2 * ADOPT_TIMEOUT_S * 1000, &link, e);
     if (r < 0)
         return r;
-    r = greet(h, link, &who, ADOPT_TIMEOUT_S, e);
+    r = greet(h, link, &who, clock_mono_ms() + ADOPT_TIMEOUT_S * 1000, e);
     if (r < 0)
         link_close(link);
     else
@@ -132,7 +136,7 @@ int vm_connect(struct host *h, struct vm *vm, struct link **ret, struct err *e)
 int vm_greet(struct host *h, struct vm *vm, struct err *e)
 {
     const struct guest_identity who = {.keep = true};
-    return greet(h, vm->link, &who, ADOPT_TIMEOUT_S, e);
+    return greet(h, vm->link, &who, clock_mono_ms() + ADOPT_TIMEOUT_S * 1000, e);
 }
 
 /* A host that cannot make networks runs VMs without: the doctor and the log say so. */
@@ -148,6 +152,16 @@ static int take_network(struct host *h, struct vm *vm, const struct net_policy *
     return r;
 }
 
+/* By some classes it is known that a template was refused, which is the engine's to say: a guest or
+ * a network that fails must not have a good template thrown away. */
+static int not_the_template(int r, struct err *e)
+{
+    if (r < 0 && e &&
+        (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND || e->class == ERR_INVALID))
+        e->class = ERR_INTERNAL;
+    return r;
+}
+
 static int start_monitor(struct host *h, struct vm *vm, const struct vm_plan *plan, struct err *e)
 {
     if (h->aborting) {
@@ -159,7 +173,7 @@ static int start_monitor(struct host *h, struct vm *vm, const struct vm_plan *pl
         path_printf(initrd, sizeof(initrd), "%s/kernel/initrd.img", h->config->data_dir) < 0)
         return err_set(e, ERR_INTERNAL, "data_dir is too long");
     auto_close int tap = -EBADF;
-    int r = take_network(h, vm, plan->policy, &tap, e);
+    int r = not_the_template(take_network(h, vm, plan->policy, &tap, e), e);
     if (r < 0)
         return r;
     struct vm_spec spec = {
@@ -191,8 +205,9 @@ static void explain(const struct host *h, struct err *e)
     err_set(e, ERR_INTERNAL, "no space left in %s: free some (%s)", h->config->data_dir, text);
 }
 
-/* Monitor, agent, state. */
-static int bring_up(struct host *h, struct vm *vm, const struct vm_plan *plan, struct err *e)
+/* Monitor and agent, while it has its turn. */
+static int start_and_connect(struct host *h, struct vm *vm, const struct vm_plan *plan,
+                             int64_t *ret_deadline_ms, struct err *e)
 {
     admission_start_enter(&h->admission);
     int r = start_monitor(h, vm, plan, e);
@@ -200,9 +215,24 @@ static int bring_up(struct host *h, struct vm *vm, const struct vm_plan *plan, s
         vm->record.proc = vm->monitor.proc;
         r = store_vm_put(h->store, &vm->record, e);
     }
+    /* The deadline of the request comes before the hello's, so that a silent agent is always a
+     * timeout. */
+    *ret_deadline_ms = clock_mono_ms() + plan->timeout_s * 1000;
     if (r == 0)
-        r = await_agent(h, vm, &plan->who, plan->timeout_s, e);
+        r = connect_agent(h, vm, 2 * plan->timeout_s * 1000, &vm->link, e);
+    if (r == 0)
+        await_hello(h, vm, *ret_deadline_ms);
     admission_start_leave(&h->admission);
+    return r;
+}
+
+/* Monitor, agent, state. */
+static int bring_up(struct host *h, struct vm *vm, const struct vm_plan *plan, struct err *e)
+{
+    int64_t deadline_ms = 0;
+    int r = start_and_connect(h, vm, plan, &deadline_ms, e);
+    if (r == 0)
+        r = not_the_template(greet(h, vm->link, &plan->who, deadline_ms, e), e);
     if (r == 0)
         r = lifecycle_move(&vm->record.state, VM_EV_READY, vm->record.id, e);
     return r == 0 ? store_vm_put(h->store, &vm->record, e) : r;
@@ -405,8 +435,9 @@ void vm_reap(struct host *h, const struct vm_record *record, bool keep_disk)
 static int adopt_into(struct host *h, struct vm *vm, const struct net_policy *policy,
                       enum monitor_state *ret_state, struct err *e)
 {
+    /* One that is alive and does not answer may have a lot to do: it stays what it was. */
     int r = engine_state(h->engine, &vm->monitor, ret_state, e);
-    if (r < 0)
+    if (r < 0 && proc_has_ended(&vm->monitor.proc))
         return r;
     if (*ret_state == MONITOR_GONE)
         return err_set(e, ERR_UNAVAILABLE, "its monitor has ended");

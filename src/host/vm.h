@@ -66,8 +66,9 @@ int vm_boot(struct host *h, const struct image *image, const struct machine_shap
 /* Notes in the store that it ran, or is about to run, somebody's code. */
 int vm_mark_used(struct host *h, struct vm *vm, struct err *e);
 
-/* Finds the VM of a record of a former daemon again: its monitor lives, running or paused. It is
- * not connected yet. On failure nothing has changed; the caller reaps it. */
+/* Finds the VM of a record of a former daemon again: its monitor lives, running or paused;
+ * *ret_state stays as it was for one that lives and does not answer. It is not connected yet. On
+ * failure nothing has changed; the caller reaps it. */
 int vm_adopt(struct host *h, const struct vm_record *record, const struct net_policy *policy,
              struct vm **ret, enum monitor_state *ret_state, struct err *e);
 

@@ -171,13 +171,30 @@ static void *listen_in_guest(void *arg)
     return NULL;
 }
 
-static bool is_forwarded(struct instance *inst, const char *address, int port)
+/* Clients choose the addresses, so there is a bound to them. */
+static int check_forward(struct instance *inst, const struct forward *wanted, struct err *e)
 {
-    for (struct forward *f = inst->forwards; f; f = f->next) {
-        if (f->port == port && strcmp(f->address, address) == 0)
-            return true;
+    int n = 0;
+    for (struct forward *f = inst->forwards; f; f = f->next, n++) {
+        if (f->port == wanted->port && strcmp(f->address, wanted->address) == 0)
+            return 1;
     }
-    return false;
+    return n < FORWARDS_MAX ? 0
+                            : err_set(e, ERR_CONFLICT, "the vm knows %d addresses of Holm already",
+                                      FORWARDS_MAX);
+}
+
+/* Its thread is started and has it. Lock held. */
+static int start_forward(struct instances *s, struct forward *f, struct err *e)
+{
+    pthread_t thread;
+    if (s->stopping || pthread_create(&thread, NULL, listen_in_guest, f) != 0)
+        return err_set(e, ERR_INTERNAL, "forward: cannot start a thread");
+    pthread_detach(thread);
+    f->next = f->use.inst->forwards;
+    f->use.inst->forwards = f;
+    s->n_helpers++;
+    return 0;
 }
 
 int host_vm_forward_staging(struct host *h, const char *account, const char *id,
@@ -192,19 +209,15 @@ int host_vm_forward_staging(struct host *h, const char *account, const char *id,
         return r;
     f->port = port;
     path_printf(f->address, sizeof(f->address), "%s", address);
-    pthread_t thread;
     {
         AUTO_LOCK(&s->lock);
-        if (!is_forwarded(f->use.inst, address, port) && !s->stopping &&
-            pthread_create(&thread, NULL, listen_in_guest, f) == 0) {
-            pthread_detach(thread);
-            f->next = f->use.inst->forwards;
-            f->use.inst->forwards = f;
-            s->n_helpers++;
-            f = NULL;
-        }
+        r = check_forward(f->use.inst, f, e);
+        if (r == 0)
+            r = start_forward(s, f, e);
+        if (r == 0)
+            TAKE_PTR(f);
     }
     if (f)
         use_end(&f->use);
-    return 0;
+    return r < 0 ? r : 0;
 }

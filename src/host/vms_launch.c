@@ -89,6 +89,8 @@ static void note_refusal(struct instances *s, struct instance *inst, struct err 
     if (e->class != ERR_CONFLICT && e->class != ERR_NOT_FOUND && e->class != ERR_INVALID)
         return;
     if (inst->record.origin == ORIGIN_IMAGE) {
+        if (e->class == ERR_INVALID) /* there is no room for its shape on this host */
+            return;
         image_distrust(s->host->images, info->image, &info->shape, e->text);
         err_set(e, ERR_FULL, "image %s is being prepared anew", info->image);
     } else {
@@ -188,9 +190,18 @@ static void launch_waiting(struct instances *s, struct instance *inst)
 {
     struct err e = ERR_INIT;
     int r = instance_start(s, inst, NULL, &e);
+    if (r == 0)
+        r = instances_run_all(s, &inst, 1, &e);
     if (r == 0) {
-        instance_end(s, inst, VM_RUNNING);
-    } else if (e.class == ERR_FULL || s->host->aborting) {
+        instance_unref(s, inst);
+        return;
+    }
+    struct vm *vm = instance_take_vm(s, inst);
+    if (vm) {
+        console_detach(s->host->consoles, inst->record.info.id);
+        vm_end(s->host, vm);
+    }
+    if (e.class == ERR_FULL || s->host->aborting) {
         inst->due_ms = clock_mono_ms() + LAUNCH_AGAIN_MS;
         instance_let_go(s, inst);
     } else {
@@ -406,17 +417,17 @@ static int launch(struct instances *s, struct instance *inst, struct vm *vm, int
     int r = vm ? take_over(s, inst, vm, had_bytes, e) : instance_start(s, inst, NULL, e);
     if (r < 0 && vm)
         r = instance_start(s, inst, NULL, e);
-    if (r == 0) {
-        instance_end(s, inst, VM_RUNNING);
+    if (r == 0)
+        r = instances_run_all(s, &inst, 1, e);
+    if (r == 0)
         return 0;
-    }
     if (e->class == ERR_FULL && count_waiting(s) < s->host->config->queue_max) {
         *e = (struct err)ERR_INIT;
         inst->due_ms = clock_mono_ms() + LAUNCH_AGAIN_MS;
         instance_let_go(s, inst);
         return 0;
     }
-    instance_remove(s, inst);
+    vms_remove_all(s, inst);
     return r;
 }
 

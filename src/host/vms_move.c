@@ -75,6 +75,8 @@ static int run_pause(struct instances *s, struct instance *inst, const struct mo
     int r = engine_pause(s->host->engine, &inst->vm->monitor, e);
     if (r < 0 && lost(s, inst, e))
         return r;
+    if (r < 0) /* who knows how far it came */
+        (void)engine_resume(s->host->engine, &inst->vm->monitor, NULL);
     instance_end(s, inst, r < 0 ? VM_RUNNING : VM_PAUSED);
     return r;
 }
@@ -180,6 +182,7 @@ static int run_suspend(struct instances *s, struct instance *inst, const struct 
     const char *id = inst->record.info.id;
     char dir[PATH_MAX / 4];
     instance_path(s->host, "suspended", id, dir);
+    instance_drop_dir(s->host, "suspended", id); /* of a former time, that could not be removed */
     int r = engine_capture(s->host->engine, &inst->vm->monitor, dir, CAPTURE_SUSPEND, NULL, e);
     if (r < 0 && lost(s, inst, e))
         return r;
@@ -280,9 +283,13 @@ static int run_start(struct instances *s, struct instance *inst, const struct mo
     int r = prepare_start(s, inst, e);
     if (r == 0)
         r = instance_start(s, inst, NULL, e);
-    if (r == 0) {
-        instance_end(s, inst, VM_RUNNING);
+    if (r == 0)
+        r = instances_run_all(s, &inst, 1, e);
+    if (r == 0)
         return 0;
+    if (inst->vm) {
+        console_detach(s->host->consoles, inst->record.info.id);
+        vm_end_keeping_disk(s->host, instance_take_vm(s, inst));
     }
     instance_release_compute(s, inst);
     if (inst->before == VM_LOST)

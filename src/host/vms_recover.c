@@ -70,7 +70,7 @@ static bool adopt(struct instances *s, struct instance *inst, const struct vm_re
                   struct err *e)
 {
     struct vm *vm = NULL;
-    enum monitor_state monitor = MONITOR_GONE;
+    enum monitor_state monitor = was_running(&inst->record.info) ? MONITOR_RUNNING : MONITOR_PAUSED;
     if (vm_adopt(s->host, record, inst->policy, &vm, &monitor, e) < 0)
         return false;
     instance_set_vm(s, inst, vm);
@@ -86,11 +86,21 @@ static bool adopt(struct instances *s, struct instance *inst, const struct vm_re
     return true;
 }
 
+/* What is saved is removed as soon as the VM runs again, so where it is it is what counts, whatever
+ * the record says: a host that lost its power may have lost the last records as well. */
 static bool is_suspended(struct instances *s, const struct instance *inst)
 {
-    enum vm_state state = inst->record.info.state;
-    return (state == VM_SUSPENDED || state == VM_SUSPENDING || state == VM_RESUMING) &&
-           has_dir(s, "suspended", inst->record.info.id);
+    switch (inst->record.info.state) {
+    case VM_RUNNING:
+    case VM_PAUSING:
+    case VM_PAUSED:
+    case VM_SUSPENDING:
+    case VM_SUSPENDED:
+    case VM_RESUMING:
+        return has_dir(s, "suspended", inst->record.info.id);
+    default:
+        return false;
+    }
 }
 
 /* Its monitor cannot be adopted, or there is none. */

@@ -261,12 +261,12 @@ static void look_at(struct instances *s, struct instance *inst)
     if (!t || errand == ERRAND_NONE || s->n_tenders == TENDERS_MAX || s->stopping)
         return;
     *t = (struct tender){s, inst, errand, inst->record.info.ttl.action};
-    if (pthread_create(&thread, NULL, tend, t) != 0)
-        return; /* next time */
-    pthread_detach(thread);
-    TAKE_PTR(t);
     if (errand == ERRAND_CAPTURED)
         inst->was_captured = false;
+    if (pthread_create(&thread, NULL, tend, t) != 0)
+        return; /* next time, or after the next capture */
+    pthread_detach(thread);
+    TAKE_PTR(t);
     inst->tended = true;
     inst->refs++;
     s->n_tenders++;

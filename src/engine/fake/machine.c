@@ -86,38 +86,54 @@ static void caller_read(struct machine *m)
 
 /* --- the loop --- */
 
-static int watch(struct machine *m, int slot, int fd, uint32_t events)
+/* What a slot is to wait for. */
+static struct watch wanted(const struct machine *m, int slot)
+{
+    int i = slot < CONNECTION ? slot : slot - CONNECTION;
+    const int fds[MACHINE_LISTENERS] = {m->port.fd, m->caller_fd, m->console.fd};
+    const bool full[MACHINE_LISTENERS] = {m->port.is_full, false, m->console.is_full};
+    struct watch w = {.fd = -EBADF, .events = EPOLLIN};
+    if (m->board.is_paused && i != MACHINE_CONTROL)
+        return w;
+    /* Like a real port, one connection at a time: the next one waits in the backlog. */
+    if (slot < CONNECTION) {
+        w.fd = fds[i] < 0 ? m->listen_fds[i] : -EBADF;
+    } else {
+        w.fd = fds[i];
+        w.events = full[i] ? EPOLLIN | EPOLLOUT : EPOLLIN;
+    }
+    return w;
+}
+
+static int watch(struct machine *m, int slot, const struct watch *want)
 {
     struct watch *w = &m->watches[slot];
-    struct epoll_event ev = {.events = events, .data.u32 = (uint32_t)slot};
-    if (w->fd == fd && w->events == events)
+    struct epoll_event ev = {.events = want->events, .data.u32 = (uint32_t)slot};
+    if (want->fd < 0 || (w->fd == want->fd && w->events == want->events))
         return 0;
-    int op = fd < 0 ? EPOLL_CTL_DEL : w->fd == fd ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    /* A descriptor that was closed meanwhile is forgotten by epoll already; when its number came
-     * back for the next connection, that one has to be added. */
-    if (w->fd >= 0 && w->fd != fd)
-        epoll_ctl(m->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
-    *w = (struct watch){.fd = fd, .events = events};
-    if (op == EPOLL_CTL_DEL)
-        return 0;
-    int r = epoll_ctl(m->epoll_fd, op, fd, &ev);
+    int op = w->fd == want->fd ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    *w = *want;
+    int r = epoll_ctl(m->epoll_fd, op, want->fd, &ev);
     if (r < 0 && op == EPOLL_CTL_MOD && errno == ENOENT)
-        r = epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+        r = epoll_ctl(m->epoll_fd, EPOLL_CTL_ADD, want->fd, &ev);
     return r < 0 ? -errno : 0;
 }
 
+/* All that is over first: the number of a connection that was closed may be another slot's by now,
+ * and must not be taken from that one afterwards. */
 static int watch_all(struct machine *m)
 {
-    bool runs = !m->board.is_paused;
-    const int fds[MACHINE_LISTENERS] = {m->port.fd, m->caller_fd, m->console.fd};
-    const bool full[MACHINE_LISTENERS] = {m->port.is_full, false, m->console.is_full};
     int r = 0;
-    for (int i = 0; r == 0 && i < MACHINE_LISTENERS; i++) {
-        bool wanted = runs || i == MACHINE_CONTROL;
-        /* Like a real port, one connection at a time: the next one waits in the backlog. */
-        r = watch(m, i, wanted && fds[i] < 0 ? m->listen_fds[i] : -EBADF, EPOLLIN);
-        uint32_t events = full[i] ? EPOLLIN | EPOLLOUT : EPOLLIN;
-        r = r < 0 ? r : watch(m, CONNECTION + i, wanted ? fds[i] : -EBADF, events);
+    for (int i = 0; i < SLOT_COUNT; i++) {
+        struct watch want = wanted(m, i), *w = &m->watches[i];
+        if (w->fd >= 0 && w->fd != want.fd) {
+            epoll_ctl(m->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+            w->fd = -EBADF;
+        }
+    }
+    for (int i = 0; r == 0 && i < SLOT_COUNT; i++) {
+        struct watch want = wanted(m, i);
+        r = watch(m, i, &want);
     }
     return r;
 }
