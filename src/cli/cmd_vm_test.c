@@ -372,10 +372,11 @@ static void test_changes(void **state)
          "{\"diskGiB\":20,\"machineType\":\"c2m4\"}"},
         {ARGV("vm", "firewall", "lab"), "{}\n", ""},
         {ARGV("vm", "firewall", "lab", "--no-outbound"), "",
-         "{\"egress\":{\"default\":\"deny\",\"rules\":[]}}"},
+         "{\"egress\":{\"rules\":[],\"default\":\"deny\"}}"},
         {ARGV("vm", "firewall", "lab", "--allow-in", "10.0.0.0/8"), "",
-         "{\"ingress\":{\"default\":\"deny\",\"rules\":[{\"action\":\"allow\",\"kind\":\"cidr\","
-         "\"value\":\"10.0.0.0/8\",\"protocol\":\"any\",\"ports\":\"any\"}]}}"},
+         "{\"ingress\":{\"rules\":[{\"action\":\"allow\",\"kind\":\"cidr\",\"value\":\"10.0.0.0/"
+         "8\","
+         "\"protocol\":\"any\",\"ports\":\"any\"}],\"default\":\"deny\"}}"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         test_expect(s, rows[i].argv, 0, rows[i].out, "");

@@ -113,8 +113,8 @@ static int gather_axis(const struct options *o, const char *option, const char *
                        json_t *axis, struct err *e)
 {
     json_t *rules = json_array();
-    if (json_object_set_new(axis, "default", json_string(otherwise)) < 0 ||
-        json_object_set_new(axis, "rules", rules) < 0)
+    if (json_object_set_new(axis, "rules", rules) < 0 ||
+        json_object_set_new(axis, "default", json_string(otherwise)) < 0)
         return err_errno(e, -ENOMEM, "read the rules");
     for (size_t i = 0; i < o->n_hits; i++) {
         const char *text = o->hits[i].value;

@@ -3,10 +3,11 @@
 // pair. It serves TCP and UDP on every address it has, answers DNS, and dials where it is told to.
 //
 // The process in the namespace is this file too (see the end). It is told what to do by lines of
-// JSON, and ends when its standard input does; so nothing of it is left however a test ends but
-// the namespace, which the next start removes.
+// JSON, and ends when its standard input does; so nothing of it is left when a test is killed but the
+// namespace, which the next start removes.
 import { execFileSync, spawn } from 'node:child_process';
 import dgram from 'node:dgram';
+import { readdirSync } from 'node:fs';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -29,11 +30,23 @@ export const SINK_PORT = 7999;
 
 const ip = (...args) => execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
 
+function attempt(program, ...args) {
+  try { execFileSync(program, args, { stdio: 'ignore' }); } catch { /* it is gone already */ }
+}
+
 function remove() {
-  // Each by itself: one of them may be gone already.
-  for (const args of [['link', 'delete', DEVICE], ['netns', 'delete', NS]]) {
-    try { ip(...args); } catch { /* it is not there */ }
+  attempt('ip', 'link', 'delete', DEVICE);
+  attempt('ip', 'netns', 'delete', NS);
+}
+
+// What a daemon with this prefix has made, if anything of it is left.
+export function removeNetworks(prefix) {
+  const slots = readdirSync('/run/netns').filter((name) => /^-\d+$/.test(name.slice(prefix.length)) && name.startsWith(prefix));
+  for (const slot of slots) {
+    attempt('ip', 'link', 'delete', slot.replace('-', ''));
+    attempt('ip', 'netns', 'delete', slot);
   }
+  if (slots.length) attempt('nft', 'delete', 'table', 'inet', prefix);
 }
 
 function build(pools) {
@@ -58,6 +71,7 @@ export class World {
   // pools: the ranges of hostAddresses, IPv4 and IPv6, which the outside host routes to this one.
   static async start(pools) {
     const world = new World();
+    process.on('exit', remove);
     build(pools);
     world.child = spawn('ip', ['netns', 'exec', NS, process.execPath, fileURLToPath(import.meta.url), 'serve'],
       { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -90,6 +104,7 @@ export class World {
     this.child.stdin.end();
     await this.ended;
     remove();
+    process.off('exit', remove);
   }
 }
 
