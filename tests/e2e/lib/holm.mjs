@@ -7,6 +7,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as host from './host.mjs';
 
@@ -182,8 +183,18 @@ export class Daemon {
     return by ?? code;
   }
 
+  // VMs that live outlive a daemon, and the next test's must not find them.
+  async deleteVms() {
+    const headers = { 'x-api-key': readFileSync(join(this.data, 'admin.key'), 'utf8').trim() };
+    for (const kind of ['vms', 'snapshots']) {
+      const { json } = await this.request('GET', `/v1/${kind}`, undefined, { headers });
+      for (const { id } of json ?? []) await this.request('DELETE', `/v1/${kind}/${id}`, undefined, { headers });
+    }
+  }
+
   // Asks it to end and waits; 0 is a clean end.
-  stop() {
+  async stop() {
+    if (this.process.exitCode === null && this.process.signalCode === null) await this.deleteVms();
     return this.end('SIGTERM');
   }
 
