@@ -72,7 +72,8 @@ int answer_render(struct answer *a)
 {
     if (!a->json)
         return 0;
-    if (json_dump_callback(a->json, write_json, &a->body, JSON_COMPACT) < 0 ||
+    if (json_dump_callback(a->json, write_json, &a->body,
+                           JSON_COMPACT | JSON_REAL_PRECISION(ANSWER_DIGITS)) < 0 ||
         buf_append_str(&a->body, "\n") < 0)
         return -ENOMEM;
     json_decref(TAKE_PTR(a->json));

@@ -86,6 +86,9 @@ struct answer {
 #define ANSWER_STREAM_END (-1)
 #define ANSWER_STREAM_BROKEN (-2)
 
+/* Of numbers with a fraction: milliseconds to the microsecond, disks to the byte of their GiB. */
+#define ANSWER_DIGITS 12
+
 void answer_done(struct answer *a);
 
 /* Adds a header. The value must not come from a client unchecked: line ends in it fail the

@@ -125,7 +125,9 @@ static int append(const char *data, size_t len, void *arg)
 int stream_write_json(struct stream *st, json_t *line)
 {
     auto_buf struct buf text = {0};
-    bool made = line && json_dump_callback(line, append, &text, JSON_COMPACT) == 0 &&
+    bool made = line &&
+                json_dump_callback(line, append, &text,
+                                   JSON_COMPACT | JSON_REAL_PRECISION(ANSWER_DIGITS)) == 0 &&
                 buf_append_str(&text, "\n") == 0;
     json_decref(line);
     return made ? stream_write(st, text.data, text.len) : -ENOMEM;

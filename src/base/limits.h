@@ -120,7 +120,7 @@
 #define VM_MEMORY_MIN_MIB 64
 #define VM_MEMORY_MAX_MIB (1024 * 1024)
 
-#define VM_DISK_MAX_BYTES (1024 * GIB)
+#define VM_DISK_MAX_BYTES (VM_DISK_MAX_GIB * GIB)
 
 /* Serial consoles */
 #define CONSOLE_LOG_KEEP_BYTES (256 * KIB) /* of one VM; twice that is stored at the most */
@@ -172,7 +172,7 @@
 #define VM_METADATA_MAX 256
 #define VM_METADATA_VALUE_MAX_BYTES 4096
 #define VM_NAME_MAX_BYTES 4096 /* before it is cut to VM_NAME_MAX_CHARS */
-#define VM_DISK_MAX_GIB 65536
+#define VM_DISK_MAX_GIB 1024
 #define VM_TIMER_MAX_S (10LL * 365 * 86400)
 #define VM_STOP_TIMEOUT_DEFAULT_S 30
 #define VM_STOP_TIMEOUT_MAX_S 3600

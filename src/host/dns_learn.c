@@ -210,8 +210,10 @@ void dns_refill(struct dns *d, int slot)
     uint32_t mark = 0;
     size_t n = 0;
     auto_policy struct net_policy *p = dns_slot_policy(d, slot, &mark);
+    if (!p || !d->slots[slot].open)
+        return;
     auto_free struct net_element *elements = NULL;
-    if (!p || !d->slots[slot].open || dns_elements(d, slot, p, &elements, &n) < 0)
+    if (dns_elements(d, slot, p, &elements, &n) < 0)
         return;
     for (size_t i = 0; i < n; i++)
         put(d, slot, mark, &elements[i]);

@@ -91,7 +91,9 @@ int use_env(struct use *u, json_t *more, char ***ret, struct err *e)
 char **use_argv(const char *const *argv, size_t n)
 {
     char **list = calloc(n + 1, sizeof(*list));
-    for (size_t i = 0; list && i < n; i++)
+    if (!list)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
         list[i] = (char *)argv[i];
     return list;
 }

@@ -360,7 +360,7 @@ int disk_merge(const struct monitor *m, struct qmp *q, struct disk *d, struct er
 int disk_flatten(struct engine *en, const struct monitor *m, struct err *e)
 {
     auto_qmp struct qmp q = QMP_INIT;
-    struct disk d;
+    struct disk d = {0};
     int r = qemu_connect(m, &q, e);
     if (r == 0)
         r = disk_open(&q, m->vm_dir, &d, e);
@@ -450,7 +450,7 @@ static int raise_file_bound(const struct monitor *m, uint64_t disk_bytes, struct
 int disk_resize(struct engine *en, const struct monitor *m, uint64_t bytes, struct err *e)
 {
     auto_qmp struct qmp q = QMP_INIT;
-    struct disk d;
+    struct disk d = {0};
     char node[16];
     if (bytes == 0 || bytes % 512 != 0 || bytes > INT64_MAX)
         return err_set(e, ERR_INVALID, "a disk of %llu bytes is not whole sectors",
