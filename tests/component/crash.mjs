@@ -42,9 +42,14 @@ export class Host {
         await this.checkHost();
       }
     } finally {
-      await this.daemon?.kill('SIGKILL');
-      dropData(this.dir);
+      await this.drop();
     }
+  }
+
+  async drop() {
+    await this.daemon?.kill('SIGKILL');
+    if (this.dir) dropData(this.dir);
+    this.daemon = this.dir = undefined;
   }
 
   // A case that fails takes its host with it, and nothing else.

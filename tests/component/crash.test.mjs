@@ -3,7 +3,7 @@
 // write to the database. The next daemon must find each VM as it was before or as it is after, and nothing else.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { Host } from './crash.mjs';
 import { Soak } from './soak.mjs';
 
@@ -126,22 +126,30 @@ const all = cases().filter((_, i) => !sanitized || i % 5 === 0);
 for (const fault of ['capture=enospc', 'capture=fail', 'capture.pause=fail'])
   all.push({ name: `${fault} changes nothing`, run: (h) => failedCapture(h, fault) });
 
-// Two hosts share the cases, each runs its own one after the other; the tests only wait for them.
+// Two hosts share the cases, each runs its own one after the other; the tests only wait for them. They begin
+// when the first test wants something of them.
 const hosts = [new Host(), new Host()];
-const done = [];
 const quietly = (promise) => promise.catch(() => {}); // it is its test that tells
-all.forEach((c, i) => {
-  const h = hosts[i % 2];
-  const mayBegin = i < 2 ? h.begin() : quietly(done[i - 2]);
-  done.push(mayBegin.then(() => h.afresh(() => c.run(h))));
-  quietly(done[i]);
-  test(c.name, () => done[i]);
-});
+let lanes;
+function begin() {
+  lanes = [];
+  all.forEach((c, i) => {
+    const h = hosts[i % 2];
+    const mayBegin = i < 2 ? h.begin() : quietly(lanes[i - 2]);
+    lanes.push(mayBegin.then(() => h.afresh(() => c.run(h))));
+    quietly(lanes[i]);
+  });
+  return lanes;
+}
+const done = (i) => (lanes ?? begin()).at(i);
+
+all.forEach((c, i) => test(c.name, () => done(i)));
 for (const i of [0, 1])
   test(`nothing is left on host ${i + 1}`, async () => {
-    await quietly(done.at(i - 2));
-    await hosts[(done.length + i) % 2].end();
+    await quietly(done(i - 2));
+    await hosts[(all.length + i) % 2].end();
   });
+after(() => Promise.all(hosts.map((h) => h.drop())));
 
 // Deaths at no place in particular, while several clients do what they like.
 test('random deaths', async () => {

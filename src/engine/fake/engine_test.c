@@ -14,8 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/limits.h"
 #include "engine/fake/bounds.h"
+#include "engine/fake/starter.h"
 #include "engine/fake/test_engine.h"
 
 static void boot_kept(struct fixture *f)
@@ -204,6 +206,42 @@ static void test_the_console_works_both_ways(void **state)
     struct err e = ERR_INIT;
     assert_true(engine_connect_console(f->engine, &f->m, &e) < 0);
     assert_int_equal(ERR_UNAVAILABLE, e.class);
+}
+
+static void stop_process(pid_t pid)
+{
+    char path[64], stat[256] = "";
+    path_printf(path, sizeof(path), "/proc/%d/stat", pid);
+    assert_int_equal(0, kill(pid, SIGSTOP));
+    while (!strstr(stat, ") T ")) {
+        auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = read(fd, stat, sizeof(stat) - 1);
+        assert_true(n > 0);
+        stat[n] = '\0';
+    }
+}
+
+/* As when a daemon dies and the next one asks at once: the monitor sees both in one turn, and what
+ * comes gets the number of what went. */
+static void test_a_connection_may_take_the_number_of_another(void **state)
+{
+    struct fixture *f = *state;
+    char path[160], answer[16];
+    test_boot_connected(f);
+    int console = engine_connect_console(f->engine, &f->m, NULL);
+    assert_int_equal(0, fd_write_all(console, "x", 1));
+    expect_bytes(console, "x");
+    stop_process(f->m.proc.pid);
+    close(console);
+    path_printf(path, sizeof(path), "%s/" STARTER_CONTROL_SOCKET, f->vm_dir);
+    auto_close int control = unix_connect(path);
+    assert_true(control >= 0);
+    assert_int_equal(0, fd_write_all(control, "state\n", 6));
+    assert_int_equal(0, kill(f->m.proc.pid, SIGCONT));
+    struct pollfd p = {.fd = control, .events = POLLIN};
+    assert_int_equal(1, poll(&p, 1, 10000));
+    assert_true(read(control, answer, sizeof(answer)) > 0);
+    assert_memory_equal("ok", answer, 2);
 }
 
 static void test_the_tap_is_held_while_the_monitor_runs(void **state)
@@ -491,6 +529,7 @@ int main(void)
         TEST_ENGINE(test_the_disk_grows),
         TEST_ENGINE(test_a_disk_smaller_than_its_image_is_refused),
         TEST_ENGINE(test_the_console_works_both_ways),
+        TEST_ENGINE(test_a_connection_may_take_the_number_of_another),
         TEST_ENGINE(test_the_tap_is_held_while_the_monitor_runs),
         TEST_ENGINE(test_stats_of_an_idle_guest_stand_still),
         TEST_ENGINE(test_a_foreign_template_is_refused),
