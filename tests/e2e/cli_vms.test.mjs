@@ -20,7 +20,7 @@ before(async () => {
 });
 after(async () => {
   rmSync(dir, { recursive: true });
-  assert.equal(await daemon.stop(), 0);
+  assert.equal(await daemon.close(), 0);
 });
 
 // Runs holm, which has to end well and say nothing on stderr; what it printed, without the last line end.

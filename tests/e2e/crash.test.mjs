@@ -12,7 +12,7 @@ const SLEEPER = { language: 'bash', code: 'echo awake; sleep 250', timeout: 280 
 async function occupy(daemon, count) {
   const before = daemon.vms().length;
   const requests = Array.from({ length: count }, () => daemon.request('POST', '/api/v1/execute', SLEEPER).catch((e) => e));
-  await until(async () => daemon.vms().length >= before + count, `${count} busy VMs`);
+  await until(async () => daemon.vms().length >= before + count && daemon.monitors().length >= count, `${count} busy VMs`);
   return requests;
 }
 

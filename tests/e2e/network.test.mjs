@@ -33,7 +33,7 @@ test.after(async () => {
   // VMs outlive the daemon's end.
   for (const vm of await api?.call('GET', '/v1/vms').catch(() => []) ?? []) await api.request('DELETE', `/v1/vms/${vm.id}`);
   api?.close();
-  await daemon?.stop();
+  await daemon?.close();
   await world?.stop();
 });
 

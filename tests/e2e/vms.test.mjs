@@ -17,7 +17,7 @@ test.before(async () => {
 });
 test.after(async () => {
   api?.close();
-  await daemon?.stop();
+  await daemon?.close();
 });
 
 async function launched(t, more) {
