@@ -13,6 +13,7 @@
 
 #define REST_FULL_MS 1000
 #define REST_FAILED_MS 10000
+#define REHEARSALS 3
 
 struct vm_pool {
     struct host *host;
@@ -22,7 +23,7 @@ struct vm_pool {
     pthread_cond_t changed;
     struct vm *first;
     int count;
-    bool stopping;
+    atomic_bool stopping; /* also read without it */
     pthread_t thread;
     bool has_thread;
 };
@@ -66,24 +67,49 @@ void vm_pool_free(struct vm_pool *p)
 
 /* --- filling --- */
 
+/* What a launch will ask of the guest, asked before: an emulated CPU has then translated it. */
+static int rehearse(struct vm_pool *p, struct vm *vm, const struct guest_identity *who,
+                    struct err *e)
+{
+    int64_t patience_ms = p->host->config->restore_timeout_s * 1000;
+    int r = 0;
+    for (int i = 0; r == 0 && i < REHEARSALS && !p->stopping; i++) {
+        struct link_wait w = {.deadline_ms = clock_mono_ms() + patience_ms};
+        r = guest_restored(vm->link, &w, who, NULL, e);
+    }
+    return r;
+}
+
 static int start_one(struct vm_pool *p, struct vm **ret, struct err *e)
 {
     struct host *h = p->host;
+    char id[ID_SIZE];
     const struct machine_type *type = &h->config->machine_types[0];
     const struct image *image;
     char dir[PATH_MAX / 4];
     int r = image_ready(h->images, h->config->vm_image, &type->shape, &image, dir, e);
     if (r < 0)
         return r;
+    id_new(id);
     struct vm_plan plan = {
+        .id = id,
         .image = image->name,
         .shape = type->shape,
         .template_dir = dir,
         .policy = p->closed,
+        .who = {.id = id, .hostname = "vm", .keep = true},
         .lives = true,
         .timeout_s = h->config->restore_timeout_s,
     };
-    return vm_start(h, &plan, ret, e);
+    struct vm *vm = NULL;
+    r = vm_start(h, &plan, &vm, e);
+    if (r == 0)
+        r = rehearse(p, vm, &plan.who, e);
+    if (r == 0)
+        *ret = vm;
+    else if (vm)
+        vm_end(h, vm);
+    return r;
 }
 
 static void push(struct vm_pool *p, struct vm *vm)
