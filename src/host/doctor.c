@@ -171,9 +171,11 @@ static void add_nftables(struct engine_fact *facts, int *n)
     struct err why = ERR_INIT;
     int r = net_nft_open(&nft);
     if (r < 0)
-        return;
-    r = net_nft_run(nft, "list tables\n", &why);
-    net_nft_close(nft);
+        err_errno(&why, r, "its socket");
+    else
+        r = net_nft_run(nft, "list tables\n", &why);
+    if (nft)
+        net_nft_close(nft);
     if (r == 0)
         say(facts, n, "nftables", FACT_YES, "The kernel answers for its tables.");
     else

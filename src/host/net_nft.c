@@ -2,9 +2,11 @@
 #include "host/net_nft.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* libnftables keeps an interface cache and more in static variables, so its calls are made one at a
  * time, in whatever context. It is a leaf lock, but held over a system call: a transaction of some
@@ -14,6 +16,10 @@ static pthread_mutex_t nft_lock = PTHREAD_MUTEX_INITIALIZER;
 int net_nft_open(struct nft_ctx **ret)
 {
     AUTO_LOCK(&nft_lock);
+    /* Where the kernel has no netfilter sockets, libnftables ends the process. */
+    auto_close int probe = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    if (probe < 0)
+        return -errno;
     struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
     if (!nft)
         return -ENOMEM;
