@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
@@ -459,6 +460,7 @@ static void *agent_main(void *arg)
 
 int test_agent_start(struct test_agent *a, const struct test_agent_options *options)
 {
+    signal(SIGPIPE, SIG_IGN); /* as the daemon and the agent do: the other side may be gone */
     int fds[2];
     *a = (struct test_agent){0};
     if (options)

@@ -50,6 +50,7 @@ static void set(struct test_host *t, const char *assignment)
 
 void test_host_init(struct test_host *t, const char *const *settings)
 {
+    signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     static const char *const basics[] = {"engine.engine=fake", "engine.jail=no",
                                          "network.enabled=no", "pool.default=0", "pool.vms=0"};
     char text[128];
