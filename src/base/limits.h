@@ -129,6 +129,7 @@
 /* Commands and streams in living VMs */
 #define GUEST_STREAM_STALL_MS \
     (10 * 60 * 1000)                /* without a byte in either direction of a transfer */
+#define GUEST_GROW_TIMEOUT_MS 60000 /* until a file system fills its disk */
 #define GUEST_CALL_TIMEOUT_MS 30000 /* of what should be quick */
 #define GUEST_FOREVER_MS \
     (INT64_C(10) * 365 * 86400 * 1000) /* no timeout, for those that have one */

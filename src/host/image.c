@@ -231,12 +231,6 @@ static void prepare_failed(struct image_set *s, struct image *im, const struct e
                   im->backoff_ms / 1000, e->text);
 }
 
-static int64_t image_file_bytes(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) < 0 ? 0 : st.st_size;
-}
-
 static void prepare(struct image_set *s, struct image *im)
 {
     struct err e = ERR_INIT;
@@ -249,8 +243,9 @@ static void prepare(struct image_set *s, struct image *im)
         put_off(s, im, MISSING_AGAIN_MS);
         return;
     }
-    im->disk_bytes = image_file_bytes(im->rootfs);
-    int r = fingerprint(s, im, &print, &e);
+    int r = image_look(s, im->name, &im->disk_bytes, &e);
+    if (r == 0)
+        r = fingerprint(s, im, &print, &e);
     if (r == 0 && reuse_template(s, im, buf_str(&print))) {
         pool_wake(s->host->pool);
         return;

@@ -16,7 +16,6 @@
 #include "host/instance.h"
 #include "host/vms_priv.h"
 
-#define GROW_TIMEOUT_MS 60000
 #define ALL_STATES (~(1u << VM_DELETING))
 
 int host_vm_get(struct host *h, const char *account, const char *id, struct vm_info *ret,
@@ -204,7 +203,7 @@ int vms_grow(struct instances *s, struct instance *inst, struct err *e)
     /* A guest that stands still grows its file system when it goes on. */
     if (r < 0 || inst->record.info.state != VM_RUNNING || !vm->link)
         return r;
-    r = guest_grow(vm->link, clock_mono_ms() + GROW_TIMEOUT_MS, e);
+    r = guest_grow(vm->link, clock_mono_ms() + GUEST_GROW_TIMEOUT_MS, e);
     if (r < 0)
         return r;
     vms_copy_record(s, inst, &next);
