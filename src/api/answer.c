@@ -90,7 +90,7 @@ void answer_error(struct answer *a, const struct dialect *dialect, const struct 
     a->headers = headers;
     a->json = dialect->error(e);
     a->status = err_http_status(e->class);
-    if (e->class == ERR_FULL)
+    if (e->class == ERR_FULL || e->class == ERR_RATE)
         a->retry_after_s = e->retry_after_s ? e->retry_after_s : HTTP_RETRY_AFTER_DEFAULT_S;
     if (e->class == ERR_CONFLICT && dialect->says_no_retry)
         answer_header(a, "x-should-retry", "false");

@@ -25,6 +25,8 @@ struct request {
     const struct route *route;
     char account[ID_SIZE]; /* of the key; "" when the row needs none */
     bool is_admin;         /* whether that account is one */
+    char peer[64];         /* address of the client, without a port; "unix" for a Unix socket */
+    char session[64];      /* the session's token when a cookie said who asks; "" for a key */
     bool is_head;          /* only the answer's headers are sent */
     char params[ROUTE_PARAMS_MAX][HTTP_PATH_PARAM_MAX_BYTES]; /* percent-decoded, UTF-8 */
     const char *raw_query; /* what came behind the "?", as it came; "" when nothing did */

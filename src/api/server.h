@@ -16,6 +16,8 @@
 struct host;
 struct server;
 
+#define SESSION_COOKIE "rds_session"
+
 enum listener_trust {
     LISTENER_OPEN,   /* no key but for rows of accounts; for all others the Host and Origin headers
                         are checked, so that no web page gets in */
@@ -31,6 +33,10 @@ struct listener_config {
     const char *address;
     enum listener_trust trust;
     unsigned unix_mode; /* of the socket file; 0: 0600 */
+    /* Name of a dialect that is mounted at / here, besides its own prefix: of "rds", "/v1/vms" is
+     * "/rds/v1/vms". What it has not is looked for as on every listener, but below the prefixes
+     * that it then takes ("/v1/", "/auth/") nothing of another dialect is found. NULL: none. */
+    const char *mount;
 };
 
 /* Everything is borrowed for the server's life. Bounds that are 0 are those of limits.h. */
@@ -48,6 +54,14 @@ struct server_config {
     int (*key_account)(void *arg, const char *key, char ret_account[ID_SIZE], bool *ret_admin,
                        struct err *e);
     void *key_arg;
+    /* Whose session a cookie's token is (SESSION_COOKIE); ERR_UNAUTHORIZED. NULL: there are none.
+     * Such requests are refused (ERR_FORBIDDEN) when another site's page may have sent them: every
+     * method but GET and HEAD, and every WebSocket, needs an Origin of the request's own Host, or
+     * none at all and no Sec-Fetch-Site but same-origin or none. */
+    int (*session_account)(void *arg, const char *token, char ret_account[ID_SIZE],
+                           bool *ret_admin, struct err *e);
+    const char *web_dir; /* the dashboard's files (web.h); NULL: there is none */
+    bool rate_limits;    /* whether rows' and dialects' rate_per_min count */
 
     unsigned connections_max;             /* a listener */
     unsigned long long bodies_max_bytes;  /* of request bodies, all together */

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "host/images.h"
 
 #define VMS_MAX 256
 #define SNAPSHOTS_MAX 64
@@ -221,8 +222,8 @@ bool host_machine_type(struct host *h, size_t index, struct machine_type *ret)
 bool host_image(struct host *h, size_t index, struct image_info *ret)
 {
     static const struct image_info images[] = {
-        {"bash", "ready", "", 2 * (int64_t)GIB},
-        {"python", "failed", "it never said hello", 3 * (int64_t)GIB / 2},
+        {.name = "bash", .state = "ready", .detail = "", .disk_bytes = 2 * (int64_t)GIB},
+        {.name = "python", .state = "failed", .detail = "it never said hello", .disk_bytes = 3 * (int64_t)GIB / 2},
     };
     if (index >= ARRAY_SIZE(images))
         return false;

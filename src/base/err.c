@@ -24,6 +24,7 @@ static const struct class_row classes[ERR_CLASS_COUNT] = {
     [ERR_UNSUPPORTED] = {"unsupported", 415, ENOTSUP},
     [ERR_RANGE] = {"range", 416, ERANGE},
     [ERR_TIMEOUT] = {"timeout", 504, ETIMEDOUT},
+    [ERR_RATE] = {"rate_limited", 429, EAGAIN},
     [ERR_FULL] = {"full", 503, EAGAIN},
     [ERR_UNAVAILABLE] = {"unavailable", 502, ENOTCONN},
     [ERR_INTERNAL] = {"internal", 500, EIO},

@@ -26,6 +26,7 @@ enum err_class {
     ERR_UNSUPPORTED,  /* media type or feature: 415 */
     ERR_RANGE,        /* the asked part is beyond the end: 416 */
     ERR_TIMEOUT,      /* something of ours took too long: 504 */
+    ERR_RATE,         /* too many requests of this caller: 429 + Retry-After */
     ERR_FULL,         /* admission refused, try again later: 503 + Retry-After */
     ERR_UNAVAILABLE,  /* a guest, monitor or dependency is gone: 502 */
     ERR_INTERNAL,     /* ours: 500 */
@@ -35,7 +36,7 @@ enum err_class {
 struct err {
     enum err_class class;
     char field[64];    /* the request field at fault, "" when none */
-    int retry_after_s; /* for ERR_FULL; 0: no hint */
+    int retry_after_s; /* for ERR_FULL and ERR_RATE; 0: no hint */
     char text[640];    /* a sentence without a final full stop; never a secret */
 };
 

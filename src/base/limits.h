@@ -207,3 +207,50 @@
 #define DNS_ADDRESSES_MAX 64          /* taken from one answer */
 #define DNS_ALIASES_MAX 16            /* CNAMEs followed in one answer */
 #define DNS_TIMEOUT_MS 5000           /* for upstream, and for a guest's TCP connection */
+
+/* Signing in */
+#define SESSION_DAYS 7
+#define SESSIONS_MAX 1024      /* of all accounts; the oldest goes */
+#define LOGIN_ATTEMPTS_MAX 10  /* that failed, of one peer */
+#define LOGIN_ATTEMPTS_ALL_MAX 100
+#define LOGIN_WINDOW_S 300
+#define LOGIN_PEERS_MAX 4096 /* that are remembered */
+#define LOGIN_HASHES_MAX 2   /* computed at the same time */
+
+/* Activity and webhooks */
+#define ACTIVITY_KEEP 10000 /* events of one account */
+#define ACTIVITY_LIST_MAX 500
+#define ACTIVITY_FOLLOWERS_MAX 64
+#define WEBHOOKS_MAX 16 /* of one account */
+#define WEBHOOK_TIMEOUT_MS 10000
+#define WEBHOOK_TRIES 8
+#define SSE_PING_INTERVAL_MS 15000
+
+/* Uploaded images */
+#define IMAGES_ACCOUNT_MAX 64
+#define IMAGE_UPLOAD_MAX_BYTES (64 * GIB)
+#define IMAGE_KERNEL_MAX_BYTES (512 * MIB)
+#define IMAGE_FREE_MIN_BYTES (512 * MIB) /* left on the host's disk, or nothing is taken */
+
+/* The rds dialect (docs/rds.md) */
+#define RDS_CMD_MAX_BYTES (1 * MIB)
+#define RDS_CODE_MAX_BYTES (1 * MIB)
+#define RDS_OUTPUT_MAX_BYTES (1 * MIB) /* each stream of exec and run-ts */
+#define RDS_RESULT_MAX_BYTES (1 * MIB) /* of result.set and result.error, as JSON */
+#define RDS_EXEC_TIMEOUT_DEFAULT_MS 30000
+#define RDS_LOG_LINES_DEFAULT 200
+#define RDS_LOG_LINES_MAX 1000
+#define RDS_STOP_TIMEOUT_MS 30000 /* from the power button until it is turned off */
+#define RDS_RATE_MAX_PER_MIN 120  /* of one account, besides the bounds of rows */
+
+/* Archives that are unpacked in VMs */
+#define ARCHIVE_MAX_BYTES (10 * MIB)          /* compressed */
+#define ARCHIVE_UNPACKED_MAX_BYTES (50 * MIB) /* contents of all files */
+#define ARCHIVE_ENTRIES_MAX 10000
+
+/* Rate limits */
+#define RATE_CALLERS_MAX 4096 /* that are remembered; an account or an address */
+
+/* The dashboard */
+#define WEB_FILES_MAX 512
+#define WEB_FILE_MAX_BYTES (16 * MIB)

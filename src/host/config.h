@@ -28,9 +28,26 @@ struct config {
     char log_level[CONFIG_TEXT_SIZE];
     int shutdown_grace_s;
 
+    /* [admin] */
+    char admin_email[CONFIG_TEXT_SIZE];    /* "": nobody can sign in with a password */
+    char admin_password[CONFIG_TEXT_SIZE]; /* wiped once its hash is in the store */
+
+    /* [rds] */
+    bool rds;                          /* whether it has listeners of its own */
+    char rds_listen[CONFIG_TEXT_SIZE]; /* addresses separated by spaces */
+    char rds_api_key[CONFIG_TEXT_SIZE]; /* a key of the admin's besides the others; "": none */
+    bool rds_rate_limits;
+    int rds_cpu_max;
+    int rds_memory_max_mib;
+    int rds_vms_max;       /* of one account */
+    int rds_allow_ips_max; /* entries of allowIps */
+    int rds_exec_timeout_max_ms;
+    int rds_run_ts_timeout_max_ms;
+
     /* [paths] */
     char data_dir[CONFIG_TEXT_SIZE];
     char helper_dir[CONFIG_TEXT_SIZE];
+    char web_dir[CONFIG_TEXT_SIZE]; /* the dashboard's files */
 
     /* [engine] */
     char engine[CONFIG_TEXT_SIZE];

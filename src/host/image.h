@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "engine/engine.h"
 #include "host/host.h"
+#include "host/images.h"
 #include "host/vms.h"
 
 struct host;

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "host/image.h"
+#include "host/images.h"
 
 static bool name_ok(const char *name)
 {

@@ -81,6 +81,34 @@ static const char *const migrations[] = {
     ") STRICT, WITHOUT ROWID;",
 
     "ALTER TABLE instances ADD COLUMN grows INTEGER NOT NULL DEFAULT 0;",
+
+    "ALTER TABLE accounts ADD COLUMN default_image TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE keys ADD COLUMN expires_real_ns INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE keys ADD COLUMN revoked_real_ns INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE images ("
+    " id TEXT PRIMARY KEY NOT NULL, account TEXT NOT NULL, name TEXT NOT NULL,"
+    " description TEXT NOT NULL, created_ns INTEGER NOT NULL,"
+    " kernel_uploaded_ns INTEGER NOT NULL, rootfs_uploaded_ns INTEGER NOT NULL,"
+    " kernel_bytes INTEGER NOT NULL, disk_bytes INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE admin (email TEXT PRIMARY KEY NOT NULL, hash TEXT NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE sessions ("
+    " hash BLOB PRIMARY KEY NOT NULL, account TEXT NOT NULL, email TEXT NOT NULL,"
+    " key TEXT NOT NULL, created_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE activity ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, at_ns INTEGER NOT NULL, account TEXT NOT NULL,"
+    " type TEXT NOT NULL, entity TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL,"
+    " data TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX activity_account ON activity (account, id);"
+    "CREATE TABLE webhooks ("
+    " id TEXT PRIMARY KEY NOT NULL, account TEXT NOT NULL, name TEXT NOT NULL, url TEXT NOT NULL,"
+    " types TEXT NOT NULL, secret TEXT NOT NULL, enabled INTEGER NOT NULL,"
+    " created_ns INTEGER NOT NULL, updated_ns INTEGER NOT NULL, last_tried_ns INTEGER NOT NULL,"
+    " last_status INTEGER NOT NULL, last_error TEXT NOT NULL, delivered_id INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;",
 };
 
 _Static_assert(STATEMENT_COUNT <= STORE_STATEMENTS_MAX, "store_priv.h has room for all");

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "host/accounts.h"
 #include "host/instance.h"
+#include "host/images.h"
 #include "host/vms_priv.h"
 
 #define ALL_STATES (~(1u << VM_DELETING))

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/id.h"
 #include "engine/engine.h"
@@ -80,7 +81,11 @@ struct vm_launch {
     const char *account;
     const char *name;         /* NULL or "": made up */
     const char *machine_type; /* NULL: the default, or the snapshot's */
-    const char *image;        /* NULL: the default, or the snapshot's */
+    /* vcpus 0: as machine_type says; else it counts, and machine_type is NULL: the VM's is then
+     * "cNmM" (M is GiB, with a fraction where needed). From a snapshot it must be the snapshot's. */
+    struct machine_shape shape;
+    const char *image;        /* key, id or name (images.h). NULL: the account's default, or the
+                                 snapshot's */
     const char *snapshot;     /* id; NULL: from the image */
     int64_t disk_bytes;       /* 0: the image's or snapshot's */
     json_t *metadata;         /* NULL: {} or the snapshot's; likewise env and firewall */
@@ -148,6 +153,17 @@ struct vm_stats {
 };
 int host_vm_stats(struct host *h, const char *account, const char *id, struct vm_stats *ret,
                   struct err *e);
+
+/* Texts that belong to a VM; of the serial console see host_vm_console_log. */
+enum vm_log {
+    VM_LOG_MONITOR, /* what Holm did with it: its life cycle, captures, errors; a line an event */
+    VM_LOG_STDOUT,  /* its serial console */
+    VM_LOG_STDERR,  /* what its monitor program wrote */
+};
+/* The last `lines` lines, joined by line ends, appended; *ret_more: there are more before. Works in
+ * every state; what is kept is bounded. What a guest wrote may be any bytes. */
+int host_vm_log(struct host *h, const char *account, const char *id, enum vm_log which,
+                size_t lines, struct buf *ret, bool *ret_more, struct err *e);
 
 /* --- fork --- */
 
@@ -219,14 +235,6 @@ struct machine_type {
 };
 /* By index from 0; false beyond the end. The first is the default. */
 bool host_machine_type(struct host *h, size_t index, struct machine_type *ret);
-
-struct image_info {
-    char name[64];
-    char state[16]; /* "ready", "preparing", "missing", "failed" */
-    char detail[256];
-    int64_t disk_bytes;
-};
-bool host_image(struct host *h, size_t index, struct image_info *ret);
 
 /* Trims a name, collapses its white space, cuts it to VM_NAME_MAX_CHARS characters. */
 void host_clean_name(const char *name, char ret[VM_NAME_SIZE]);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/native/native.h"
+#include "host/images.h"
 #include "api/text.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
