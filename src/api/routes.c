@@ -13,6 +13,7 @@
 #include "api/meta.h"
 #include "api/native/native.h"
 #include "api/nearest.h"
+#include "api/rds/rds.h"
 #include "api/runner/runner.h"
 #include "base/cleanup.h"
 
@@ -33,6 +34,12 @@ static const struct route *tables[] = {
     native_console_routes,
     native_key_routes,
     native_account_routes,
+    rds_vm_routes,
+    rds_log_routes,
+    rds_exec_routes,
+    rds_run_ts_routes,
+    rds_snapshot_routes,
+    rds_image_routes,
     meta_routes,
     no_rows,
 };
