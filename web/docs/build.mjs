@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes dist/docs and dist/swagger: the documents of the tree as pages that need no script to be read, an index for
 // the search, pages that show the daemon's own OpenAPI documents, and Swagger UI.
-//
-//   node docs/build.mjs [DIST]
+// `npm run build` does it; node docs/build.mjs [DIST] does this part alone.
 
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,7 +13,6 @@ import { address, GROUPS, PAGES } from './pages.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../..');
-const dist = resolve(process.argv[2] ?? join(here, '../dist'));
 const require = createRequire(import.meta.url);
 
 // The front page begins with where to go, before the text itself.
@@ -63,15 +61,18 @@ function buildSwagger(out) {
   cpSync(join(here, 'swagger'), out, { recursive: true });
 }
 
-function directory(name) {
+function directory(dist, name) {
   const out = join(dist, name);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   return out;
 }
 
-const docs = directory('docs');
-for (const f of readdirSync(join(here, 'client'))) copyFileSync(join(here, 'client', f), join(docs, f));
-buildPages(docs);
-buildSwagger(directory('swagger'));
-console.log(`docs: ${PAGES.length} pages in ${docs}`);
+export function buildDocs(dist) {
+  const docs = directory(dist, 'docs');
+  for (const f of readdirSync(join(here, 'client'))) copyFileSync(join(here, 'client', f), join(docs, f));
+  buildPages(docs);
+  buildSwagger(directory(dist, 'swagger'));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) buildDocs(resolve(process.argv[2] ?? join(here, '../dist')));

@@ -209,6 +209,7 @@ function setUpSearch() {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     if (!words.length) return shut();
     const asked = input.value;
+    /** @type {Section[]} */
     const sections = await loadIndex();
     if (asked !== input.value) return; // something else was typed meanwhile
     const best = sections
