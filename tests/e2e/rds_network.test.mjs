@@ -18,7 +18,7 @@ test.before(async () => {
   world = await World.start([POOL4, POOL6]);
   daemon = await Daemon.start({
     uidFirst: UID_FIRST + 2048,
-    set: { 'network.prefix': PREFIX, 'network.pool': POOL4, 'network.resolver': ONE[0], 'rds.rate_limits': 'no' },
+    set: { 'network.prefix': PREFIX, 'network.pool': POOL4, 'network.resolver': ONE[0], 'rds.rate_limits': 'no', 'vms.image': 'python' },
   });
   await daemon.ready(['python']);
   api = new Api(daemon);
@@ -32,7 +32,7 @@ test.after(async () => {
 });
 
 async function created(t, allowIps, outboundInternet, more = {}) {
-  const vm = await rds.create({ imageId: 'python', allowIps, outboundInternet, ...more });
+  const vm = await rds.create({ allowIps, outboundInternet, ...more });
   t.after(() => rds.delete(vm.id));
   return vm;
 }
@@ -148,9 +148,9 @@ test("a VM from a snapshot has its own policy, not the snapshot's", async (t) =>
   const vm = await created(t, ['0.0.0.0/0', '::/0'], true);
   const snapshot = await rds.call('POST', `/v1/vms/${vm.id}/snapshots`);
   t.after(() => rds.request('DELETE', `/v1/snapshots/${snapshot.id}`));
-  const shut = await created(t, [`${ONE[0]}/32`], false, { imageId: undefined, snapshotId: snapshot.id });
+  const shut = await created(t, [`${ONE[0]}/32`], false, { snapshotId: snapshot.id });
   await expect(shut, { [`tcp ${ONE[0]} 7000`]: false, 'name one.test 4': SHUT });
-  const other = await created(t, [`${TWO[0]}/32`], true, { imageId: undefined, snapshotId: snapshot.id });
+  const other = await created(t, [`${TWO[0]}/32`], true, { snapshotId: snapshot.id });
   await expect(other, { [`tcp ${ONE[0]} 7000`]: false, [`tcp ${TWO[0]} 7000`]: true });
 });
 
