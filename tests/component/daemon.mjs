@@ -75,6 +75,11 @@ export class Daemon {
     return this;
   }
 
+  // The base URL where the rds dialect is mounted.
+  async rdsUrl() {
+    return `http://${(await this.logged(/listening at (\S+) mount=rds/))[1]}`;
+  }
+
   fetch(path, options) {
     return fetch(this.url + path, options);
   }
@@ -165,6 +170,9 @@ export function dropData(dir) {
     for (const pid of monitorsOf(join(dir, 'vms', id))) process.kill(pid, 'SIGKILL');
   rmSync(dir, { recursive: true, force: true });
 }
+
+// Options of a daemon that has the rds dialect on a listener of its own: see rdsUrl.
+export const rdsListener = { set: { 'rds.enabled': 'yes', 'rds.listen': '127.0.0.1:0', 'rds.rate_limits': 'no' } };
 
 // Runs `body` with a daemon and cleans up whatever happens.
 export async function withDaemon(options, body) {
