@@ -227,8 +227,18 @@ static json_t *response_schema(const struct view *v, const struct route *r)
     return schema;
 }
 
+/* Lines of JSON, each with these fields. */
+static json_t *lines_schema(const char *type, json_t *line)
+{
+    return json_pack("{s:s, s:s, s:s, s:o}", "type", "string", "description",
+                     "One JSON object a line; contentSchema is of each", "contentMediaType", type,
+                     "contentSchema", line);
+}
+
 static json_t *success_content(const struct view *v, const struct route *r)
 {
+    if (r->content_type && r->response)
+        return content(r->content_type, lines_schema(r->content_type, response_schema(v, r)));
     if (r->content_type)
         return content(r->content_type, bytes_schema(r->content_type));
     json_t *c = content("application/json", response_schema(v, r));

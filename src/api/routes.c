@@ -14,6 +14,7 @@
 #include "api/meta.h"
 #include "api/native/native.h"
 #include "api/nearest.h"
+#include "api/rds/rds.h"
 #include "api/runner/runner.h"
 #include "base/cleanup.h"
 
@@ -21,13 +22,32 @@ DEFINE_AUTO(struct route_table *, route_table_free)
 
 /* The last one is route_add_rows's. */
 static const struct route no_rows[] = {{0}};
+/* One a line. */
+/* clang-format off */
 static const struct route *tables[] = {
-    runner_routes,         native_routes,         native_vm_routes,
-    native_move_routes,    native_exec_routes,    native_job_routes,
-    native_file_routes,    native_staging_routes, native_snapshot_routes,
-    native_console_routes, native_key_routes,     native_account_routes,
-    meta_routes,           meta_document_routes,  no_rows,
+    runner_routes,
+    native_routes,
+    native_vm_routes,
+    native_move_routes,
+    native_exec_routes,
+    native_job_routes,
+    native_file_routes,
+    native_staging_routes,
+    native_snapshot_routes,
+    native_console_routes,
+    native_key_routes,
+    native_account_routes,
+    rds_vm_routes,
+    rds_log_routes,
+    rds_exec_routes,
+    rds_run_ts_routes,
+    rds_snapshot_routes,
+    rds_image_routes,
+    meta_routes,
+    meta_document_routes,
+    no_rows,
 };
+/* clang-format on */
 
 void route_add_rows(const struct route *rows)
 {

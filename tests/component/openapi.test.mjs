@@ -4,13 +4,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import SwaggerParser from '@apidevtools/swagger-parser';
-import { Config, createConfig, lintFromString } from '@redocly/openapi-core';
+import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { withDaemon } from './daemon.mjs';
-import { rdsListener } from './daemon.mjs';
+import { rdsListener, withDaemon } from './daemon.mjs';
 
-// Rules that are about a document's being right, not about taste: no contact of a person is in it, servers are
-// wherever they are installed, and what has no parameters fails in no way of its own.
+// Of the linter's, those that are about a document's being right. A WebSocket succeeds with 101.
 const rules = {
   'info-license': 'error', 'no-ambiguous-paths': 'error', 'no-enum-type-mismatch': 'error',
   'no-identical-paths': 'error', 'no-invalid-media-type-examples': 'error', 'no-path-trailing-slash': 'error',
