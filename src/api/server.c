@@ -249,7 +249,7 @@ static void open_web(struct server *s, const char *dir)
 {
     struct err e = ERR_INIT;
     if (web_new(dir, &s->web, &e) < 0)
-        log_write(e.class == ERR_NOT_FOUND ? LOG_INFO : LOG_WARN, "http",
+        log_line(e.class == ERR_NOT_FOUND ? LOG_INFO : LOG_WARN, "http",
                   "there is no dashboard: %s", e.text);
     else
         log_info("http", "dashboard dir=%s files=%zu", dir, web_count(s->web));

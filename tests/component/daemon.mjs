@@ -80,6 +80,13 @@ export class Daemon {
     return `http://${(await this.logged(/listening at (\S+) mount=rds/))[1]}`;
   }
 
+  // Holds an answer whose body was read against the daemon's own OpenAPI document.
+  async checkAnswer(method, path, res, text) {
+    const { checkAnswer } = await import('../lib/openapi_check.mjs');
+    this.document ??= await (await this.fetch('/openapi.json')).json();
+    checkAnswer(this.document, method, path, res.status, res.headers, text);
+  }
+
   fetch(path, options) {
     return fetch(this.url + path, options);
   }

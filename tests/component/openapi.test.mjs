@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import SwaggerParser from '@apidevtools/swagger-parser';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { Validator } from '@seriousme/openapi-schema-validator';
+import { checkAnswer } from '../lib/openapi_check.mjs';
 import { rdsListener, withDaemon } from './daemon.mjs';
 
 // Of the linter's, those that are about a document's being right. A WebSocket succeeds with 101.
@@ -39,6 +40,52 @@ async function documentsAt(d, url) {
   const urls = ['/openapi.json', ...list.documents.map((x) => x.url)];
   return Promise.all(urls.map(async (u) => [u, await (await fetch(url + u)).json()]));
 }
+
+// What holds real answers against the documents must itself find what is wrong.
+test('checkAnswer', () => {
+  const document = {
+    openapi: '3.1.0', info: { title: 't', version: '1' },
+    components: { schemas: {
+      A: { type: 'object', properties: { n: { type: 'integer' }, o: { type: 'object', properties: {} } }, required: ['n'] },
+      E: { type: 'object', properties: { message: { type: 'string' } }, required: ['message'] },
+    } },
+    paths: {
+      '/a/{id}': { get: { responses: {
+        200: { content: { 'application/json': { schema: { type: 'array', items: { $ref: '#/components/schemas/A' } } },
+                          'application/x-ndjson': { schema: { type: 'string', contentSchema: { $ref: '#/components/schemas/A' } } } } },
+        429: { headers: { 'Retry-After': {} }, content: { 'application/json': { schema: { $ref: '#/components/schemas/E' } } } },
+      } }, delete: { responses: { 204: {} } } },
+      '/a/b': { get: { responses: { 200: { content: { 'text/plain; charset=utf-8': { schema: { type: 'string' } } } } } } },
+    },
+  };
+  const json = { 'content-type': 'application/json' };
+  const rows = [
+    ['GET', '/a/1?x=y', 200, json, '[{"n":1}]'],
+    ['HEAD', '/a/1', 200, json, ''],
+    ['GET', '/a/1', 200, { 'content-type': 'application/x-ndjson' }, '{"n":1}\n{"n":2}\n'],
+    ['GET', '/a/1', 429, { ...json, 'retry-after': '3' }, '{"message":"m"}'],
+    ['DELETE', '/a/1', 204, {}, ''],
+    ['GET', '/a/b', 200, { 'content-type': 'text/plain; charset=utf-8' }, 'x'],
+    ['PUT', '/a/b', 405, json, '{}'],
+    ['GET', '/none', 404, json, '{}'],
+    ['GET', '/a/1', 200, json, '[{"n":"1"}]', /must be integer/],
+    ['GET', '/a/1', 200, json, '[{}]', /required property 'n'/],
+    ['GET', '/a/1', 200, json, '[{"n":1,"extra":1}]', /additional properties/],
+    ['GET', '/a/1', 200, json, '[{"n":1,"o":{"extra":1}}]', /additional properties/],
+    ['GET', '/a/1', 200, json, '{"n":1}', /must be array/],
+    ['GET', '/a/1', 200, { 'content-type': 'text/html' }, '[]', /Content-Type text\/html/],
+    ['GET', '/a/1', 200, { 'content-type': 'application/x-ndjson' }, '{"n":1}\n{"n":"2"}\n', /must be integer/],
+    ['GET', '/a/1', 404, json, '{}', /only 200,429 are documented/],
+    ['GET', '/a/1', 429, json, '{"message":"m"}', /429/],
+    ['DELETE', '/a/1', 204, {}, 'x', /a body that is not documented/],
+    ['GET', '/none', 200, json, '{}', /it is no row/],
+  ];
+  for (const [method, path, status, headers, body, wrong] of rows) {
+    const check = () => checkAnswer(document, method, path, status, headers, body);
+    if (wrong) assert.throws(check, wrong, `${method} ${path} ${body}`);
+    else check();
+  }
+});
 
 test('validators find nothing in any document, on any listener', async () => {
   await withDaemon(rdsListener, async (d) => {
