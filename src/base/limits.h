@@ -264,3 +264,4 @@
 /* The dashboard */
 #define WEB_FILES_MAX 512
 #define WEB_FILE_MAX_BYTES (16 * MIB)
+#define WEB_MAX_BYTES (64 * MIB) /* of all files */
