@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/accounts.h"
+#include "host/vms_priv.h"
 
 void instance_path(const struct host *h, const char *kind, const char *id, char *ret)
 {
@@ -382,6 +383,7 @@ void instance_lose(struct instances *s, struct instance *inst, const char *why)
     instance_mark(s, inst, VM_LOST, why);
     instance_release_compute(s, inst);
     instance_let_go(s, inst);
+    vms_note(s, inst, "vm.lost", json_pack("{s:s}", "reason", why));
 }
 
 int instances_run_all(struct instances *s, struct instance *const *list, size_t n, struct err *e)

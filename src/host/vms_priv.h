@@ -27,6 +27,9 @@ int vms_start_vm(struct host *h, const struct vm_plan *plan, struct vm **ret, st
 int vms_act(struct instances *s, struct instance *inst, enum vm_action action,
             bool (*due)(const struct instance *inst), struct err *e);
 
+/* Notes what has happened to it; `data` (which it takes) may be NULL. Without the set's lock. */
+void vms_note(struct instances *s, struct instance *inst, const char *type, json_t *data);
+
 /* Monitor, files, record of a busy instance. */
 void vms_remove_all(struct instances *s, struct instance *inst);
 
