@@ -33,6 +33,7 @@ static const struct route *tables[] = {
     native_console_routes,
     native_key_routes,
     native_account_routes,
+    native_image_routes,
     meta_routes,
     no_rows,
 };

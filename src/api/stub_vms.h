@@ -49,4 +49,5 @@ int stub_running(const char *account, const char *id, struct err *e);
 void stub_guest_reset(void);
 void stub_accounts_reset(void);
 void stub_jobs_reset(void);
+void stub_images_reset(void);
 int stub_charge_snapshot(const char *account, struct err *e);

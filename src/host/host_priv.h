@@ -26,6 +26,7 @@ struct net;
 struct accounts;
 struct instances;
 struct snapshots;
+struct image_rows;
 struct consoles;
 struct staging;
 struct vm_pool;
@@ -42,6 +43,7 @@ struct host {
     struct link_loop *links;
     struct admission admission;
     struct metrics metrics;
+    struct image_rows *image_rows;
     struct image_set *images;
     struct pool *pool;
     struct reaper *reaper;

@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "host/accounts.h"
 #include "host/instance.h"
-#include "host/images.h"
 #include "host/vms_priv.h"
 
 #define ALL_STATES (~(1u << VM_DELETING))
@@ -293,9 +292,4 @@ void vms_copy_record(struct instances *s, struct instance *inst, struct instance
     AUTO_LOCK(&s->lock);
     *ret = inst->record;
     instance_copy_info(inst, &ret->info);
-}
-
-bool host_image(struct host *h, size_t index, struct image_info *ret)
-{
-    return image_info(h->images, index, ret);
 }
