@@ -23,22 +23,19 @@ static void gzip(const struct buf *in, int level, struct buf *ret)
     deflateEnd(&z);
 }
 
-static struct archive *hold(const struct buf *gz)
+/* Takes it in pieces; *ret also when it is refused. */
+static int take(const struct buf *gz, size_t dest_bytes, struct archive **ret, struct err *e)
 {
-    struct archive *a = NULL;
-    struct err e = ERR_INIT;
-    assert_int_equal(0, archive_new(&a, &e));
-    for (size_t at = 0; at < gz->len; at += 1000) {
-        size_t n = gz->len - at < 1000 ? gz->len - at : 1000;
-        assert_int_equal(0, archive_add(a, gz->data + at, n, &e));
-    }
-    return a;
+    int r = archive_new(dest_bytes, ret, e);
+    for (size_t at = 0; r == 0 && at < gz->len; at += 1000)
+        r = archive_add(*ret, gz->data + at, gz->len - at < 1000 ? gz->len - at : 1000, e);
+    return r < 0 ? r : archive_finish(*ret, e);
 }
 
 static int check_gz(const struct buf *gz, size_t dest_bytes, struct err *e)
 {
-    auto_archive struct archive *a = hold(gz);
-    return archive_check(a, dest_bytes, e);
+    auto_archive struct archive *a = NULL;
+    return take(gz, dest_bytes, &a, e);
 }
 
 static int check_tar(const struct buf *tar, struct err *e)
@@ -112,9 +109,9 @@ static void test_packed_anew(void **state)
     test_tar_file(&t, "caps", "");
     test_tar_end(&t);
     gzip(&t, 6, &gz);
-    auto_archive struct archive *a = hold(&gz);
+    auto_archive struct archive *a = NULL;
     struct err e = ERR_INIT;
-    assert_int_equal(0, archive_check(a, 10, &e));
+    assert_int_equal(0, take(&gz, 10, &a, &e));
     const struct archive_sink sink = {.write = collect, .arg = &out};
     assert_int_equal(0, archive_repack(a, &sink, &e));
     assert_null(memmem(out.data, out.len, "root", 4));
@@ -141,10 +138,11 @@ static void test_a_sink_that_fails(void **state)
     test_tar_add(&t, '0', "big", big.data, big.len);
     test_tar_end(&t);
     gzip(&t, 1, &gz);
-    auto_archive struct archive *a = hold(&gz);
+    auto_archive struct archive *a = NULL;
     int left = 3;
     const struct archive_sink sink = {.write = fail_late, .arg = &left};
     struct err e = ERR_INIT;
+    assert_int_equal(0, take(&gz, 10, &a, &e));
     assert_true(archive_repack(a, &sink, &e) < 0);
     assert_string_equal("the guest is gone", e.text);
     assert_int_equal(0, left);
@@ -295,31 +293,41 @@ static void test_compressed_bytes(void **state)
     auto_archive struct archive *a = NULL;
     auto_buf struct buf zeros = {0};
     struct err e = ERR_INIT;
-    ustar_put_zeros(&zeros, 1 << 20);
-    assert_int_equal(0, archive_new(&a, &e));
-    for (int i = 0; i < 10; i++)
-        assert_int_equal(0, archive_add(a, zeros.data, zeros.len, &e));
-    assert_int_equal(-E2BIG, archive_add(a, "x", 1, &e));
+    ustar_put_zeros(&zeros, ARCHIVE_MAX_BYTES + 1);
+    assert_int_equal(0, archive_new(10, &a, &e));
+    assert_int_equal(-E2BIG, archive_add(a, zeros.data, zeros.len, &e));
     assert_string_equal("Body too large", e.text);
     assert_int_equal(ERR_TOO_LARGE, e.class);
+}
+
+/* Nine of its ten MiB, none of which is its end. */
+static struct archive *hold_much(const struct buf *gz, struct err *e, int *r)
+{
+    struct archive *a = NULL;
+    assert_int_equal(0, archive_new(10, &a, e));
+    *r = archive_add(a, gz->data, 9 << 20, e);
+    return a;
 }
 
 static void test_archives_together(void **state)
 {
     struct archive *all[64] = {0};
-    auto_buf struct buf zeros = {0};
+    auto_buf struct buf t = {0}, gz = {0}, content = {0};
     struct err e = ERR_INIT;
     int held = 0, r = 0;
-    ustar_put_zeros(&zeros, ARCHIVE_MAX_BYTES);
-    while (r == 0 && held < 64) {
-        assert_int_equal(0, archive_new(&all[held], &e));
-        r = archive_add(all[held++], zeros.data, zeros.len, &e);
-    }
-    assert_int_equal(ARCHIVES_MAX_BYTES / ARCHIVE_MAX_BYTES + 1, held);
+    ustar_put_zeros(&content, 9 << 20);
+    test_tar_add(&t, '0', "x", content.data, content.len);
+    gzip(&t, 0, &gz);
+    while (r == 0 && held < 64)
+        all[held++] = hold_much(&gz, &e, &r);
+    assert_int_equal(ARCHIVES_MAX_BYTES / (9 << 20) + 1, held);
     assert_int_equal(ERR_FULL, e.class);
     archive_free(all[0]);
-    assert_int_equal(0, archive_add(all[held - 1], zeros.data, zeros.len, &e));
-    for (int i = 1; i < held; i++)
+    archive_free(all[1]);
+    all[0] = hold_much(&gz, &e, &r);
+    assert_int_equal(0, r);
+    archive_free(all[0]);
+    for (int i = 2; i < held; i++)
         archive_free(all[i]);
 }
 

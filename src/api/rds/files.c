@@ -151,7 +151,7 @@ static int unpack(struct transfer *t, struct err *e)
     const struct request *rq = t->rq;
     const struct guest_tree tree = tree_of(t);
     const struct archive_sink sink = {.write = write_some, .arg = t};
-    int r = archive_check(t->archive, strlen(RDS_WORKSPACE "/") + strlen(t->path), e);
+    int r = archive_finish(t->archive, e);
     r = r < 0 ? r : host_vm_unpack(rq->host, rq->account, t->vm, &tree, &t->stream, e);
     r = r < 0 ? r : watch_start(t->stream, rq->fd, 0, &t->watch, e);
     r = r < 0 ? r : archive_repack(t->archive, &sink, e);
@@ -171,7 +171,7 @@ static int upload(struct request *rq, struct upload *ret, struct err *e)
     int r = transfer_new(rq, &uploading, &t, e);
     r = r < 0 ? r : check_type(rq, e);
     r = r < 0 ? r : check_length(rq, e);
-    r = r < 0 ? r : archive_new(&t->archive, e);
+    r = r < 0 ? r : archive_new(strlen(RDS_WORKSPACE "/") + strlen(t->path), &t->archive, e);
     if (r < 0)
         return r;
     *ret = (struct upload){.write = take_some, .finish = finish, .free = drop, .arg = TAKE_PTR(t)};
