@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Loading, PageHeader } from '../ui';
+
+export function ImagesPage(_: { params: Record<string, string> }) {
+  return (
+    <>
+      <PageHeader title="Images" />
+      <Loading />
+    </>
+  );
+}
