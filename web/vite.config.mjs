@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { constants, gzipSync } from 'node:zlib';
 import { defineConfig } from 'vite';
+import { buildDocs } from './docs/build.mjs';
 
 const COMPRESSIBLE = /\.(html|js|css|svg|json|txt|webmanifest)$/;
 
@@ -26,12 +27,17 @@ function precompress() {
   };
 }
 
+// /docs and /swagger, into the same directory, before it is compressed.
+function documents() {
+  return { name: 'holm-docs', apply: 'build', writeBundle: ({ dir }) => buildDocs(dir) };
+}
+
 // `HOLM_DEV=http://127.0.0.1:8080 npm run dev` for work on the pages with a daemon that runs.
 const daemon = process.env.HOLM_DEV ?? 'http://127.0.0.1:8080';
 const toDaemon = { target: daemon, ws: true };
 
 export default defineConfig({
-  plugins: [precompress()],
+  plugins: [documents(), precompress()],
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {
     target: 'es2022',

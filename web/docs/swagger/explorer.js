@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// @ts-check
+// Swagger UI over the daemon's own documents, one at a time. Calls go to this daemon only: with the session when one
+// is signed in (the browser adds the cookie), or with the key given to "Authorize", which is forgotten with the page.
+
+/** @typedef {any} Json */
+
+const APIS = [
+  { name: 'native', title: 'Native' },
+  { name: 'rds', title: 'run-dat-sheesh' },
+  { name: 'runner', title: 'Runner' },
+];
+
+const wanted = new URLSearchParams(location.search).get('api');
+const current = APIS.find((a) => a.name === wanted) ?? APIS[0];
+
+function showApis() {
+  for (const api of APIS) {
+    const a = document.createElement('a');
+    a.href = `?api=${api.name}`;
+    a.textContent = api.title;
+    if (api === current) a.setAttribute('aria-current', 'page');
+    document.getElementById('apis')?.append(a);
+  }
+}
+
+// Says with what calls go.
+async function showWho() {
+  const who = document.getElementById('who');
+  if (!who) return;
+  const res = await fetch('/rds/auth/me').catch(() => null);
+  const me = res?.ok ? await res.json() : null;
+  if (me) {
+    who.textContent = `Signed in as ${me.email || me.accountName}: calls go with this session.`;
+    return;
+  }
+  const login = document.createElement('a');
+  login.href = '/login';
+  login.textContent = 'sign in';
+  who.append('Nobody is signed in: give an API key to Authorize, or ', login, ' first.');
+}
+
+// Swagger UI's own dark colours follow a class.
+function followTheme() {
+  const system = matchMedia('(prefers-color-scheme: dark)');
+  const fit = () => {
+    const chosen = document.documentElement.dataset.theme;
+    document.documentElement.classList.toggle('dark-mode', chosen ? chosen === 'dark' : system.matches);
+  };
+  system.addEventListener('change', fit);
+  fit();
+}
+
+/** @param {Json} spec Calls without a tag are grouped by what they are about. */
+function addTags(spec) {
+  for (const [path, item] of Object.entries(spec.paths ?? {})) {
+    const about = path.split('/').find((p) => p && !/^(rds|native|api|v\d+)$/.test(p)) ?? 'other';
+    for (const op of Object.values(/** @type {Json} */ (item))) if (op?.responses) op.tags ??= [about];
+  }
+  return spec;
+}
+
+/** @param {string} message */
+function fail(message) {
+  const p = document.createElement('p');
+  p.className = 'who';
+  p.role = 'alert';
+  p.textContent = `${message} Load the page again to try once more.`;
+  document.getElementById('explorer')?.replaceChildren(p);
+}
+
+async function start() {
+  const { SwaggerUIBundle } = /** @type {Json} */ (window);
+  const address = `/openapi/${current.name}.json`;
+  const res = await fetch(address).catch(() => null);
+  if (!res?.ok) return fail(`${address} could not be loaded${res ? `: the daemon answered ${res.status}` : ''}.`);
+  SwaggerUIBundle({
+    spec: addTags(await res.json()),
+    domNode: document.getElementById('explorer'),
+    presets: [SwaggerUIBundle.presets.apis],
+    layout: 'BaseLayout',
+    deepLinking: true,
+    docExpansion: 'list',
+    defaultModelsExpandDepth: 0,
+    displayRequestDuration: true,
+    tryItOutEnabled: true,
+    filter: true,
+    persistAuthorization: false,
+    validatorUrl: null, // it would ask a host outside
+  });
+}
+
+followTheme();
+showApis();
+void start();
+void showWho();
