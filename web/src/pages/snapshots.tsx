@@ -12,9 +12,9 @@ import { bytes, dateTime, mib, plural } from '../format';
 import { lineage, prune, type LineageNode } from '../lineage';
 import { Link, navigate } from '../router';
 import {
-  Age, Badge, Button, Empty, ErrorBox, Facts, Icon, Id, Loading, Menu, PageHeader, Search, Segmented, Table, confirm, prompt, toast,
-  type Column, type Tone,
+  Age, Button, Empty, ErrorBox, Facts, Icon, Id, Loading, Menu, PageHeader, Search, Segmented, Table, confirm, prompt, toast, type Column,
 } from '../ui';
+import { StatusBadge, may } from '../vm-status';
 import { Tree } from './parts/tree';
 
 const POLL_MS = 10_000;
@@ -27,16 +27,7 @@ interface Actions {
 
 // --- What can be done with them ---
 
-function launch(s: Snapshot) {
-  let made: Vm | undefined;
-  void prompt({
-    title: `Launch a VM from ${s.name}`,
-    text: 'It begins where the snapshot was taken: memory, disk and running processes.',
-    action: 'Launch',
-    field: { label: 'Name', value: `${s.name}-vm`.slice(0, 64), hint: 'Empty: it gets one' },
-    run: async (name) => { made = await vms.launch({ snapshotId: s.id, ...(name.trim() && { name: name.trim() }) }); },
-  }).then((name) => { if (name !== null && made) navigate(`/vms/${made.id}`); });
-}
+const launch = (s: Snapshot) => navigate(`/vms?create=1&snapshot=${encodeURIComponent(s.id)}`);
 
 function actionsFor(reload: () => void): Actions {
   return {
@@ -64,8 +55,6 @@ async function removeAll(some: Snapshot[]) {
 
 // --- The tree ---
 
-const STATUS_TONES: Partial<Record<Vm['status'], Tone>> = { running: 'good', paused: 'info', suspended: 'info', error: 'bad', stopped: 'neutral' };
-
 function NodeRow({ node }: { node: LineageNode }) {
   const { vm, snapshot } = node, isGone = !vm && !snapshot;
   return (
@@ -73,7 +62,7 @@ function NodeRow({ node }: { node: LineageNode }) {
       <Icon name={node.kind === 'vm' ? (node.how === 'fork' ? 'fork' : 'vms') : 'camera'} />
       <span class="tree-name">{node.name}</span>
       {isGone && <code class="muted">{node.id.slice(0, 8)}</code>}
-      {vm && <Badge tone={STATUS_TONES[vm.status] ?? 'warn'} dot>{vm.status}</Badge>}
+      {vm && <StatusBadge status={vm.status} detail={vm.detail} />}
       {snapshot && <span class="muted num">{bytes(snapshot.sizeBytes)}</span>}
       <span class="tree-how muted">
         {node.how === 'fork' ? 'forked' : node.how === 'launch' ? 'launched' : node.how === 'capture' ? 'taken' : isGone ? '' : 'created'}
@@ -108,7 +97,7 @@ function SnapshotDetail({ s, node, actions }: { s: Snapshot; node: LineageNode; 
 }
 
 function VmDetail({ vm, node, onSnapshot }: { vm: Vm; node: LineageNode; onSnapshot: (vm: Vm) => void }) {
-  const canCapture = vm.status === 'running' || vm.status === 'paused';
+  const canCapture = may('snapshot', vm.status);
   return (
     <>
       <div class="actions">
@@ -117,7 +106,7 @@ function VmDetail({ vm, node, onSnapshot }: { vm: Vm; node: LineageNode; onSnaps
       </div>
       <Facts items={[
         ['Id', <Id id={vm.id} />],
-        ['Status', vm.status],
+        ['Status', <StatusBadge status={vm.status} detail={vm.detail} />],
         ['Created', <span class="num">{dateTime(vm.createdAt)}</span>],
         ['Machine', `${plural(vm.cpu, 'CPU')}, ${mib(vm.memoryMiB)}, ${vm.diskGiB} GiB disk`],
         ['Image', vm.image ?? '–'],
