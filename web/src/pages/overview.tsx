@@ -34,7 +34,7 @@ function Tile({ title, value, of, max, used, children, spark }: {
     <section class="tile" aria-label={title}>
       <div class="tile-head"><h2>{title}</h2><span class="num">{percent(share(used, max))}</span></div>
       <p class="tile-value num"><strong>{value}</strong> <span class="muted">of {of}</span></p>
-      {spark ?? <div class="spark-room" aria-hidden="true" />}
+      {spark}
       <Meter value={used} max={max} label={`${title} in use`} />
       <p class="muted">{children}</p>
     </section>
@@ -43,10 +43,10 @@ function Tile({ title, value, of, max, used, children, spark }: {
 
 function Tiles({ o }: { o: Overview }) {
   const samples = useStore(seen);
-  const cores = Math.round(o.cpu.usedCores * 100) / 100;
+  const cores = o.cpu.usedCores.toFixed(1);
   return (
     <div class="tiles">
-      <Tile title="CPU" value={`${cores}`} of={plural(o.cpu.capacityCores, 'core')} used={o.cpu.usedCores} max={o.cpu.capacityCores}
+      <Tile title="CPU" value={cores} of={plural(o.cpu.capacityCores, 'core')} used={o.cpu.usedCores} max={o.cpu.capacityCores}
         spark={<Spark label="CPU over the last minutes" values={samples.map((s) => s.cpu)} max={o.cpu.capacityCores} />}>
         All of the machine, not only Holm
       </Tile>

@@ -72,15 +72,23 @@ function NodeRow({ node }: { node: LineageNode }) {
   );
 }
 
-const below = (node: LineageNode) => (node.total ? plural(node.total, 'thing') : 'Nothing');
+function count(node: LineageNode, kind: LineageNode['kind']): number {
+  return node.children.reduce((sum, c) => sum + Number(c.kind === kind) + count(c, kind), 0);
+}
+
+// "2 VMs, 1 snapshot": all that came from it, directly or not.
+function below(node: LineageNode): string {
+  const machines = count(node, 'vm'), some = count(node, 'snapshot');
+  return [machines && plural(machines, 'VM'), some && plural(some, 'snapshot')].filter(Boolean).join(', ') || 'Nothing';
+}
 
 function SnapshotDetail({ s, node, actions }: { s: Snapshot; node: LineageNode; actions: Actions }) {
   return (
     <>
       <div class="actions">
-        <Button variant="primary" icon="play" onClick={() => actions.launch(s)}>Launch from it</Button>
-        <Button icon="edit" onClick={() => actions.rename(s)}>Rename</Button>
-        <Button icon="trash" onClick={() => actions.remove([s])}>Delete</Button>
+        <Button small variant="primary" icon="play" onClick={() => actions.launch(s)}>Launch from it</Button>
+        <Button small icon="edit" onClick={() => actions.rename(s)}>Rename</Button>
+        <Button small icon="trash" onClick={() => actions.remove([s])}>Delete</Button>
       </div>
       <Facts items={[
         ['Id', <Id id={s.id} />],
@@ -101,8 +109,8 @@ function VmDetail({ vm, node, onSnapshot }: { vm: Vm; node: LineageNode; onSnaps
   return (
     <>
       <div class="actions">
-        <Link class="button is-primary" href={`/vms/${vm.id}`}>Open</Link>
-        <Button icon="camera" disabled={!canCapture} title={canCapture ? undefined : 'It must run, or be paused'} onClick={() => onSnapshot(vm)}>Snapshot</Button>
+        <Link class="button is-primary is-small" href={`/vms/${vm.id}`}>Open</Link>
+        <Button small icon="camera" disabled={!canCapture} title={canCapture ? undefined : 'It must run, or be paused'} onClick={() => onSnapshot(vm)}>Snapshot</Button>
       </div>
       <Facts items={[
         ['Id', <Id id={vm.id} />],
@@ -118,7 +126,7 @@ function VmDetail({ vm, node, onSnapshot }: { vm: Vm; node: LineageNode; onSnaps
 
 function Detail({ node, actions, onSnapshot }: { node: LineageNode | undefined; actions: Actions; onSnapshot: (vm: Vm) => void }) {
   return (
-    <aside class="tree-detail panel" aria-label="What is selected">
+    <aside class={`tree-detail panel ${node ? '' : 'is-empty'}`} aria-label="What is selected">
       {!node ? <p class="muted">Select something to see what it is.</p> : (
         <>
           <h2>{node.name}</h2>

@@ -3,8 +3,9 @@
 
 export function Spark({ values, max, label, tone = 1 }: { values: number[]; max: number; label: string; tone?: 1 | 2 }) {
   const width = 120, height = 32, most = Math.max(max, 1e-9);
-  const points = values.map((v, i) => [
-    values.length > 1 ? (i / (values.length - 1)) * width : width,
+  const shown = values.length === 1 ? [values[0], values[0]] : values; // one value is a level line
+  const points = shown.map((v, i) => [
+    (i / (shown.length - 1)) * width,
     height - 1 - (Math.min(v, most) / most) * (height - 2),
   ]);
   const line = points.map(([x, y], i) => `${i ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`).join('');
