@@ -63,6 +63,9 @@ int conn_admit(struct conn *cn, const char *url, struct err *e);
 /* Whether a refused request is answered at once, its body unread, and the connection closed. */
 bool conn_answers_at_once(const struct conn *cn);
 
+/* The error for a body beyond HTTP_BODY_MAX_BYTES, in the dialect's words. */
+int conn_too_large(const struct conn *cn, struct err *e);
+
 /* ---- conn_body.c ---- */
 
 /* Lets the row decide whether it takes the body that comes. */

@@ -93,8 +93,16 @@ static int decode_params(struct conn *cn, struct err *e)
 static int decode_query(struct conn *cn, const struct route *row, struct err *e)
 {
     const struct input_shape shape = {"parameter", row->query, row->query_bytes,
-                                      row->query_defaults};
+                                      row->query_defaults, row->dialect->is_open};
     return query_decode(cn->rq.raw_query, &shape, &cn->rq.query, e);
+}
+
+int conn_too_large(const struct conn *cn, struct err *e)
+{
+    if (cn->dialect->body_too_large)
+        return err_set(e, ERR_TOO_LARGE, "%s", cn->dialect->body_too_large);
+    return err_set(e, ERR_TOO_LARGE, "the request body is larger than %llu bytes",
+                   (unsigned long long)HTTP_BODY_MAX_BYTES);
 }
 
 static int check_framing(const struct conn *cn, struct err *e)
@@ -105,10 +113,7 @@ static int check_framing(const struct conn *cn, struct err *e)
                        "the length of the body is not clear: send one Content-Length, or "
                        "Transfer-Encoding: chunked alone");
     bool is_upload = cn->rq.route && cn->rq.route->upload;
-    if (f->length > HTTP_BODY_MAX_BYTES && !is_upload)
-        return err_set(e, ERR_TOO_LARGE, "the request body is larger than %llu bytes",
-                       (unsigned long long)HTTP_BODY_MAX_BYTES);
-    return 0;
+    return f->length > HTTP_BODY_MAX_BYTES && !is_upload ? conn_too_large(cn, e) : 0;
 }
 
 static int check_content_type(const struct conn *cn, struct err *e)

@@ -347,7 +347,8 @@ static void add_row(json_t *paths, json_t *schemas, const struct route *r)
     json_object_set_new(json_object_get(paths, r->path), method, operation(r));
     if (r->request) {
         schema_name(r, "Request", name);
-        json_object_set_new(schemas, name, object_schema(r->request, true, r->input_defaults));
+        json_object_set_new(schemas, name,
+                            object_schema(r->request, !r->dialect->is_open, r->input_defaults));
     }
     if (r->response) {
         schema_name(r, "Response", name);

@@ -53,6 +53,8 @@ struct dialect {
     const struct field *error_fields;
     bool says_no_retry; /* each 409 has "x-should-retry: false" */
     int rate_per_min;   /* requests of one caller to all its rows; 0: no bound */
+    bool is_open;       /* what a body or query has besides the row's fields is not looked at */
+    const char *body_too_large; /* its words for that; NULL: the common ones */
 };
 
 /* One more way to succeed, for the OpenAPI document. */
@@ -97,8 +99,8 @@ struct route {
     int success;                  /* 0: 200 */
     const struct route_success *others; /* ends with status 0; or NULL */
     const int *errors;                  /* statuses it may fail with; ends with 0 */
-    int rate_per_min;         /* requests of one caller to this row: then 429; 0: no bound */
-    const char *upload_type;  /* upload rows: what is to come, for the OpenAPI document; NULL: any */
+    int rate_per_min;        /* requests of one caller to this row: then 429; 0: no bound */
+    const char *upload_type; /* upload rows: what is to come, for the OpenAPI document; NULL: any */
     unsigned flags;
     const char *doc; /* one line */
 };

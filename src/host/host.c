@@ -261,6 +261,11 @@ int host_new(const struct config *config, struct host **ret, struct err *e)
     return 0;
 }
 
+const struct config *host_config(const struct host *h)
+{
+    return h->config;
+}
+
 bool host_is_stopping(const struct host *h)
 {
     return h->aborting;
