@@ -7,12 +7,14 @@
 
 /** @typedef {{name: string, title: string, url: string}} Api */
 
+const NAMES = new Map(Object.entries({ native: 'Native', rds: 'run-dat-sheesh', runner: 'Runner', server: 'Server' }));
+
 /** @param {Api[]} apis @param {Api} current */
 function showApis(apis, current) {
   for (const api of apis) {
     const a = document.createElement('a');
     a.href = `?api=${encodeURIComponent(api.name)}`;
-    a.textContent = api.title.replace(/^Holm /, '');
+    a.textContent = NAMES.get(api.name) ?? api.title;
     if (api === current) a.setAttribute('aria-current', 'page');
     document.getElementById('apis')?.append(a);
   }
