@@ -47,6 +47,8 @@ int vms_capture(struct instances *s, struct instance *inst, const char *dir, enu
     if (r < 0)
         return r;
     inst->captures++;
+    vms_note(s->host, inst->record.info.id, "%s",
+             kind == CAPTURE_DURABLE ? "snapshot taken" : "copied for a fork");
     AUTO_LOCK(&s->lock);
     inst->was_captured = true;
     pthread_cond_broadcast(&s->changed);

@@ -53,6 +53,9 @@ int rds_failed(int r, enum rds_kind kind, struct err *e);
 
 json_t *rds_time_json(int64_t real_ns); /* RFC 3339; JSON null for 0 */
 
+/* Of an image by its key (vm_info.image). */
+json_t *rds_image_id_json(struct request *rq, const char *key);
+
 /* The word for a state. */
 const char *rds_state(enum vm_state state);
 
