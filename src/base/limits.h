@@ -239,6 +239,13 @@
 #define IMAGE_UPLOAD_MAX_BYTES (64 * GIB)
 #define IMAGE_KERNEL_MAX_BYTES (512 * MIB)
 #define IMAGE_FREE_MIN_BYTES (512 * MIB) /* left on the host's disk, or nothing is taken */
+#define IMAGE_TABLE_MAX_BYTES (4 * MIB)   /* modules.dep of a kernel */
+#define IMAGE_MODULE_MAX_BYTES (16 * MIB) /* one module, unpacked */
+#define IMAGE_MODULES_MAX_BYTES (64 * MIB)
+#define INITRD_MAX_BYTES (64 * MIB)
+#define IMAGE_READ_TIMEOUT_MS 20000 /* one file out of a root file system */
+#define IMAGE_READ_MEMORY_MAX_BYTES (512 * MIB)
+#define IMAGE_READ_PATH_MAX_BYTES 512
 
 /* The rds dialect (docs/rds.md) */
 #define RDS_CMD_MAX_BYTES (1 * MIB)
