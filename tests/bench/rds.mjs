@@ -105,7 +105,7 @@ export function rdsFigures({ withDaemon, row, save, samples }) {
       ours = await times(samples, () => rds.exec(id, 'true'));
     });
     save('rds-exec', { unit: 'ms', native, exec: ours });
-    row('rds: exec of true, warm, p50', `${ms(median(ours))}, the same command by the native API ${ms(median(native))}`);
+    row('rds: exec of true, warm, p50', `${ms(median(ours))}, the same command by the native API ${ms(median(native))}`, '(to compare with)');
   }
 
   async function archives() {
@@ -141,7 +141,7 @@ export function rdsFigures({ withDaemon, row, save, samples }) {
     save('rds-archives', { unit: 'ms', bytes: bytes.length, up, down, resident_kib: [before, after] });
     row('rds: 10 MiB of tar.gz up, p50', `${rate(up).toFixed(0)} MB/s`, '>= 50 MB/s', rate(up) >= 50);
     row('rds: the same down, p50', `${rate(down).toFixed(0)} MB/s`, '>= 50 MB/s', rate(down) >= 50);
-    row('rds: the daemon\'s memory after all of these', `${(after / 1024).toFixed(1)} MiB, ${(before / 1024).toFixed(1)} MiB after the first`);
+    row('rds: the daemon\'s memory after all of these', `${(after / 1024).toFixed(1)} MiB, ${(before / 1024).toFixed(1)} MiB after the first`, 'flat');
   }
 
   return { 'rds-create': create, 'rds-run-ts': runTs, 'rds-exec': exec, 'rds-archives': archives };

@@ -207,7 +207,7 @@ test('run-ts: a program in a file, its imports and its directory', async () => {
 test('run-ts: time, and what is left behind', async () => {
   const files = async () => (await rds.exec(vm.id, 'find /workspace /tmp -xdev | sort')).stdout;
   const before = await files();
-  const loop = await ts('result.set("before"); while (true);', { timeoutMs: 4000 });
+  const loop = await ts('result.set("before"); while (true);', { timeoutMs: 20000 });
   assert.deepEqual(loop, { exitCode: -1, stdout: '', stderr: '\nTimeout exceeded', result: 'before' });
   assert.equal((await ts('Deno.readDirSync("/workspace"); result.set(1)')).result, 1);
   assert.equal(await files(), before);
