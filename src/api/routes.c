@@ -43,6 +43,8 @@ static const struct route *tables[] = {
     rds_run_ts_routes,
     rds_snapshot_routes,
     rds_image_routes,
+    native_image_routes,
+    rds_file_routes,
     meta_routes,
     meta_document_routes,
     no_rows,

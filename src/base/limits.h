@@ -111,6 +111,7 @@
 #define CLI_LOG_LINES_MAX 1000000
 #define CLI_TOP_FIRST_MS 500 /* between the first two samples of holm top */
 #define CLI_KEY_FILE_MAX_BYTES (4 * KIB)
+#define KEY_LIFE_MAX_S (100 * 365 * 86400LL) /* that --expires may ask for */
 #define CLI_POLICY_MAX_BYTES (1 * MIB)
 #define CLI_UPLOAD_BUFFER_BYTES (512 * KIB)
 #define CLI_DOWNLOAD_BUFFER_BYTES (512 * KIB)
@@ -156,7 +157,9 @@
 
 /* Accounts */
 #define ACCOUNTS_MAX 4096
-#define ACCOUNT_KEYS_MAX 256       /* of one account */
+#define ACCOUNT_KEYS_MAX 256       /* of one account; as many revoked ones are remembered */
+#define KEY_CONFIGURED_MIN_BYTES 8 /* of the key that the configuration gives the admin */
+#define KEY_CONFIGURED_MAX_BYTES 255 /* what a text of the configuration can hold */
 #define KEY_USED_INTERVAL_S 60     /* a key's last use is noted so exactly */
 #define ACCOUNT_NAME_MAX_BYTES 128 /* also of a key */
 #define QUOTA_MAX 1000000000
@@ -220,11 +223,15 @@
 
 /* Activity and webhooks */
 #define ACTIVITY_KEEP 10000 /* events of one account */
+#define ACTIVITY_QUEUE_MAX 1024 /* noted and not written yet */
+#define ACTIVITY_TRIM_EVERY 64  /* events of an account between two looks at how many it has */
 #define ACTIVITY_LIST_MAX 500
 #define ACTIVITY_FOLLOWERS_MAX 64
 #define WEBHOOKS_MAX 16 /* of one account */
 #define WEBHOOK_TIMEOUT_MS 10000
 #define WEBHOOK_TRIES 8
+#define WEBHOOK_WAIT_MAX_MS 60000          /* between two tries */
+#define WEBHOOK_ANSWER_MAX_BYTES (64 * KIB) /* more of an answer is not taken */
 #define SSE_PING_INTERVAL_MS 15000
 
 /* Uploaded images */
@@ -232,6 +239,13 @@
 #define IMAGE_UPLOAD_MAX_BYTES (64 * GIB)
 #define IMAGE_KERNEL_MAX_BYTES (512 * MIB)
 #define IMAGE_FREE_MIN_BYTES (512 * MIB) /* left on the host's disk, or nothing is taken */
+#define IMAGE_TABLE_MAX_BYTES (4 * MIB)   /* modules.dep of a kernel */
+#define IMAGE_MODULE_MAX_BYTES (16 * MIB) /* one module, unpacked */
+#define IMAGE_MODULES_MAX_BYTES (64 * MIB)
+#define INITRD_MAX_BYTES (64 * MIB)
+#define IMAGE_READ_TIMEOUT_MS 20000 /* one file out of a root file system */
+#define IMAGE_READ_MEMORY_MAX_BYTES (512 * MIB)
+#define IMAGE_READ_PATH_MAX_BYTES 512
 
 /* The rds dialect (docs/rds.md) */
 #define RDS_CMD_MAX_BYTES (1 * MIB)
@@ -256,7 +270,7 @@
 #define ARCHIVE_UNPACKED_MAX_BYTES (50 * MIB) /* contents of all files */
 #define ARCHIVE_ENTRIES_MAX 10000
 #define ARCHIVE_NAMES_MAX_BYTES (4 * MIB) /* of all entries together */
-#define ARCHIVES_MAX_BYTES (512 * MIB)    /* compressed, of all that are held together */
+#define ARCHIVES_MAX_BYTES (256 * MIB)    /* compressed, of all that are held together */
 
 /* Rate limits */
 #define RATE_CALLERS_MAX 4096 /* that are remembered; an account or an address */

@@ -127,6 +127,8 @@ static int parse(struct command *cmd, int argc, char **argv, struct err *e)
     int opt;
     while (r == 0 && (opt = getopt_long(argc, argv, "c:s:Vh", long_options, NULL)) != -1)
         r = one_option(cmd, opt, e);
+    if (r == 0)
+        r = config_read_environment(&cmd->config, e);
     if (r == 0 && optind < argc)
         r = err_set(e, ERR_INVALID, "unexpected argument \"%s\"; see holmd --help", argv[optind]);
     enum log_level level;
@@ -280,6 +282,7 @@ static int serve(struct command *cmd, struct err *e)
     int r = config_finish(&cmd->config, e);
     if (r == 0)
         r = host_new(&cmd->config, &h, e);
+    config_wipe_secrets(&cmd->config);
     if (r == 0)
         r = start_server(cmd, h, &server, e);
     if (r == 0) {

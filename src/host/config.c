@@ -104,7 +104,11 @@ static const struct option options[] = {
     OPT("limits", "queue_max", INTEGER, queue_max, "64", 0, 65536,
         "Launches that may wait for room or for a template. Beyond it they get 503 with "
         "Retry-After."),
-    OPT("vms", "image", TEXT, vm_image, "typescript", 0, 0, "The image of a VM whose launch names none."),
+    OPT("vms", "image", TEXT, vm_image, "typescript", 0, 0,
+        "The image of a VM whose launch names none."),
+    OPT("vms", "templates_max", INTEGER, templates_max, "32", 1, 200,
+        "Templates of images in machine types that launches asked for; the one that was not used "
+        "for longest goes."),
     OPT("vms", "machine_types", TEXT, machine_type_names,
         "c1m0.25 c1m0.5 c1m1 c1m2 c2m2 c2m4 c4m4 c4m8 c8m16", 0, 0,
         "The machine types that may be launched: cNmM is N vCPUs and M GiB. The first is the "
@@ -296,6 +300,33 @@ int config_set(struct config *c, const char *assignment, struct err *e)
         return err_set(e, ERR_INVALID, "--set takes section.key=value, not \"%s\"", assignment);
     *eq = *dot = '\0';
     return set_option(c, text, dot + 1, eq + 1, e);
+}
+
+int config_read_environment(struct config *c, struct err *e)
+{
+    static const struct {
+        const char *name, *section, *key;
+    } rows[] = {
+        {"ADMIN_EMAIL", "admin", "email"},
+        {"ADMIN_PASSWORD", "admin", "password"},
+        {"API_KEY", "rds", "api_key"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char *value = getenv(rows[i].name);
+        int r = value && *value ? set_option(c, rows[i].section, rows[i].key, value, e) : 0;
+        if (r < 0)
+            return err_wrap(e, r, "%s", rows[i].name);
+        if (value)
+            explicit_bzero(value, strlen(value)); /* /proc/PID/environ shows that memory */
+        unsetenv(rows[i].name);
+    }
+    return 0;
+}
+
+void config_wipe_secrets(struct config *c)
+{
+    explicit_bzero(c->admin_password, sizeof(c->admin_password));
+    explicit_bzero(c->rds_api_key, sizeof(c->rds_api_key));
 }
 
 int config_pool_size(const struct config *c, const char *language)

@@ -68,6 +68,7 @@ struct config {
 
     /* [vms] */
     char vm_image[CONFIG_TEXT_SIZE];
+    int templates_max; /* of shapes that launches asked for */
     char machine_type_names[CONFIG_TEXT_SIZE];
     struct machine_type machine_types[CONFIG_MACHINE_TYPES_MAX]; /* by config_finish */
     int n_machine_types;
@@ -99,6 +100,12 @@ void config_init(struct config *c);
 /* Reads a file over what is there; an unknown section or key, or a bad value, is an error that
  * names the line. */
 int config_read(struct config *c, const char *path, struct err *e);
+
+/* What has come by the environment counts more than file and command line: ADMIN_EMAIL,
+ * ADMIN_PASSWORD, API_KEY. They are wiped there. */
+int config_read_environment(struct config *c, struct err *e);
+/* The secrets, once the host has taken what it needs of them. */
+void config_wipe_secrets(struct config *c);
 
 /* One "section.key=value". */
 int config_set(struct config *c, const char *assignment, struct err *e);

@@ -13,7 +13,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/accounts.h"
-#include "host/images.h"
+#include "host/activity.h"
 #include "host/instance.h"
 #include "host/vms_priv.h"
 
@@ -290,8 +290,30 @@ static int patch_held(struct instances *s, struct instance *inst, const struct v
     return r < 0 ? r : carry_out(s, inst, p, had_bytes, e);
 }
 
-int host_vm_patch(struct host *h, const char *account, const char *id, const struct vm_patch *patch,
-                  struct vm_info *ret, struct err *e)
+static json_t *what_changed(unsigned what)
+{
+    static const struct {
+        unsigned bits;
+        const char *word;
+    } rows[] = {
+        {VM_PATCH_NAME, "name"},
+        {VM_PATCH_METADATA, "metadata"},
+        {VM_PATCH_TTL, "ttl"},
+        {VM_PATCH_IDLE, "idle"},
+        {VM_PATCH_FIREWALL | VM_PATCH_FIREWALL_AXES, "firewall"},
+        {VM_PATCH_MACHINE_TYPE, "machineType"},
+        {VM_PATCH_DISK, "disk"},
+    };
+    json_t *list = json_array();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (what & rows[i].bits)
+            json_array_append_new(list, json_string(rows[i].word));
+    }
+    return json_pack("{s:o}", "changed", list);
+}
+
+static int patch_vm(struct host *h, const char *account, const char *id,
+                    const struct vm_patch *patch, bool noted, struct vm_info *ret, struct err *e)
 {
     struct instances *s = h->instances;
     struct instance *inst = NULL;
@@ -303,10 +325,18 @@ int host_vm_patch(struct host *h, const char *account, const char *id, const str
         r = patch_held(s, inst, patch, e);
         instance_let_go(s, inst);
     }
+    if (r == 0 && noted)
+        vms_note(s, inst, "vm.updated", what_changed(patch->what));
     if (r == 0)
         instance_get_info(s, inst, ret);
     instance_unref(s, inst);
     return r;
+}
+
+int host_vm_patch(struct host *h, const char *account, const char *id, const struct vm_patch *patch,
+                  struct vm_info *ret, struct err *e)
+{
+    return patch_vm(h, account, id, patch, true, ret, e);
 }
 
 int host_vm_refresh_ttl(struct host *h, const char *account, const char *id, struct vm_info *ret,
@@ -320,7 +350,7 @@ int host_vm_refresh_ttl(struct host *h, const char *account, const char *id, str
     if (!now.ttl.seconds)
         r = err_set(e, ERR_CONFLICT, "vm %s has no TTL", now.name);
     else
-        r = host_vm_patch(h, account, id, &p, ret, e);
+        r = patch_vm(h, account, id, &p, false, ret, e); /* clients do it all the time */
     vm_info_done(&now);
     return r;
 }
@@ -332,7 +362,18 @@ void vms_copy_record(struct instances *s, struct instance *inst, struct instance
     instance_copy_info(inst, &ret->info);
 }
 
-bool host_image(struct host *h, size_t index, struct image_info *ret)
+void vms_note(struct instances *s, struct instance *inst, const char *type, json_t *data)
 {
-    return image_info(h->images, index, ret);
+    char name[VM_NAME_SIZE];
+    {
+        AUTO_LOCK(&s->lock);
+        memcpy(name, inst->record.info.name, sizeof(name));
+    }
+    const struct activity_note n = {.account = inst->record.info.account,
+                                    .type = type,
+                                    .entity = inst->record.info.id,
+                                    .name = name,
+                                    .data = data};
+    host_note(s->host, &n);
+    json_decref(data);
 }

@@ -53,7 +53,7 @@ static void flatten(char *text)
     }
 }
 
-void vms_note(struct host *h, const char *id, const char *fmt, ...)
+void vms_log(struct host *h, const char *id, const char *fmt, ...)
 {
     char time[CLOCK_RFC3339_SIZE], what[LINE_SIZE], line[LINE_SIZE + CLOCK_RFC3339_SIZE];
     va_list ap;

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/console.h"
+#include "host/vm_kernel.h"
 #include "host/vms_priv.h"
 
 #define POWER_TIMEOUT_MS 5000
@@ -78,6 +79,8 @@ static int run_pause(struct instances *s, struct instance *inst, const struct mo
     if (r < 0) /* who knows how far it came */
         (void)engine_resume(s->host->engine, &inst->vm->monitor, NULL);
     instance_end(s, inst, r < 0 ? VM_RUNNING : VM_PAUSED);
+    if (r == 0)
+        vms_note(s, inst, "vm.paused", NULL);
     return r;
 }
 
@@ -164,7 +167,10 @@ static int resume_disk(struct instances *s, struct instance *inst, struct err *e
 static int run_resume(struct instances *s, struct instance *inst, const struct move *m,
                       struct err *e)
 {
-    return inst->vm ? resume_memory(s, inst, e) : resume_disk(s, inst, e);
+    int r = inst->vm ? resume_memory(s, inst, e) : resume_disk(s, inst, e);
+    if (r == 0)
+        vms_note(s, inst, "vm.resumed", NULL);
+    return r;
 }
 
 int host_vm_resume(struct host *h, const char *account, const char *id, struct vm_info *ret,
@@ -192,12 +198,14 @@ static int run_suspend(struct instances *s, struct instance *inst, const struct 
         instance_end(s, inst, inst->before);
         return r;
     }
+    vm_kernel_carry(inst->vm->dir, dir);
     /* From here on it is what is on the disk that counts. */
     instance_mark(s, inst, VM_SUSPENDED, NULL);
     console_detach(s->host->consoles, id);
     vm_end(s->host, instance_take_vm(s, inst));
     instance_release_compute(s, inst);
     instance_let_go(s, inst);
+    vms_note(s, inst, "vm.suspended", NULL);
     return 0;
 }
 
@@ -252,6 +260,7 @@ static int run_stop(struct instances *s, struct instance *inst, const struct mov
     instance_mark(s, inst, VM_STOPPED, NULL);
     instance_release_compute(s, inst);
     instance_let_go(s, inst);
+    vms_note(s, inst, "vm.stopped", NULL);
     return 0;
 }
 
@@ -287,8 +296,10 @@ static int run_start(struct instances *s, struct instance *inst, const struct mo
         r = instance_start(s, inst, NULL, e);
     if (r == 0)
         r = instances_run_all(s, &inst, 1, e);
-    if (r == 0)
+    if (r == 0) {
+        vms_note(s, inst, "vm.started", NULL);
         return 0;
+    }
     if (inst->vm) {
         console_detach(s->host->consoles, inst->record.info.id);
         vm_end_keeping_disk(s->host, instance_take_vm(s, inst));
@@ -329,6 +340,7 @@ static int run_delete(struct instances *s, struct instance *inst, const struct m
                       struct err *e)
 {
     vms_remove_all(s, inst);
+    vms_note(s, inst, "vm.deleted", NULL);
     return 0;
 }
 

@@ -211,7 +211,7 @@ static json_t *load_error(const char *text)
     size_t name = 0;
     while (isalpha((unsigned char)what[name]))
         name++;
-    bool is_named = name > 5 && strncmp(what + name - 5, "Error", 5) == 0 && what[name] == ':';
+    bool is_named = name >= 5 && strncmp(what + name - 5, "Error", 5) == 0 && what[name] == ':';
     const char *message = is_named ? what + name + 1 + (what[name + 1] == ' ') : what;
     size_t len = end && end > message ? (size_t)(end - message) : strcspn(message, "\n");
     return json_pack("{s:o, s:o, s:o}", "name",
