@@ -13,6 +13,7 @@
 #include "api/meta.h"
 #include "api/native/native.h"
 #include "api/nearest.h"
+#include "api/rds/rds.h"
 #include "api/runner/runner.h"
 #include "base/cleanup.h"
 
@@ -33,6 +34,11 @@ static const struct route *tables[] = {
     native_console_routes,
     native_key_routes,
     native_account_routes,
+    rds_auth_routes,
+    rds_admin_routes,
+    rds_event_routes,
+    rds_webhook_routes,
+    rds_key_routes,
     meta_routes,
     no_rows,
 };

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
+#include "api/rds/events.h"
 #include "api/server.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -17,6 +18,8 @@
 #include "host/accounts.h"
 #include "host/config.h"
 #include "host/host.h"
+#include "host/sessions.h"
+#include "host/webhooks.h"
 
 #define LISTENERS_MAX 16
 #define NAMES_MAX 16
@@ -166,6 +169,7 @@ static struct listener_config guests_listener(const struct config *config)
 
 static int start_server(struct command *cmd, struct host *h, struct server **ret, struct err *e)
 {
+    host_webhooks_tell(h, rds_event_json, rds_webhook_id_json);
     static char listen[CONFIG_TEXT_SIZE], allowed[CONFIG_TEXT_SIZE];
     static const char *addresses[LISTENERS_MAX + 1], *names[NAMES_MAX + 1];
     static struct listener_config listeners[LISTENERS_MAX + 1];
