@@ -35,6 +35,7 @@ void stub_vms_reset(void)
     atomic_store(&failing, ERR_NONE);
     stub_guest_reset();
     stub_accounts_reset();
+    stub_people_reset();
 }
 
 void stub_fail_next(enum err_class class)
