@@ -14,9 +14,10 @@ const isSanitized = (process.env.HOLM_SANITIZE ?? 'none') !== 'none'; // slow, a
 const seed = Number(process.env.HOLM_SEED ?? 1);
 const each = Number(process.env.HOLM_MALFORMED ?? (isSanitized ? 40 : 200));
 const WORKERS = 8;
-const RSS_GROWTH_MAX = 48 << 20;
+const RSS_GROWTH_MAX = 24 << 20;
 
 const quiet = {
+  env: { MALLOC_ARENA_MAX: '2' }, // what is free in many arenas looks like what is lost
   set: {
     ...rdsListener.set, 'server.log_level': 'info', 'limits.vms_max': '4096', 'limits.memory_max_mib': '16777216',
     'rds.vms_max': '0', 'pool.default': '0', 'pool.vms': '0', 'limits.queue_max': '4096',
