@@ -48,6 +48,9 @@ struct dialect {
     const char *title;
     const char *doc;
     const char *prefix; /* "/v1/": what is not found below it is told in this dialect's words */
+    /* "/native": its paths lead to it behind this as well, on every listener, also where another
+     * dialect is mounted over them. NULL: no such. */
+    const char *alias;
     /* An error in its own shape; NULL: no memory. */
     json_t *(*error)(const struct err *e);
     const struct field *error_fields;
@@ -116,6 +119,11 @@ const char *route_method_name(enum route_method m);
  * else the first one. */
 const struct dialect *route_dialect(const char *path);
 
+/* All dialects that have rows, each once, in the order of their rows; NULL beyond the end. */
+const struct dialect *route_dialect_at(size_t index);
+/* NULL: there is none of that name. */
+const struct dialect *route_dialect_find(const char *name);
+
 /* Rows by path. Made once, then only read: any thread. */
 struct route_table;
 int route_table_new(struct route_table **ret);
@@ -133,5 +141,5 @@ struct route_match {
 /* Finds the rows of a path as it came (percent-encoded, without query); false: there are none. */
 bool route_find(const struct route_table *t, const char *path, struct route_match *ret);
 
-/* A path that exists and is spelled nearly like this one; NULL: none. */
-const char *route_nearest(const char *path);
+/* A row whose path is spelled nearly like this one; NULL: none. */
+const struct route *route_nearest(const char *path);

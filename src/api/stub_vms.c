@@ -11,7 +11,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "host/images.h"
 
 #define VMS_MAX 256
 #define SNAPSHOTS_MAX 64
@@ -35,6 +34,7 @@ void stub_vms_reset(void)
     atomic_store(&failing, ERR_NONE);
     stub_guest_reset();
     stub_accounts_reset();
+    stub_images_reset();
     stub_people_reset();
 }
 
@@ -220,18 +220,6 @@ bool host_machine_type(struct host *h, size_t index, struct machine_type *ret)
     return true;
 }
 
-bool host_image(struct host *h, size_t index, struct image_info *ret)
-{
-    static const struct image_info images[] = {
-        {.name = "bash", .state = "ready", .detail = "", .disk_bytes = 2 * (int64_t)GIB},
-        {.name = "python", .state = "failed", .detail = "it never said hello", .disk_bytes = 3 * (int64_t)GIB / 2},
-    };
-    if (index >= ARRAY_SIZE(images))
-        return false;
-    *ret = images[index];
-    return true;
-}
-
 static int set_type(struct vm_info *v, const char *name, struct err *e)
 {
     for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
@@ -271,6 +259,8 @@ static int fill(struct vm_info *v, const struct vm_launch *rq, struct err *e)
     v->idle = rq->idle;
     v->expires_ns = v->ttl.seconds ? v->created_ns + v->ttl.seconds * 1000000000 : 0;
     int r = set_type(v, rq->machine_type ? rq->machine_type : types[0].name, e);
+    if (rq->shape.vcpus)
+        v->shape = rq->shape;
     return r < 0 ? r : set_firewall(v, rq->firewall, e);
 }
 

@@ -125,6 +125,7 @@
 
 /* Serial consoles */
 #define CONSOLE_LOG_KEEP_BYTES (256 * KIB) /* of one VM; twice that is stored at the most */
+#define VM_LOG_KEEP_BYTES (64 * KIB)       /* of what Holm did with one; likewise */
 #define CONSOLE_QUEUE_BYTES (1 * MIB)      /* that a slow reader may be behind */
 
 /* Commands and streams in living VMs */
@@ -240,13 +241,27 @@
 #define IMAGE_UPLOAD_MAX_BYTES (64 * GIB)
 #define IMAGE_KERNEL_MAX_BYTES (512 * MIB)
 #define IMAGE_FREE_MIN_BYTES (512 * MIB) /* left on the host's disk, or nothing is taken */
+#define IMAGE_TABLE_MAX_BYTES (4 * MIB)   /* modules.dep of a kernel */
+#define IMAGE_MODULE_MAX_BYTES (16 * MIB) /* one module, unpacked */
+#define IMAGE_MODULES_MAX_BYTES (64 * MIB)
+#define INITRD_MAX_BYTES (64 * MIB)
+#define IMAGE_READ_TIMEOUT_MS 20000 /* one file out of a root file system */
+#define IMAGE_READ_MEMORY_MAX_BYTES (512 * MIB)
+#define IMAGE_READ_PATH_MAX_BYTES 512
 
 /* The rds dialect (docs/rds.md) */
 #define RDS_CMD_MAX_BYTES (1 * MIB)
 #define RDS_CODE_MAX_BYTES (1 * MIB)
 #define RDS_OUTPUT_MAX_BYTES (1 * MIB) /* each stream of exec and run-ts */
 #define RDS_RESULT_MAX_BYTES (1 * MIB) /* of result.set and result.error, as JSON */
+#define RDS_RESULT_VALUES_MAX 131072   /* in one of these */
 #define RDS_EXEC_TIMEOUT_DEFAULT_MS 30000
+#define RDS_TIMEOUT_TOP_MS 86400000 /* what rds.exec_timeout_max_ms may be set to */
+#define RDS_MEMORY_MIN_MIB 128
+#define RDS_QUOTA_RETRY_S 60
+#define RDS_DENO_FLAGS_MAX 32
+#define RDS_DISK_MIN_MIB 300 /* what the files of any built-in image need */
+#define RDS_START_TIMEOUT_MS 300000 /* for which a create waits for room and for a template */
 #define RDS_LOG_LINES_DEFAULT 200
 #define RDS_LOG_LINES_MAX 1000
 #define RDS_STOP_TIMEOUT_MS 30000 /* from the power button until it is turned off */
@@ -257,7 +272,7 @@
 #define ARCHIVE_UNPACKED_MAX_BYTES (50 * MIB) /* contents of all files */
 #define ARCHIVE_ENTRIES_MAX 10000
 #define ARCHIVE_NAMES_MAX_BYTES (4 * MIB) /* of all entries together */
-#define ARCHIVES_MAX_BYTES (512 * MIB)    /* compressed, of all that are held together */
+#define ARCHIVES_MAX_BYTES (256 * MIB)    /* compressed, of all that are held together */
 
 /* Rate limits */
 #define RATE_CALLERS_MAX 4096 /* that are remembered; an account or an address */
@@ -265,3 +280,4 @@
 /* The dashboard */
 #define WEB_FILES_MAX 512
 #define WEB_FILE_MAX_BYTES (16 * MIB)
+#define WEB_MAX_BYTES (64 * MIB) /* of all files */

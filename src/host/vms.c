@@ -15,7 +15,6 @@
 #include "host/accounts.h"
 #include "host/activity.h"
 #include "host/instance.h"
-#include "host/images.h"
 #include "host/vms_priv.h"
 
 #define ALL_STATES (~(1u << VM_DELETING))
@@ -30,6 +29,43 @@ int host_vm_get(struct host *h, const char *account, const char *id, struct vm_i
     instance_get_info(h->instances, inst, ret);
     instance_unref(h->instances, inst);
     return 0;
+}
+
+#define AWAIT_ASK_MS 100
+
+/* Why not to wait any longer; 0: there is no reason. */
+static int await_ends(struct host *h, const struct vm_wait *w, int64_t until_ms, struct err *e)
+{
+    if (w->cancelled && w->cancelled(w->arg))
+        return err_set(e, ERR_UNAVAILABLE, "nobody waits for the vm any more");
+    if (h->aborting || clock_mono_ms() >= until_ms)
+        return err_set(e, ERR_FULL, "the vm still waits for its start");
+    return 0;
+}
+
+int host_vm_await(struct host *h, const char *account, const char *id, const struct vm_wait *w,
+                  struct vm_info *ret, struct err *e)
+{
+    struct instances *s = h->instances;
+    struct instance *inst = NULL;
+    int64_t until_ms = clock_mono_ms() + w->timeout_ms;
+    int r = instance_find(s, account, id, &inst, e);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&s->lock);
+    while (r == 0 && !inst->gone && inst->record.info.state == VM_STARTING) {
+        link_cond_wait(&s->changed, &s->lock, clock_mono_ms() + AWAIT_ASK_MS);
+        pthread_mutex_unlock(&s->lock);
+        r = await_ends(h, w, until_ms, e);
+        pthread_mutex_lock(&s->lock);
+    }
+    if (r == 0 && inst->gone)
+        r = err_set(e, ERR_NOT_FOUND, "there is no such vm");
+    pthread_mutex_unlock(&s->lock);
+    if (r == 0)
+        instance_get_info(s, inst, ret);
+    instance_unref(s, inst);
+    return r;
 }
 
 int host_vm_list(struct host *h, const char *account, struct vm_list *ret, struct err *e)
@@ -340,9 +376,4 @@ void vms_note(struct instances *s, struct instance *inst, const char *type, json
                                     .data = data};
     host_note(s->host, &n);
     json_decref(data);
-}
-
-bool host_image(struct host *h, size_t index, struct image_info *ret)
-{
-    return image_info(h->images, index, ret);
 }

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/console.h"
+#include "host/vm_kernel.h"
 #include "host/vms_priv.h"
 
 #define POWER_TIMEOUT_MS 5000
@@ -197,6 +198,7 @@ static int run_suspend(struct instances *s, struct instance *inst, const struct 
         instance_end(s, inst, inst->before);
         return r;
     }
+    vm_kernel_carry(inst->vm->dir, dir);
     /* From here on it is what is on the disk that counts. */
     instance_mark(s, inst, VM_SUSPENDED, NULL);
     console_detach(s->host->consoles, id);
@@ -233,9 +235,11 @@ static void power_off(struct instances *s, struct instance *inst, int timeout_ms
         return;
     if (inst->before == VM_PAUSED && resume_for_stop(s, inst) < 0)
         return;
+    /* Both: a system with an init of its own acts on the button, one without it on its agent. */
+    (void)engine_power_button(s->host->engine, &vm->monitor, NULL);
     int64_t ask_ms = clock_mono_ms() + POWER_TIMEOUT_MS;
-    if (!vm->link || guest_power(vm->link, false, ask_ms < until_ms ? ask_ms : until_ms, NULL) < 0)
-        (void)engine_power_button(s->host->engine, &vm->monitor, NULL);
+    if (vm->link)
+        (void)guest_power(vm->link, false, ask_ms < until_ms ? ask_ms : until_ms, NULL);
     int left_ms = clock_left_ms(until_ms);
     while (left_ms > 0 && !s->host->aborting &&
            proc_wait(pidfd, left_ms < LOOK_MS ? left_ms : LOOK_MS, NULL) == -ETIMEDOUT)
@@ -328,6 +332,7 @@ void vms_remove_all(struct instances *s, struct instance *inst)
         instance_drop_dir(s->host, "vms", id);
     instance_drop_dir(s->host, "suspended", id);
     console_forget(s->host->consoles, id);
+    vms_forget_log(s->host, id);
     instance_remove(s, inst);
 }
 

@@ -32,24 +32,6 @@ static void set_cookie(const struct request *rq, struct answer *ret, const char 
     answer_header(ret, "Cache-Control", "no-store");
 }
 
-/* Of a row that needs none, so that nobody has looked for it. */
-static bool find_cookie(const struct request *rq, char *ret, size_t size)
-{
-    const char *p = request_header(rq, "Cookie");
-    size_t name_len = strlen(SESSION_COOKIE "=");
-    while (p && *p) {
-        p += strspn(p, " \t;");
-        size_t n = strcspn(p, ";");
-        if (n > name_len && strncmp(p, SESSION_COOKIE "=", name_len) == 0 && n - name_len < size) {
-            memcpy(ret, p + name_len, n - name_len);
-            ret[n - name_len] = '\0';
-            return true;
-        }
-        p += n;
-    }
-    return false;
-}
-
 /* --- POST /auth/login --- */
 
 struct login_input {
@@ -97,7 +79,7 @@ static const struct field login_answer[] = {
 static int logout(struct request *rq, struct answer *ret, struct err *e)
 {
     char token[SESSION_TOKEN_SIZE];
-    int r = find_cookie(rq, token, sizeof(token)) ? host_logout(rq->host, token, e) : 0;
+    int r = request_cookie(rq, SESSION_COOKIE, token, sizeof(token)) ? host_logout(rq->host, token, e) : 0;
     if (r < 0)
         return r;
     set_cookie(rq, ret, "");

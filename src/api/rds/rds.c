@@ -46,14 +46,15 @@ const struct dialect rds_dialect = {
 /* ---- ids ---- */
 
 static const struct {
-    const char *noun;
+    const char *noun; /* as a sentence begins with it */
+    const char *word;
     const char *prefix;
 } kinds[RDS_KIND_COUNT] = {
-    [RDS_VM] = {"VM", RDS_VM_PREFIX},
-    [RDS_SNAPSHOT] = {"Snapshot", RDS_SNAPSHOT_PREFIX},
-    [RDS_IMAGE] = {"Image", RDS_IMAGE_PREFIX},
-    [RDS_WEBHOOK] = {"Webhook", ""},
-    [RDS_KEY] = {"API key", ""},
+    [RDS_VM] = {"VM", "VM", RDS_VM_PREFIX},
+    [RDS_SNAPSHOT] = {"Snapshot", "snapshot", RDS_SNAPSHOT_PREFIX},
+    [RDS_IMAGE] = {"Image", "image", RDS_IMAGE_PREFIX},
+    [RDS_WEBHOOK] = {"Webhook", "webhook", ""},
+    [RDS_KEY] = {"API key", "API key", ""},
 };
 
 static bool is_uuid(const char *s)
@@ -77,7 +78,7 @@ int rds_parse_id(const char *text, enum rds_kind kind, char ret[ID_SIZE], struct
     if (text && strncmp(text, kinds[kind].prefix, n) == 0)
         text += n;
     if (!text || !is_uuid(text))
-        return err_set(e, ERR_INVALID, "Invalid %s id", kinds[kind].noun);
+        return err_set(e, ERR_INVALID, "Invalid %s id", kinds[kind].word);
     return uuid_to_id(text, ret) ? 0 : not_found(kind, e);
 }
 

@@ -22,6 +22,7 @@ extern const struct route rds_exec_routes[];
 extern const struct route rds_run_ts_routes[];
 extern const struct route rds_snapshot_routes[];
 extern const struct route rds_image_routes[];
+extern const struct route rds_file_routes[];
 
 /* What rows may fail with; ends with 0. */
 extern const int rds_errors[];
@@ -57,6 +58,9 @@ int rds_failed(int r, enum rds_kind kind, struct err *e);
 /* --- values --- */
 
 json_t *rds_time_json(int64_t real_ns); /* RFC 3339; JSON null for 0 */
+
+/* Of an image by its key (vm_info.image). */
+json_t *rds_image_id_json(struct request *rq, const char *key);
 
 /* The word for a state. */
 const char *rds_state(enum vm_state state);
