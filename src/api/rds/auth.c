@@ -136,7 +136,7 @@ static const struct field methods_answer[] = {
 
 const struct route rds_auth_routes[] = {
     {
-        RDS_ROW(POST, "/rds/auth/login", "login"),
+        RDS_ROW(POST, "/rds/auth/login", "rdsLogin"),
         .handler = login,
         .request = login_fields,
         .input_bytes = sizeof(struct login_input),
@@ -145,21 +145,21 @@ const struct route rds_auth_routes[] = {
         .doc = "Sign in: the answer sets a cookie",
     },
     {
-        RDS_ROW(POST, "/rds/auth/logout", "logout"),
+        RDS_ROW(POST, "/rds/auth/logout", "rdsLogout"),
         .handler = logout,
         .response = logout_answer,
         .flags = ROUTE_OPEN,
         .doc = "Sign out: the session of the cookie is over",
     },
     {
-        RDS_ROW(GET, "/rds/auth/me", "getMe"),
+        RDS_ROW(GET, "/rds/auth/me", "rdsGetMe"),
         .handler = me,
         .response = me_answer,
         .flags = ROUTE_ACCOUNT,
         .doc = "Who asks",
     },
     {
-        RDS_ROW(GET, "/rds/auth/methods", "getLoginMethods"),
+        RDS_ROW(GET, "/rds/auth/methods", "rdsGetLoginMethods"),
         .handler = methods,
         .response = methods_answer,
         .flags = ROUTE_OPEN,

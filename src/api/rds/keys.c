@@ -96,14 +96,14 @@ static int revoke_key(struct request *rq, struct answer *ret, struct err *e)
 
 const struct route rds_key_routes[] = {
     {
-        RDS_ROW(GET, "/rds/v1/admin/api-keys", "listApiKeys"),
+        RDS_ROW(GET, "/rds/v1/admin/api-keys", "rdsListApiKeys"),
         .handler = list,
         .response = key_fields,
         .flags = ROUTE_ACCOUNT | ROUTE_LIST,
         .doc = "The account's keys, revoked ones too",
     },
     {
-        RDS_ROW(POST, "/rds/v1/admin/api-keys", "createApiKey"),
+        RDS_ROW(POST, "/rds/v1/admin/api-keys", "rdsCreateApiKey"),
         .handler = create,
         .request = create_fields,
         .input_bytes = sizeof(struct create_input),
@@ -113,7 +113,7 @@ const struct route rds_key_routes[] = {
         .doc = "Make a key, which is shown this once",
     },
     {
-        RDS_ROW(POST, "/rds/v1/admin/api-keys/{id}/revoke", "revokeApiKey"),
+        RDS_ROW(POST, "/rds/v1/admin/api-keys/{id}/revoke", "rdsRevokeApiKey"),
         .handler = revoke_key,
         .success = 204,
         .content_type = "",

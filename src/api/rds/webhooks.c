@@ -198,14 +198,14 @@ static int list_types(struct request *rq, struct answer *ret, struct err *e)
 
 const struct route rds_webhook_routes[] = {
     {
-        RDS_ROW(GET, "/rds/v1/admin/webhooks", "listWebhooks"),
+        RDS_ROW(GET, "/rds/v1/admin/webhooks", "rdsListWebhooks"),
         .handler = list,
         .response = webhook_fields,
         .flags = ADMIN | ROUTE_LIST,
         .doc = "The account's webhooks",
     },
     {
-        RDS_ROW(POST, "/rds/v1/admin/webhooks", "createWebhook"),
+        RDS_ROW(POST, "/rds/v1/admin/webhooks", "rdsCreateWebhook"),
         .handler = create,
         .request = create_fields,
         .input_bytes = sizeof(struct webhook_input),
@@ -215,20 +215,20 @@ const struct route rds_webhook_routes[] = {
         .doc = "Make one; the secret is shown this once",
     },
     {
-        RDS_ROW(GET, "/rds/v1/admin/webhooks/event-types", "listEventTypes"),
+        RDS_ROW(GET, "/rds/v1/admin/webhooks/event-types", "rdsListEventTypes"),
         .handler = list_types,
         .flags = ADMIN | ROUTE_LIST,
         .doc = "What webhooks can be told of: an array of strings",
     },
     {
-        RDS_ROW(GET, "/rds/v1/admin/webhooks/{id}", "getWebhook"),
+        RDS_ROW(GET, "/rds/v1/admin/webhooks/{id}", "rdsGetWebhook"),
         .handler = get,
         .response = webhook_fields,
         .flags = ADMIN,
         .doc = "One webhook",
     },
     {
-        RDS_ROW(PATCH, "/rds/v1/admin/webhooks/{id}", "updateWebhook"),
+        RDS_ROW(PATCH, "/rds/v1/admin/webhooks/{id}", "rdsUpdateWebhook"),
         .handler = update,
         .request = update_fields,
         .input_bytes = sizeof(struct webhook_input),
@@ -237,7 +237,7 @@ const struct route rds_webhook_routes[] = {
         .doc = "Change what is given",
     },
     {
-        RDS_ROW(DELETE, "/rds/v1/admin/webhooks/{id}", "deleteWebhook"),
+        RDS_ROW(DELETE, "/rds/v1/admin/webhooks/{id}", "rdsDeleteWebhook"),
         .handler = delete_one,
         .success = 204,
         .content_type = "",
