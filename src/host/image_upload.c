@@ -21,7 +21,7 @@
 #include "host/images_priv.h"
 #include "host/store_images.h"
 
-#define BLOCK_BYTES 4096                  /* of zeros becomes a hole */
+#define BLOCK_BYTES 4096                     /* of zeros becomes a hole */
 #define LOOK_EVERY_BYTES (int64_t)(64 * MIB) /* written, between two looks at the free room */
 
 struct image_upload {
@@ -147,8 +147,7 @@ int image_upload_write(struct image_upload *u, const void *data, size_t len, str
     }
     while (len) {
         size_t run = 0, n;
-        while (run < len &&
-               !is_zero(p + run, n = piece(u->bytes + (int64_t)run, len - run)))
+        while (run < len && !is_zero(p + run, n = piece(u->bytes + (int64_t)run, len - run)))
             run += n;
         int r = write_run(u, p, run, u->bytes, e);
         if (r < 0)

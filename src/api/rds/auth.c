@@ -59,8 +59,8 @@ static int login(struct request *rq, struct answer *ret, struct err *e)
                             .peer = rq->peer};
     if (!l.key && (!l.email || !l.password))
         return err_field(e, l.email ? "password" : "email", "email and password are required");
-    int r = l.key ? host_login_key(rq->host, &l, token, &s, e)
-                  : host_login(rq->host, &l, token, &s, e);
+    int r =
+        l.key ? host_login_key(rq->host, &l, token, &s, e) : host_login(rq->host, &l, token, &s, e);
     if (r < 0)
         return r;
     set_cookie(rq, ret, token);
@@ -79,7 +79,9 @@ static const struct field login_answer[] = {
 static int logout(struct request *rq, struct answer *ret, struct err *e)
 {
     char token[SESSION_TOKEN_SIZE];
-    int r = request_cookie(rq, SESSION_COOKIE, token, sizeof(token)) ? host_logout(rq->host, token, e) : 0;
+    int r = request_cookie(rq, SESSION_COOKIE, token, sizeof(token))
+                ? host_logout(rq->host, token, e)
+                : 0;
     if (r < 0)
         return r;
     set_cookie(rq, ret, "");

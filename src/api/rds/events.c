@@ -24,10 +24,8 @@
 static const struct {
     const char *word, *prefix;
 } kinds[] = {
-    {"vm", RDS_VM_PREFIX},
-    {"forkedFrom", RDS_VM_PREFIX},
-    {"children", RDS_VM_PREFIX},
-    {"snapshot", RDS_SNAPSHOT_PREFIX},
+    {"vm", RDS_VM_PREFIX},       {"forkedFrom", RDS_VM_PREFIX},
+    {"children", RDS_VM_PREFIX}, {"snapshot", RDS_SNAPSHOT_PREFIX},
     {"image", RDS_IMAGE_PREFIX},
 };
 

@@ -21,17 +21,16 @@ static json_t *key_json(const struct key_info *k)
                      rds_time_json(k->revoked_ns));
 }
 
-#define KEY_FIELDS                                                                    \
-    {"id", FIELD_TEXT, FIELD_REQUIRED, .doc = "A UUID; not the key"},                 \
-        {"name", FIELD_TEXT, FIELD_REQUIRED, .doc = "What it is for"},                \
-        {"prefix", FIELD_TEXT, FIELD_REQUIRED, .doc = "How the key begins"},          \
-        {"createdAt", FIELD_TEXT, FIELD_REQUIRED, .doc = "When it was made"},         \
-        {"expiresAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE,                    \
-         .doc = "From then on it is worth nothing"},                                  \
-        {"lastUsedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE,                   \
-         .doc = "To the minute"},                                                     \
-    {                                                                                 \
-        "revokedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE, .doc = "If it was"  \
+#define KEY_FIELDS                                                                           \
+    {"id", FIELD_TEXT, FIELD_REQUIRED, .doc = "A UUID; not the key"},                        \
+        {"name", FIELD_TEXT, FIELD_REQUIRED, .doc = "What it is for"},                       \
+        {"prefix", FIELD_TEXT, FIELD_REQUIRED, .doc = "How the key begins"},                 \
+        {"createdAt", FIELD_TEXT, FIELD_REQUIRED, .doc = "When it was made"},                \
+        {"expiresAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE,                           \
+         .doc = "From then on it is worth nothing"},                                         \
+        {"lastUsedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE, .doc = "To the minute"}, \
+    {                                                                                        \
+        "revokedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE, .doc = "If it was"         \
     }
 
 static const struct field key_fields[] = {KEY_FIELDS, {0}};
