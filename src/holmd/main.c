@@ -222,11 +222,11 @@ static const char *web_dir(const struct config *config)
 
 static int start_server(struct command *cmd, struct host *h, struct server **ret, struct err *e)
 {
-    host_webhooks_tell(h, rds_event_json, rds_webhook_id_json);
     static char listen[CONFIG_TEXT_SIZE], rds_listen[CONFIG_TEXT_SIZE], allowed[CONFIG_TEXT_SIZE];
     static const char *names[NAMES_MAX + 1];
     static struct listeners listeners;
     const struct config *c = &cmd->config;
+    host_webhooks_tell(h, rds_event_json, rds_webhook_id_json);
     strcpy(listen, c->listen);
     strcpy(rds_listen, c->rds_listen);
     strcpy(allowed, c->allowed_hosts);
