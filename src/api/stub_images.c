@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The stub host's images: two built in, and what accounts make. A file that begins with "bad" is
- * none. */
+/* The stub host's images: two built in, and what accounts make. A file is any bytes, unless they
+ * begin with "bad" (ERR_INVALID); an image called "used" cannot be deleted. */
 
-#include <errno.h>
+#include "host/images.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,59 +12,99 @@
 
 #include "api/stub_vms.h"
 #include "base/cleanup.h"
-#include "host/images.h"
+#include "base/clock.h"
+#include "base/limits.h"
 
-#define BUILT_IN 2
-#define IMAGES_MAX 16
+#define IMAGES_MAX 64
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct image_info images[IMAGES_MAX];
-static size_t n_images;
+static const struct image_info builtin[] = {
+    {.id = "bashbashbashbashbash",
+     .key = "bash",
+     .name = "bash",
+     .description = "Holm's own",
+     .builtin = true,
+     .has_kernel = true,
+     .has_rootfs = true,
+     .created_ns = 1,
+     .kernel_uploaded_ns = 1,
+     .rootfs_uploaded_ns = 1,
+     .kernel_bytes = 1000,
+     .state = "ready",
+     .disk_bytes = 2 * (int64_t)GIB},
+    {.id = "pythonpythonpythonpy",
+     .key = "python",
+     .name = "python",
+     .builtin = true,
+     .has_kernel = true,
+     .has_rootfs = true,
+     .created_ns = 1,
+     .state = "failed",
+     .detail = "it never said hello",
+     .disk_bytes = 3 * (int64_t)GIB / 2},
+};
 
 struct image_upload {
-    struct image_info *image;
+    char id[ID_SIZE];
     enum image_part part;
-    bool is_bad;
     int64_t bytes;
+    bool is_bad;
 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct image_info own[IMAGES_MAX];
+static size_t n_own;
+static struct {
+    char account[ID_SIZE], key[IMAGE_KEY_SIZE];
+} chosen; /* the last choice of a default */
 
 void stub_images_reset(void)
 {
-    AUTO_LOCK(&lock);
-    n_images = 0;
+    n_own = 0;
+    chosen.account[0] = '\0';
 }
 
-/* Lock held. */
-static void add_built_in(void)
+static int none(const char *ref, struct err *e)
 {
-    static const char *const names[] = {"bash", "python"};
-    for (; n_images < BUILT_IN; n_images++) {
-        struct image_info *i = &images[n_images];
-        *i = (struct image_info){.builtin = true,
-                                 .is_default = !n_images,
-                                 .has_kernel = true,
-                                 .has_rootfs = true,
-                                 .created_ns = 1000000000,
-                                 .disk_bytes = (int64_t)2 << 30,
-                                 .state = "ready"};
-        snprintf(i->id, sizeof(i->id), "builtin%013zu", n_images);
-        snprintf(i->key, sizeof(i->key), "%s", names[n_images]);
-        snprintf(i->name, sizeof(i->name), "%s", names[n_images]);
-    }
+    return err_set(e, ERR_NOT_FOUND, "there is no image \"%.40s\"", ref);
 }
 
-static int find(const char *account, const char *ref, struct image_info **ret, struct err *e)
+static void complete(const char *account, struct image_info *i)
 {
-    add_built_in();
-    for (size_t i = 0; i < n_images; i++) {
-        struct image_info *m = &images[i];
-        bool is_it = strcmp(m->id, ref) == 0 || strcmp(m->key, ref) == 0;
-        if (is_it && (m->builtin || strcmp(m->account, account) == 0)) {
-            *ret = m;
-            return 0;
-        }
+    const char *key = strcmp(chosen.account, account) == 0 ? chosen.key : "bash";
+    i->is_default = strcmp(key, i->key) == 0;
+    if (!i->builtin)
+        strcpy(i->state, i->has_kernel && i->has_rootfs ? "ready" : "missing");
+}
+
+static struct image_info *find_own(const char *account, const char *ref)
+{
+    for (size_t i = 0; i < n_own; i++) {
+        if (strcmp(own[i].account, account) == 0 &&
+            (strcmp(own[i].id, ref) == 0 || strcmp(own[i].name, ref) == 0))
+            return &own[i];
     }
-    return err_set(e, ERR_NOT_FOUND, "there is no image %s", ref);
+    return NULL;
+}
+
+/* Its own, to be changed. */
+static int change(const char *account, const char *ref, struct image_info **ret, struct err *e)
+{
+    *ret = find_own(account, ref);
+    if (*ret)
+        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(builtin); i++) {
+        if (strcmp(builtin[i].id, ref) == 0 || strcmp(builtin[i].name, ref) == 0)
+            return err_set(e, ERR_FORBIDDEN, "image %s is Holm's own", builtin[i].name);
+    }
+    return none(ref, e);
+}
+
+bool host_image(struct host *h, size_t index, struct image_info *ret)
+{
+    if (index >= ARRAY_SIZE(builtin))
+        return false;
+    *ret = builtin[index];
+    return true;
 }
 
 int host_image_get(struct host *h, const char *account, const char *ref, struct image_info *ret,
@@ -71,11 +112,18 @@ int host_image_get(struct host *h, const char *account, const char *ref, struct 
 {
     STUB_MAY_FAIL(e);
     AUTO_LOCK(&lock);
-    struct image_info *m;
-    int r = find(account, ref, &m, e);
-    if (r == 0)
-        *ret = *m;
-    return r;
+    const struct image_info *found = find_own(account, ref);
+    for (size_t i = 0; !found && i < ARRAY_SIZE(builtin); i++) {
+        if (strcmp(builtin[i].id, ref) == 0 || strcmp(builtin[i].name, ref) == 0)
+            found = &builtin[i];
+    }
+    if (!found)
+        return none(ref, e);
+    struct image_info copy = *found;
+    complete(account, &copy);
+    if (ret)
+        *ret = copy;
+    return 0;
 }
 
 int host_image_list(struct host *h, const char *account, struct image_info **ret, size_t *ret_n,
@@ -83,13 +131,17 @@ int host_image_list(struct host *h, const char *account, struct image_info **ret
 {
     STUB_MAY_FAIL(e);
     AUTO_LOCK(&lock);
-    add_built_in();
-    *ret = calloc(n_images, sizeof(**ret));
-    *ret_n = 0;
-    for (size_t i = 0; i < n_images; i++) {
-        if (images[i].builtin || strcmp(images[i].account, account) == 0)
-            (*ret)[(*ret_n)++] = images[i];
+    struct image_info *list = calloc(ARRAY_SIZE(builtin) + IMAGES_MAX, sizeof(*list));
+    size_t n = ARRAY_SIZE(builtin);
+    memcpy(list, builtin, sizeof(builtin));
+    for (size_t i = 0; i < n_own; i++) {
+        if (strcmp(own[i].account, account) == 0)
+            list[n++] = own[i];
     }
+    for (size_t i = 0; i < n; i++)
+        complete(account, &list[i]);
+    *ret = list;
+    *ret_n = n;
     return 0;
 }
 
@@ -98,25 +150,18 @@ int host_image_create(struct host *h, const char *account, const char *name,
 {
     STUB_MAY_FAIL(e);
     AUTO_LOCK(&lock);
-    add_built_in();
-    if (n_images == IMAGES_MAX)
+    if (n_own == IMAGES_MAX)
         return err_set(e, ERR_FORBIDDEN, "too many images");
-    struct image_info *m = &images[n_images++];
-    *m = (struct image_info){.created_ns = 2000000000, .state = "missing"};
-    id_new(m->id);
-    memcpy(m->key, m->id, sizeof(m->id));
-    snprintf(m->account, sizeof(m->account), "%s", account);
-    snprintf(m->name, sizeof(m->name), "%s", name);
-    snprintf(m->description, sizeof(m->description), "%s", description);
-    *ret = *m;
+    struct image_info *i = &own[n_own++];
+    *i = (struct image_info){.created_ns = clock_real_ns()};
+    id_new(i->id);
+    memcpy(i->key, i->id, sizeof(i->id));
+    snprintf(i->account, sizeof(i->account), "%s", account);
+    snprintf(i->name, sizeof(i->name), "%s", name);
+    snprintf(i->description, sizeof(i->description), "%s", description ? description : "");
+    *ret = *i;
+    complete(account, ret);
     return 0;
-}
-
-/* The account's own. Lock held. */
-static int find_own(const char *account, const char *id, struct image_info **ret, struct err *e)
-{
-    int r = find(account, id, ret, e);
-    return r == 0 && (*ret)->builtin ? err_set(e, ERR_FORBIDDEN, "image %s is built in", id) : r;
 }
 
 int host_image_update(struct host *h, const char *account, const char *id, const char *name,
@@ -124,15 +169,16 @@ int host_image_update(struct host *h, const char *account, const char *id, const
 {
     STUB_MAY_FAIL(e);
     AUTO_LOCK(&lock);
-    struct image_info *m;
-    int r = find_own(account, id, &m, e);
+    struct image_info *i;
+    int r = change(account, id, &i, e);
     if (r < 0)
         return r;
     if (name)
-        snprintf(m->name, sizeof(m->name), "%s", name);
+        snprintf(i->name, sizeof(i->name), "%s", name);
     if (description)
-        snprintf(m->description, sizeof(m->description), "%s", description);
-    *ret = *m;
+        snprintf(i->description, sizeof(i->description), "%s", description);
+    *ret = *i;
+    complete(account, ret);
     return 0;
 }
 
@@ -141,12 +187,14 @@ int host_image_upload(struct host *h, const char *account, const char *id, enum 
 {
     STUB_MAY_FAIL(e);
     AUTO_LOCK(&lock);
-    struct image_info *m;
-    int r = find_own(account, id, &m, e);
+    struct image_info *i;
+    int r = change(account, id, &i, e);
     if (r < 0)
         return r;
+    if (length > 0 && (unsigned long long)length > IMAGE_UPLOAD_MAX_BYTES)
+        return err_set(e, ERR_TOO_LARGE, "too large");
     struct image_upload *u = calloc(1, sizeof(*u));
-    u->image = m;
+    memcpy(u->id, i->id, sizeof(u->id));
     u->part = part;
     *ret = u;
     return 0;
@@ -154,7 +202,7 @@ int host_image_upload(struct host *h, const char *account, const char *id, enum 
 
 int image_upload_write(struct image_upload *u, const void *data, size_t len, struct err *e)
 {
-    u->is_bad = u->is_bad || (!u->bytes && len >= 3 && memcmp(data, "bad", 3) == 0);
+    u->is_bad |= u->bytes == 0 && len >= 3 && memcmp(data, "bad", 3) == 0;
     u->bytes += (int64_t)len;
     return 0;
 }
@@ -162,19 +210,19 @@ int image_upload_write(struct image_upload *u, const void *data, size_t len, str
 int image_upload_finish(struct image_upload *u, struct image_info *ret, struct err *e)
 {
     if (u->is_bad)
-        return err_set(e, ERR_INVALID, "this is no file of that kind");
+        return err_set(e, ERR_INVALID, "this is no kernel");
     AUTO_LOCK(&lock);
-    struct image_info *m = u->image;
-    if (u->part == IMAGE_KERNEL) {
-        m->has_kernel = true;
-        m->kernel_uploaded_ns = 3000000000;
-        m->kernel_bytes = u->bytes;
-    } else {
-        m->has_rootfs = true;
-        m->rootfs_uploaded_ns = 3000000000;
-        m->disk_bytes = u->bytes;
+    for (size_t n = 0; n < n_own; n++) {
+        struct image_info *i = &own[n];
+        if (strcmp(i->id, u->id) != 0)
+            continue;
+        *(u->part == IMAGE_KERNEL ? &i->has_kernel : &i->has_rootfs) = true;
+        *(u->part == IMAGE_KERNEL ? &i->kernel_bytes : &i->disk_bytes) = u->bytes;
+        *(u->part == IMAGE_KERNEL ? &i->kernel_uploaded_ns : &i->rootfs_uploaded_ns) =
+            clock_real_ns();
+        *ret = *i;
+        complete(i->account, ret);
     }
-    *ret = *m;
     return 0;
 }
 
@@ -185,16 +233,15 @@ void image_upload_free(struct image_upload *u)
 
 int host_image_set_default(struct host *h, const char *account, const char *id, struct err *e)
 {
-    STUB_MAY_FAIL(e);
-    AUTO_LOCK(&lock);
-    struct image_info *m;
-    int r = find(account, id, &m, e);
-    if (r == 0 && (!m->has_kernel || !m->has_rootfs))
-        r = err_set(e, ERR_CONFLICT, "image %s is not complete", id);
+    struct image_info i;
+    int r = host_image_get(h, account, id, &i, e);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < n_images; i++)
-        images[i].is_default = &images[i] == m;
+    if (!i.has_kernel || !i.has_rootfs)
+        return err_set(e, ERR_CONFLICT, "image %s has a file missing", i.name);
+    AUTO_LOCK(&lock);
+    snprintf(chosen.account, sizeof(chosen.account), "%s", account);
+    snprintf(chosen.key, sizeof(chosen.key), "%s", i.key);
     return 0;
 }
 
@@ -202,14 +249,11 @@ int host_image_delete(struct host *h, const char *account, const char *id, struc
 {
     STUB_MAY_FAIL(e);
     AUTO_LOCK(&lock);
-    struct image_info *m;
-    int r = find_own(account, id, &m, e);
-    if (r == 0 && strcmp(m->name, "used") == 0)
-        r = err_set(e, ERR_CONFLICT, "VMs are made from image %s", id);
-    if (r < 0)
-        return r;
-    if (m->is_default)
-        images[0].is_default = true;
-    *m = images[--n_images];
-    return 0;
+    struct image_info *i;
+    int r = change(account, id, &i, e);
+    if (r == 0 && strcmp(i->name, "used") == 0)
+        r = err_set(e, ERR_CONFLICT, "image used is in use");
+    if (r == 0)
+        *i = own[--n_own];
+    return r;
 }

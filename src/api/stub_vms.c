@@ -11,7 +11,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "host/images.h"
 
 #define VMS_MAX 256
 #define SNAPSHOTS_MAX 64
@@ -36,6 +35,7 @@ void stub_vms_reset(void)
     stub_guest_reset();
     stub_accounts_reset();
     stub_images_reset();
+    stub_people_reset();
 }
 
 void stub_fail_next(enum err_class class)
@@ -217,21 +217,6 @@ bool host_machine_type(struct host *h, size_t index, struct machine_type *ret)
     if (index >= ARRAY_SIZE(types))
         return false;
     *ret = types[index];
-    return true;
-}
-
-bool host_image(struct host *h, size_t index, struct image_info *ret)
-{
-    static const struct image_info images[] = {
-        {.name = "bash", .state = "ready", .detail = "", .disk_bytes = 2 * (int64_t)GIB},
-        {.name = "python",
-         .state = "failed",
-         .detail = "it never said hello",
-         .disk_bytes = 3 * (int64_t)GIB / 2},
-    };
-    if (index >= ARRAY_SIZE(images))
-        return false;
-    *ret = images[index];
     return true;
 }
 

@@ -104,7 +104,11 @@ static const struct option options[] = {
     OPT("limits", "queue_max", INTEGER, queue_max, "64", 0, 65536,
         "Launches that may wait for room or for a template. Beyond it they get 503 with "
         "Retry-After."),
-    OPT("vms", "image", TEXT, vm_image, "typescript", 0, 0, "The image of a VM whose launch names none."),
+    OPT("vms", "image", TEXT, vm_image, "typescript", 0, 0,
+        "The image of a VM whose launch names none."),
+    OPT("vms", "templates_max", INTEGER, templates_max, "32", 1, 200,
+        "Templates of images in machine types that launches asked for; the one that was not used "
+        "for longest goes."),
     OPT("vms", "machine_types", TEXT, machine_type_names,
         "c1m0.25 c1m0.5 c1m1 c1m2 c2m2 c2m4 c4m4 c4m8 c8m16", 0, 0,
         "The machine types that may be launched: cNmM is N vCPUs and M GiB. The first is the "

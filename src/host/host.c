@@ -18,6 +18,7 @@
 #include "host/accounts.h"
 #include "host/activity.h"
 #include "host/console.h"
+#include "host/image_rows.h"
 #include "host/instance.h"
 #include "host/overview.h"
 #include "host/sessions.h"
@@ -147,6 +148,8 @@ static int open_parts(struct host *h, struct err *e)
         r = admission_init(&h->admission, &limits, e);
     if (r == 0)
         r = link_loop_new(&h->links, e);
+    if (r == 0)
+        r = image_rows_new(h, &h->image_rows, e);
     if (r == 0)
         r = image_set_new(h, &h->images, e);
     if (r == 0)
@@ -328,6 +331,7 @@ void host_free(struct host *h)
     pool_free(h->pool);
     vm_pool_free(h->vm_pool);
     image_set_free(h->images);
+    image_rows_free(h->image_rows);
     instances_free(h->instances);
     snapshots_free(h->snapshots);
     consoles_free(h->consoles);

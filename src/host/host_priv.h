@@ -27,6 +27,7 @@ struct net;
 struct accounts;
 struct instances;
 struct snapshots;
+struct image_rows;
 struct consoles;
 struct staging;
 struct overview;
@@ -50,6 +51,7 @@ struct host {
     struct link_loop *links;
     struct admission admission;
     struct metrics metrics;
+    struct image_rows *image_rows;
     struct image_set *images;
     struct pool *pool;
     struct reaper *reaper;

@@ -2,7 +2,7 @@
 #include "host/image.h"
 
 #include <errno.h>
-#include <jansson.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,198 +13,114 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "host/guest.h"
 #include "host/host_priv.h"
-#include "host/program.h"
-#include "host/vm_pool.h"
-
-#define IMAGES_MAX 256
-#define PREPARE_THREADS_MAX 4
-#define SYNC_TIMEOUT_MS 60000
+#include "host/image_priv.h"
+#include "host/image_rows.h"
 
 #define MISSING_AGAIN_MS 5000
 #define FAILED_AGAIN_MS 5000 /* doubled each time */
 #define FAILED_AGAIN_MAX_MS 300000
 
-/* Version of how a template is made; part of the fingerprint. */
-#define PREPARE_VERSION "1"
-
-struct image_set {
-    struct host *host;
-    pthread_mutex_t lock; /* guards the state of the images and what follows */
-    struct image images[IMAGES_MAX];
-    int n_images;
-    pthread_cond_t stop_asked;
-    atomic_bool stopping;
-    pthread_t threads[PREPARE_THREADS_MAX];
-    int n_threads;
-};
-
-static void auto_json_drop(json_t **j)
-{
-    json_decref(*j);
-}
-#define auto_json CLEANUP(auto_json_drop)
-
-static json_t *load_json(const char *path)
-{
-    auto_buf struct buf b = {0};
-    if (file_read(path, &b, MANIFEST_MAX_BYTES) < 0)
-        return NULL;
-    return json_loadb(buf_str(&b), b.len, JSON_REJECT_DUPLICATES, NULL);
-}
-
-static void set_state(struct image_set *s, struct image *im, enum language_state state,
-                      const char *detail)
+void image_set_state(struct image_set *s, struct image *im, enum language_state state,
+                     const char *detail)
 {
     AUTO_LOCK(&s->lock);
     im->state = state;
     snprintf(im->detail, sizeof(im->detail), "%s", detail);
 }
 
-/* --- What a template depends on --- */
-
-static int add_file(struct buf *b, const char *label, const char *path, struct err *e)
+static bool has_shape_of_its_own(const struct image *im)
 {
-    struct stat st;
-    if (stat(path, &st) < 0)
-        return err_errno(e, -errno, "%s", path);
-    return buf_printf(b, "%s=%lld.%lld.%09ld;", label, (long long)st.st_size,
-                      (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    return strcmp(im->name, im->key) != 0;
 }
 
-/* One line that changes whenever the image must be booted and captured anew. */
-static int fingerprint(struct image_set *s, const struct image *im, struct buf *ret, struct err *e)
+/* What a launch that names nothing gets. */
+static bool is_default(const struct image_set *s, const struct image *im)
 {
-    char engine[512], path[PATH_MAX];
-    int r = engine_fingerprint(s->host->engine, engine, sizeof(engine), e);
-    if (r < 0)
-        return r;
-    buf_printf(ret, "prepare=" PREPARE_VERSION ";%s;vcpus=%d;memory_mib=%d;", engine,
-               im->shape.vcpus, im->shape.memory_mib);
-    const char *kernel_files[] = {"vmlinuz", "initrd.img"};
-    for (size_t i = 0; i < ARRAY_SIZE(kernel_files); i++) {
-        path_printf(path, sizeof(path), "%s/kernel/%s", s->host->config->data_dir, kernel_files[i]);
-        r = add_file(ret, kernel_files[i], path, e);
-        if (r < 0)
-            return r;
-    }
-    r = add_file(ret, "rootfs", im->rootfs, e);
-    if (r < 0)
-        return r;
-    return ret->failed ? err_errno(e, -ENOMEM, "fingerprint") : 0;
+    const struct config *c = s->host->config;
+    return strcmp(im->key, c->vm_image) == 0 &&
+           memcmp(&im->shape, &c->machine_types[0].shape, sizeof(im->shape)) == 0;
 }
 
-static void manifest_path(const struct image_set *s, const struct image *im, char *ret, size_t size)
-{
-    path_printf(ret, size, "%s/templates/%s.json", s->host->config->data_dir, im->key);
-}
+/* --- the list; lock held --- */
 
-/* Takes over the template of a former run when it still fits. */
-static bool reuse_template(struct image_set *s, struct image *im, const char *now)
+/* `shape` NULL: the one of its languages. */
+static struct image *find(struct image_set *s, const char *key, const struct machine_shape *shape)
 {
-    char path[PATH_MAX], dir[PATH_MAX / 4];
-    manifest_path(s, im, path, sizeof(path));
-    auto_json json_t *m = load_json(path);
-    const char *id, *then;
-    if (!m || json_unpack(m, "{s:s, s:s}", "template", &id, "fingerprint", &then) < 0)
-        return false;
-    if (!id_valid(id) || strcmp(then, now) != 0)
-        return false;
-    if (path_printf(dir, sizeof(dir), "%s/templates/%s", s->host->config->data_dir, id) < 0 ||
-        access(dir, R_OK) < 0)
-        return false;
-    AUTO_LOCK(&s->lock);
-    strcpy(im->template_dir, dir);
-    im->state = LANGUAGE_READY;
-    im->detail[0] = '\0';
-    return true;
-}
-
-static int publish(struct image_set *s, struct image *im, const char *id, const char *print,
-                   struct err *e)
-{
-    char path[PATH_MAX], when[CLOCK_RFC3339_SIZE];
-    manifest_path(s, im, path, sizeof(path));
-    clock_rfc3339(clock_real_ns(), when);
-    auto_json json_t *m = json_pack("{s:s, s:s, s:s, s:s}", "image", im->name, "template", id,
-                                    "fingerprint", print, "created_at", when);
-    auto_free char *text = m ? json_dumps(m, JSON_INDENT(2)) : NULL;
-    if (!text)
-        return err_errno(e, -ENOMEM, "template manifest");
-    int r = file_write_atomic(path, text, strlen(text), 0644);
-    return r < 0 ? err_errno(e, r, "write %s", path) : 0;
-}
-
-/* --- Boot, warm, capture --- */
-
-static bool is_stopping(void *arg)
-{
-    struct image_set *s = arg;
-    return s->stopping;
-}
-
-static int warm_languages(struct image_set *s, struct image *im, struct vm *vm, struct err *e)
-{
-    const struct language *lang;
-    for (size_t i = 0; (lang = host_language(i)); i++) {
-        if (strcmp(lang->image, im->name) != 0)
+    for (int i = 0; i < s->n_images; i++) {
+        struct image *im = s->images[i];
+        if (im->gone || strcmp(im->key, key) != 0)
             continue;
-        struct program_wait wait = {.cancelled = is_stopping, .arg = s};
-        set_state(s, im, LANGUAGE_PREPARING, "running its hello program for the first time");
-        int r = program_hello(vm, lang, &wait, e);
-        if (r < 0)
-            return r;
+        if (shape ? memcmp(&im->shape, shape, sizeof(*shape)) == 0 : !has_shape_of_its_own(im))
+            return im;
     }
-    return 0;
+    return NULL;
 }
 
-static int capture(struct image_set *s, struct image *im, struct vm *vm, char ret_id[ID_SIZE],
-                   struct err *e)
+/* Once nobody prepares or holds it any more, it and its template go. */
+static void drop(struct image_set *s, struct image *im)
 {
-    set_state(s, im, LANGUAGE_PREPARING, "being captured");
-    int r = guest_sync(vm->link, clock_mono_ms() + SYNC_TIMEOUT_MS, e);
-    if (r < 0)
-        return r;
-    vm_hang_up(vm);
-    char dir[PATH_MAX / 4];
-    id_new(ret_id);
-    if (path_printf(dir, sizeof(dir), "%s/templates/%s", s->host->config->data_dir, ret_id) < 0)
-        return err_set(e, ERR_INTERNAL, "data_dir is too long");
-    struct capture_times times = {0};
-    r = engine_capture(s->host->engine, &vm->monitor, dir, CAPTURE_DURABLE, &times, e);
-    if (r < 0)
-        return r;
-    log_info("image", "image=%s captured template=%s total_ms=%lld dirty_pages=%llu", im->name,
-             ret_id, (long long)times.total_us / 1000, (unsigned long long)times.dirty_pages);
-    AUTO_LOCK(&s->lock);
-    strcpy(im->template_dir, dir);
-    return 0;
+    im->gone = true;
+    if (im->taken || im->users)
+        return;
+    for (int i = 0; i < s->n_images; i++) {
+        if (s->images[i] == im)
+            s->images[i] = s->images[--s->n_images];
+    }
+    /* Another one of the same name has its own. */
+    if (*im->template_dir || !find(s, im->key, has_shape_of_its_own(im) ? &im->shape : NULL))
+        template_remove(s, im, im->template_dir);
+    free(im);
 }
 
-static int make_template(struct image_set *s, struct image *im, const char *print, struct err *e)
+/* Of those that launches asked for; room for one more, if there can be. */
+static void make_room(struct image_set *s, int max)
 {
-    set_state(s, im, LANGUAGE_PREPARING, "booting for the first time");
-    struct vm *vm = NULL;
-    char id[ID_SIZE];
-    int r;
-    do
-        r = vm_boot(s->host, im, &im->shape, &vm, e);
-    while (r < 0 && e->class == ERR_FULL &&
-           (pool_give_way(s->host->pool, NULL) || vm_pool_give_way(s->host->vm_pool)));
-    if (r < 0)
-        return r;
-    r = warm_languages(s, im, vm, e);
-    if (r == 0)
-        r = capture(s, im, vm, id, e);
-    vm_end(s->host, vm);
-    if (r < 0)
-        return r;
-    r = publish(s, im, id, print, e);
-    if (r < 0)
-        dir_remove(im->template_dir);
-    return r;
+    for (;;) {
+        struct image *oldest = NULL;
+        int n = 0;
+        for (int i = 0; i < s->n_images; i++) {
+            struct image *im = s->images[i];
+            if (im->gone || !has_shape_of_its_own(im) || is_default(s, im))
+                continue;
+            n++;
+            bool idle = !im->taken && !im->users && im->state != LANGUAGE_PREPARING;
+            if (idle && (!oldest || im->used_ns < oldest->used_ns))
+                oldest = im;
+        }
+        if (n <= max || !oldest)
+            return;
+        log_info("image", "template=%s removed: it was not used for longest", oldest->name);
+        drop(s, oldest);
+    }
 }
+
+static struct image *add(struct image_set *s, const char *key, const struct machine_shape *shape,
+                         struct err *e)
+{
+    if (s->n_images == IMAGES_MAX) {
+        err_set(e, ERR_FULL, "more than %d images and shapes", IMAGES_MAX);
+        return NULL;
+    }
+    struct image *im = calloc(1, sizeof(*im));
+    if (!im) {
+        err_errno(e, -ENOMEM, "images");
+        return NULL;
+    }
+    im->state = LANGUAGE_PREPARING;
+    strcpy(im->detail, "waiting for its turn");
+    im->shape = shape ? *shape : (struct machine_shape){.vcpus = 1};
+    im->is_uploaded = image_rows_has(s->host->image_rows, key);
+    path_printf(im->key, sizeof(im->key), "%s", key);
+    if (shape)
+        path_printf(im->name, sizeof(im->name), "%s@%dx%d", key, shape->vcpus, shape->memory_mib);
+    else
+        path_printf(im->name, sizeof(im->name), "%s", key);
+    s->images[s->n_images++] = im;
+    return im;
+}
+
+/* --- preparing --- */
 
 /* To be looked at again after a while; the lock is not held. */
 static void put_off(struct image_set *s, struct image *im, int ms)
@@ -220,58 +136,109 @@ static void prepare_failed(struct image_set *s, struct image *im, const struct e
         im->backoff_ms = FAILED_AGAIN_MAX_MS;
     if (e->class == ERR_FULL) {
         /* No fault of the image: it stays in line. */
-        set_state(s, im, LANGUAGE_PREPARING, "waiting for room for its first boot");
+        im->backoff_ms = 0;
+        image_set_state(s, im, LANGUAGE_PREPARING, "waiting for room for its first boot");
         put_off(s, im, FAILED_AGAIN_MS / 5);
         return;
     }
-    set_state(s, im, LANGUAGE_FAILED, e->text);
     put_off(s, im, im->backoff_ms);
+    image_set_state(s, im, LANGUAGE_FAILED, e->text);
     if (!s->stopping)
-        log_error("image", "image=%s cannot be prepared, next try in %d s: %s", im->name,
-                  im->backoff_ms / 1000, e->text);
+        log_error("image", "image=%s cannot be prepared, next try %s %d s: %s", im->name,
+                  im->is_uploaded ? "when it is asked for, after" : "in", im->backoff_ms / 1000,
+                  e->text);
+}
+
+static void ready(struct image_set *s, struct image *im, const char *dir, int64_t disk_bytes)
+{
+    {
+        AUTO_LOCK(&s->lock);
+        if (*im->template_dir && strcmp(im->template_dir, dir) != 0)
+            dir_remove(im->template_dir); /* the one that was damaged */
+        strcpy(im->template_dir, dir);
+        im->disk_bytes = disk_bytes;
+        im->state = LANGUAGE_READY;
+        im->detail[0] = '\0';
+        im->backoff_ms = 0;
+    }
+    pool_wake(s->host->pool);
+}
+
+static bool is_missing(struct image_set *s, struct image *im, struct stat *ret)
+{
+    char path[PATH_MAX];
+    image_path(s->host, im->key, "rootfs.ext4", path);
+    if (stat(path, ret) == 0)
+        return false;
+    if (im->state != LANGUAGE_MISSING)
+        log_warn("image", "image=%s missing: run images/build %s", im->name, im->key);
+    image_set_state(s, im, LANGUAGE_MISSING, "its image was not built yet: run images/build");
+    put_off(s, im, MISSING_AGAIN_MS);
+    return true;
+}
+
+/* A template that was found on the disk and does not fit any more is worth a boot if anybody is
+ * likely to ask for it. */
+static bool is_worth_it(struct image_set *s, const struct image *im)
+{
+    AUTO_LOCK(&s->lock);
+    if (im->is_asked || !has_shape_of_its_own(im) || is_default(s, im))
+        return true;
+    struct machine_type type;
+    for (size_t i = 0; !im->is_uploaded && host_machine_type(s->host, i, &type); i++) {
+        if (memcmp(&type.shape, &im->shape, sizeof(type.shape)) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void forget_one(struct image_set *s, struct image *im)
+{
+    AUTO_LOCK(&s->lock);
+    log_info("image", "template=%s does not fit any more, and is removed", im->name);
+    im->gone = true; /* by who has taken it */
 }
 
 static void prepare(struct image_set *s, struct image *im)
 {
     struct err e = ERR_INIT;
     auto_buf struct buf print = {0};
+    char dir[PATH_MAX / 4];
+    struct stat st;
     int64_t t0 = clock_mono_ms();
-    if (access(im->rootfs, R_OK) < 0) {
-        if (image_state(s, im->name, NULL) != LANGUAGE_MISSING)
-            log_warn("image", "image=%s missing: run images/build %s", im->name, im->name);
-        set_state(s, im, LANGUAGE_MISSING, "its image was not built yet: run images/build");
-        put_off(s, im, MISSING_AGAIN_MS);
+    if (is_missing(s, im, &st))
+        return;
+    int r = template_fingerprint(s, im, &print, &e);
+    if (r == 0 && template_reuse(s, im, buf_str(&print), dir)) {
+        ready(s, im, dir, st.st_size);
         return;
     }
-    int r = image_look(s, im->name, &im->disk_bytes, &e);
-    if (r == 0)
-        r = fingerprint(s, im, &print, &e);
-    if (r == 0 && reuse_template(s, im, buf_str(&print))) {
-        pool_wake(s->host->pool);
+    if (!is_worth_it(s, im)) {
+        forget_one(s, im);
         return;
     }
-    if (strcmp(im->key, im->name) == 0)     /* the languages' own */
-        pool_drop(s->host->pool, im->name); /* adopted ones, of a former template */
+    if (!has_shape_of_its_own(im))         /* the languages' own */
+        pool_drop(s->host->pool, im->key); /* adopted ones, of a former template */
     if (r == 0)
-        r = make_template(s, im, buf_str(&print), &e);
+        r = template_make(s, im, buf_str(&print), dir, &e);
     if (r < 0) {
         prepare_failed(s, im, &e);
         return;
     }
-    set_state(s, im, LANGUAGE_READY, "");
+    ready(s, im, dir, st.st_size);
     log_info("image", "image=%s ready after_ms=%lld", im->name, (long long)(clock_mono_ms() - t0));
-    pool_wake(s->host->pool);
 }
 
 /* The image that has been due for longest; *ret_next_ms: when the next one will be, 0 for never.
- * Lock held. */
+ * Lock held. One that was uploaded and has failed is tried again when it is asked for. */
 static struct image *next_due(struct image_set *s, int64_t *ret_next_ms)
 {
     struct image *first = NULL;
     *ret_next_ms = 0;
     for (int i = 0; i < s->n_images; i++) {
-        struct image *im = &s->images[i];
-        if (im->taken || im->state == LANGUAGE_READY)
+        struct image *im = s->images[i];
+        if (im->taken || im->gone || im->state == LANGUAGE_READY ||
+            (im->is_uploaded && im->state == LANGUAGE_FAILED))
             continue;
         if (!first || im->due_ms < first->due_ms)
             first = im;
@@ -309,50 +276,17 @@ static void *prepare_thread(void *arg)
         prepare(s, im);
         pthread_mutex_lock(&s->lock);
         im->taken = false;
+        if (im->gone)
+            drop(s, im);
+        else
+            make_room(s, s->host->config->templates_max);
         /* Another thread may have gone to sleep for ever while this image was out of its sight. */
         pthread_cond_broadcast(&s->stop_asked);
     }
     return NULL;
 }
 
-/* --- The set --- */
-
-/* `shape` NULL: the one of its languages. */
-static struct image *find(struct image_set *s, const char *name, const struct machine_shape *shape)
-{
-    for (int i = 0; i < s->n_images; i++) {
-        struct image *im = &s->images[i];
-        if (strcmp(im->name, name) != 0)
-            continue;
-        if (shape ? memcmp(&im->shape, shape, sizeof(*shape)) == 0 : strcmp(im->key, name) == 0)
-            return im;
-    }
-    return NULL;
-}
-
-static struct image *add(struct image_set *s, const char *name, const struct machine_shape *shape,
-                         struct err *e)
-{
-    if (s->n_images == IMAGES_MAX) {
-        err_set(e, ERR_FULL, "more than %d images and shapes", IMAGES_MAX);
-        return NULL;
-    }
-    struct image *im = &s->images[s->n_images];
-    *im = (struct image){.state = LANGUAGE_PREPARING, .detail = "waiting for its turn"};
-    im->shape = shape ? *shape : (struct machine_shape){.vcpus = 1};
-    path_printf(im->name, sizeof(im->name), "%s", name);
-    if (shape)
-        path_printf(im->key, sizeof(im->key), "%s@%dx%d", name, shape->vcpus, shape->memory_mib);
-    else
-        path_printf(im->key, sizeof(im->key), "%s", name);
-    if (path_printf(im->rootfs, sizeof(im->rootfs), "%s/images/%s/rootfs.ext4",
-                    s->host->config->data_dir, name) < 0) {
-        err_set(e, ERR_INTERNAL, "data_dir is too long");
-        return NULL;
-    }
-    s->n_images++;
-    return im;
-}
+/* --- the set --- */
 
 /* One image for each that a language names; it needs the memory of its hungriest language. */
 static int add_images(struct image_set *s, struct err *e)
@@ -370,39 +304,47 @@ static int add_images(struct image_set *s, struct err *e)
     return 0;
 }
 
-/* Shapes that were asked for in former times: "name@VCPUSxMIB.json" among the templates. */
+/* Shapes that were asked for in former times: "KEY@VCPUSxMIB.json" among the templates. The
+ * manifest's time is that of its last use. */
 static void add_known_shapes(struct image_set *s)
 {
     char top[PATH_MAX / 4];
     path_printf(top, sizeof(top), "%s/templates", s->host->config->data_dir);
     auto_closedir DIR *d = opendir(top);
     for (struct dirent *de; d && (de = readdir(d));) {
-        char name[64], end[8] = "";
+        char key[IMAGE_KEY_SIZE], path[PATH_MAX], end[8] = "";
         struct machine_shape shape;
-        if (sscanf(de->d_name, "%63[a-z0-9-]@%dx%d%7s", name, &shape.vcpus, &shape.memory_mib,
-                   end) == 4 &&
-            strcmp(end, ".json") == 0 && !find(s, name, &shape))
-            (void)add(s, name, &shape, NULL);
+        struct stat st;
+        if (sscanf(de->d_name, "%63[a-z0-9-]@%dx%d%7s", key, &shape.vcpus, &shape.memory_mib,
+                   end) != 4 ||
+            strcmp(end, ".json") != 0 || find(s, key, &shape))
+            continue;
+        image_path(s->host, key, "rootfs.ext4", path);
+        if (access(path, R_OK) < 0)
+            continue;
+        struct image *im = add(s, key, &shape, NULL);
+        path_printf(path, sizeof(path), "%s/%s", top, de->d_name);
+        if (im && stat(path, &st) == 0)
+            im->used_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
     }
 }
 
 static bool is_named(struct image_set *s, const char *entry)
 {
     for (int i = 0; i < s->n_images; i++) {
-        char path[PATH_MAX];
-        manifest_path(s, &s->images[i], path, sizeof(path));
+        char path[PATH_MAX], id[ID_SIZE];
+        template_manifest(s, s->images[i], path);
         if (strcmp(strrchr(path, '/') + 1, entry) == 0)
             return true;
-        auto_json json_t *m = load_json(path);
-        const char *id = json_string_value(json_object_get(m, "template"));
-        if (id && strcmp(id, entry) == 0)
+        template_id_of(path, id);
+        if (strcmp(id, entry) == 0)
             return true;
     }
     return false;
 }
 
-/* Templates that nothing names: their capture or their replacement was cut short. A clone that
- * still runs from one keeps its files open. */
+/* Templates that nothing names: their capture or their replacement was cut short, or their image is
+ * no more. A clone that still runs from one keeps its files open. */
 static void drop_orphans(struct image_set *s)
 {
     char top[PATH_MAX / 4];
@@ -465,15 +407,17 @@ void image_set_free(struct image_set *s)
 {
     if (!s)
         return;
+    for (int i = 0; i < s->n_images; i++)
+        free(s->images[i]);
     pthread_cond_destroy(&s->stop_asked);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
-enum language_state image_state(struct image_set *s, const char *name, char *ret_detail)
+enum language_state image_state(struct image_set *s, const char *key, char *ret_detail)
 {
     AUTO_LOCK(&s->lock);
-    const struct image *im = find(s, name, NULL);
+    const struct image *im = find(s, key, NULL);
     if (!im)
         return LANGUAGE_MISSING;
     if (ret_detail)
@@ -481,51 +425,124 @@ enum language_state image_state(struct image_set *s, const char *name, char *ret
     return im->state;
 }
 
-void image_distrust(struct image_set *s, const char *name, const struct machine_shape *shape,
+enum language_state image_state_of_all(struct image_set *s, const char *key, char *ret_detail)
+{
+    static const int rank[] = {[LANGUAGE_MISSING] = 0,
+                               [LANGUAGE_FAILED] = 1,
+                               [LANGUAGE_PREPARING] = 2,
+                               [LANGUAGE_READY] = 3};
+    const struct image *best = NULL;
+    AUTO_LOCK(&s->lock);
+    for (int i = 0; i < s->n_images; i++) {
+        const struct image *im = s->images[i];
+        if (!im->gone && strcmp(im->key, key) == 0 && (!best || rank[im->state] > rank[best->state]))
+            best = im;
+    }
+    if (best)
+        memcpy(ret_detail, best->detail, sizeof(best->detail));
+    return best ? best->state : LANGUAGE_MISSING;
+}
+
+void image_distrust(struct image_set *s, const char *key, const struct machine_shape *shape,
                     const char *why)
 {
     char path[PATH_MAX];
     AUTO_LOCK(&s->lock);
-    struct image *im = find(s, name, shape);
+    struct image *im = find(s, key, shape);
     if (!im || im->state != LANGUAGE_READY)
         return;
-    manifest_path(s, im, path, sizeof(path));
-    log_error("image", "image=%s template is made anew: %s", name, why);
+    template_manifest(s, im, path);
+    log_error("image", "image=%s template is made anew: %s", key, why);
     unlink(path);
     im->state = LANGUAGE_PREPARING;
+    im->is_asked = true;
     snprintf(im->detail, sizeof(im->detail), "its template was damaged");
     im->due_ms = clock_mono_ms();
     pthread_cond_broadcast(&s->stop_asked);
 }
 
-int image_ready(struct image_set *s, const char *name, const struct machine_shape *shape,
-                const struct image **ret, char *ret_template_dir, struct err *e)
+void image_forget(struct image_set *s, const char *key)
 {
     AUTO_LOCK(&s->lock);
-    const struct image *im = find(s, name, shape);
+    for (int i = s->n_images; i-- > 0;) {
+        if (strcmp(s->images[i]->key, key) == 0 && !s->images[i]->gone)
+            drop(s, s->images[i]);
+    }
+}
+
+/* --- using --- */
+
+/* Why there is none now. Lock held. */
+static int refuse(const struct image *im, struct err *e)
+{
+    if (im->state == LANGUAGE_FAILED && im->is_uploaded)
+        return err_set(e, ERR_CONFLICT, "the image cannot be booted: %s", im->detail);
+    if (im->state == LANGUAGE_FAILED)
+        return err_set(e, ERR_UNAVAILABLE, "image %s could not be prepared: %s", im->key,
+                       im->detail);
+    err_set(e, ERR_FULL, "image %s is being prepared (%s); try again in 5 s", im->key, im->detail);
+    if (e)
+        e->retry_after_s = 5;
+    return -EINPROGRESS;
+}
+
+/* A launch may want an image that failed some time ago. Lock held. */
+static void try_again(struct image_set *s, struct image *im)
+{
+    if (!im->is_uploaded || im->state != LANGUAGE_FAILED || im->taken ||
+        clock_mono_ms() < im->due_ms)
+        return;
+    im->state = LANGUAGE_PREPARING;
+    strcpy(im->detail, "waiting for its turn");
+    pthread_cond_broadcast(&s->stop_asked);
+}
+
+/* The next daemon wants to know, too; that this fails is no reason not to use it. */
+static void note_use(struct image_set *s, struct image *im)
+{
+    char path[PATH_MAX];
+    im->used_ns = clock_real_ns();
+    if (!has_shape_of_its_own(im))
+        return;
+    template_manifest(s, im, path);
+    (void)utimensat(AT_FDCWD, path, NULL, 0);
+}
+
+int image_ready(struct image_set *s, const char *key, const struct machine_shape *shape,
+                struct image_use *ret, struct err *e)
+{
+    AUTO_LOCK(&s->lock);
+    struct image *im = find(s, key, shape);
     if (!im && shape) {
-        im = add(s, name, shape, e);
+        im = add(s, key, shape, e);
         if (!im)
             return -EAGAIN;
+        im->used_ns = clock_real_ns();
+        make_room(s, s->host->config->templates_max);
         pthread_cond_broadcast(&s->stop_asked);
     }
     if (!im || im->state == LANGUAGE_MISSING)
         return err_set(e, ERR_NOT_FOUND, "image %s was not built on this host: run images/build %s",
-                       name, name);
-    if (im->state == LANGUAGE_FAILED)
-        return err_set(e, ERR_UNAVAILABLE, "image %s could not be prepared: %s", name, im->detail);
-    if (im->state == LANGUAGE_PREPARING) {
-        err_set(e, ERR_FULL, "image %s is being prepared (%s); try again in 5 s", name, im->detail);
-        if (e)
-            e->retry_after_s = 5;
-        return -EINPROGRESS;
-    }
-    *ret = im;
-    memcpy(ret_template_dir, im->template_dir, sizeof(im->template_dir));
+                       key, key);
+    im->is_asked = true;
+    try_again(s, im);
+    if (im->state != LANGUAGE_READY)
+        return refuse(im, e);
+    note_use(s, im);
+    *ret = (struct image_use){.image = im, .shape = im->shape, .disk_bytes = im->disk_bytes};
+    memcpy(ret->key, im->key, sizeof(im->key));
+    memcpy(ret->template_dir, im->template_dir, sizeof(im->template_dir));
+    im->users++;
     return 0;
 }
 
-const char *image_set_data_dir(const struct image_set *s)
+void image_release(struct image_set *s, struct image_use *u)
 {
-    return s->host->config->data_dir;
+    if (!u->image)
+        return;
+    AUTO_LOCK(&s->lock);
+    u->image->users--;
+    if (u->image->gone)
+        drop(s, u->image);
+    u->image = NULL;
 }

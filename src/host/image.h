@@ -1,46 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Images and their templates.
+/* Templates of images.
  *
- * An image is DATA/images/NAME/ with rootfs.ext4 and image.json, made by images/build. Before it
- * can be used it is booted once, each of its languages runs its hello program so that what they
- * read is in the guest's page cache, and it is captured: DATA/templates/ID/, named by
- * DATA/templates/NAME.json together with a fingerprint of all that the capture depends on. When the
- * fingerprint has changed (another QEMU, kernel, agent, image) it is done anew.
+ * An image is DATA/images/KEY/ with rootfs.ext4: made by images/build, or uploaded (images.h), then
+ * with a vmlinuz of its own. Before VMs start from it in a machine shape it is booted once in that
+ * shape, each of its languages runs its hello program so that what they read is in the guest's page
+ * cache, and it is captured: DATA/templates/ID/, named by DATA/templates/TEMPLATE.json together
+ * with a fingerprint of all that the capture depends on. When the fingerprint has changed (another
+ * QEMU, kernel, agent, image) it is done anew.
  *
- * Threads: any; the state of an image is guarded by the set's lock, the rest is constant after
- * image_set_new. */
+ * Of shapes that launches asked for, at most vms.templates_max templates are kept: the one that was
+ * not used for longest goes. What languages need and the default machine always stay.
+ *
+ * Threads: any; the set's lock guards it. */
 
 #include <limits.h>
-#include <pthread.h>
 #include <stdbool.h>
 
 #include "base/err.h"
 #include "engine/engine.h"
 #include "host/host.h"
 #include "host/images.h"
-#include "host/vms.h"
 
 struct host;
-
-/* One image in one machine shape: what a template is made of. */
-struct image {
-    char name[64];
-    char key[96]; /* of its template: the name, or "name@VCPUSxMIB" when no language asked for it */
-    char rootfs[PATH_MAX / 4];
-    int64_t disk_bytes; /* 0 until it was seen */
-    struct machine_shape shape;
-
-    /* guarded by the set's lock */
-    enum language_state state;
-    char detail[256];
-    char template_dir[PATH_MAX / 4]; /* "" until it is ready; constant while ready */
-    bool taken;                      /* a thread is preparing it */
-    int64_t due_ms;                  /* when it is to be looked at (again) */
-    int backoff_ms;
-};
-
+struct image;
 struct image_set;
 
 /* Makes the set from the table of languages and removes templates that nothing names. */
@@ -53,22 +37,29 @@ void image_set_stop(struct image_set *s);
 void image_set_free(struct image_set *s); /* after it was stopped and the pool too; NULL is fine */
 
 /* Where an image stands, in the shape its languages need; ret_detail (256 bytes) may be NULL. */
-enum language_state image_state(struct image_set *s, const char *name, char *ret_detail);
+enum language_state image_state(struct image_set *s, const char *key, char *ret_detail);
+/* The best of all its shapes; LANGUAGE_MISSING: nobody has asked for it yet. */
+enum language_state image_state_of_all(struct image_set *s, const char *key, char *ret_detail);
 
-/* The image and its template's directory (PATH_MAX / 4 bytes); ERR_NOT_FOUND or ERR_FULL (being
- * prepared) when not ready. `shape` NULL: that of its languages. A shape that was never asked for
- * is prepared from then on. */
-int image_ready(struct image_set *s, const char *name, const struct machine_shape *shape,
-                const struct image **ret, char *ret_template_dir, struct err *e);
+/* A template that is not removed while it is held. */
+struct image_use {
+    struct image *image; /* NULL: nothing is held */
+    char key[IMAGE_KEY_SIZE];
+    struct machine_shape shape;
+    int64_t disk_bytes;
+    char template_dir[PATH_MAX / 4];
+};
+
+/* ERR_NOT_FOUND, ERR_FULL (-EINPROGRESS: it is being prepared) or ERR_UNAVAILABLE (it cannot be
+ * prepared; ERR_CONFLICT when it is an uploaded one, whose fault it is) when there is none now.
+ * `shape` NULL: that of its languages. A shape that was never asked for is prepared from then on.
+ */
+int image_ready(struct image_set *s, const char *key, const struct machine_shape *shape,
+                struct image_use *ret, struct err *e);
+void image_release(struct image_set *s, struct image_use *u); /* held or not */
 
 /* The engine refused the template as damaged or foreign: it is made anew. */
-void image_distrust(struct image_set *s, const char *name, const struct machine_shape *shape,
+void image_distrust(struct image_set *s, const char *key, const struct machine_shape *shape,
                     const char *why);
-
-/* --- what was built (image_files.c) --- */
-
-/* Whether there is such an image, and how large its disk is. ERR_INVALID (the field "image"). */
-int image_look(const struct image_set *s, const char *name, int64_t *ret_disk_bytes, struct err *e);
-/* By index from 0, in order of names; false beyond the end. */
-bool image_info(struct image_set *s, size_t index, struct image_info *ret);
-const char *image_set_data_dir(const struct image_set *s);
+/* Its files have changed or are going: all its templates go. */
+void image_forget(struct image_set *s, const char *key);

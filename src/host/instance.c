@@ -511,6 +511,15 @@ struct instance *instances_peek(struct instances *s, const char *id)
     return find(s, id);
 }
 
+size_t instances_of_image(struct instances *s, const char *key)
+{
+    AUTO_LOCK(&s->lock);
+    size_t n = 0;
+    for (const struct instance *inst = s->first; inst; inst = inst->next)
+        n += strcmp(inst->record.info.image, key) == 0;
+    return n;
+}
+
 void instances_count(struct instances *s, int ret[VM_STATE_COUNT])
 {
     AUTO_LOCK(&s->lock);

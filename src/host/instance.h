@@ -110,6 +110,8 @@ void instance_destroy(struct instance *inst);
 bool instances_want_dir(struct instances *s, const char *id);
 /* How many are in each state. */
 void instances_count(struct instances *s, int ret[VM_STATE_COUNT]);
+/* How many are made from an image, by its key. */
+size_t instances_of_image(struct instances *s, const char *key);
 /* By id, whoever owns it, without a reference: while the daemon starts. NULL: none. */
 struct instance *instances_peek(struct instances *s, const char *id);
 

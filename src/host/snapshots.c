@@ -181,6 +181,15 @@ int snapshots_count(struct snapshots *s, const char *account)
     return n;
 }
 
+size_t snapshots_of_image(struct snapshots *s, const char *key)
+{
+    AUTO_LOCK(&s->lock);
+    size_t n = 0;
+    for (const struct entry *en = s->first; en; en = en->next)
+        n += strcmp(en->info.image, key) == 0;
+    return n;
+}
+
 int snapshots_source(struct snapshots *s, const char *id, char *ret_dir, int64_t *ret_disk_bytes,
                      struct err *e)
 {

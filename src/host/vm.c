@@ -14,6 +14,8 @@
 #include "host/guest.h"
 #include "host/host_priv.h"
 #include "host/net.h"
+#include "host/vm_kernel.h"
+#include "host/vm_words.h"
 
 /* With less than this a guest cannot even boot. */
 #define DISK_FULL_BYTES (16 * MIB)
@@ -168,12 +170,13 @@ static int start_monitor(struct host *h, struct vm *vm, const struct vm_plan *pl
         err_set(e, ERR_UNAVAILABLE, "holmd is ending");
         return -ECANCELED;
     }
-    char kernel[PATH_MAX / 4], initrd[PATH_MAX / 4];
-    if (path_printf(kernel, sizeof(kernel), "%s/kernel/vmlinuz", h->config->data_dir) < 0 ||
-        path_printf(initrd, sizeof(initrd), "%s/kernel/initrd.img", h->config->data_dir) < 0)
-        return err_set(e, ERR_INTERNAL, "data_dir is too long");
+    CLEANUP(vm_kernel_done) struct vm_kernel k = VM_KERNEL_INIT;
     auto_close int tap = -EBADF;
     int r = not_the_template(take_network(h, vm, plan->policy, &tap, e), e);
+    if (r == 0 && plan->template_dir)
+        vm_kernel_carry(plan->template_dir, vm->dir);
+    else if (r == 0)
+        r = not_the_template(vm_kernel_find(h, plan->image, vm->dir, &k, e), e);
     if (r < 0)
         return r;
     struct vm_spec spec = {
@@ -185,8 +188,8 @@ static int start_monitor(struct host *h, struct vm *vm, const struct vm_plan *pl
         .template_dir = plan->template_dir,
         .rootfs = plan->rootfs,
         .disk_bytes = (uint64_t)plan->disk_bytes,
-        .kernel = kernel,
-        .initrd = initrd,
+        .kernel = k.kernel,
+        .initrd = k.initrd,
         .tap_fd = tap > 0 ? tap : 0,
     };
     return plan->template_dir ? engine_restore(h->engine, &spec, &vm->monitor, e)
@@ -205,12 +208,27 @@ static void explain(const struct host *h, struct err *e)
     err_set(e, ERR_INTERNAL, "no space left in %s: free some (%s)", h->config->data_dir, text);
 }
 
+/* A guest that never came up before may not be made for this: its console tells. */
+static void add_words(struct host *h, struct vm *vm, struct err *e)
+{
+    char words[VM_WORDS_SIZE];
+    if (h->aborting || !vm->monitor.proc.pid)
+        return;
+    vm_words_take(h, vm, words);
+    char text[256];
+    snprintf(text, sizeof(text), "%s", e->text);
+    snprintf(e->text, sizeof(e->text), "%s%s%s", *words ? words : "it said nothing on its console",
+             *text ? " - " : "", text);
+}
+
 /* Monitor and agent, while it has its turn. */
 static int start_and_connect(struct host *h, struct vm *vm, const struct vm_plan *plan,
                              int64_t *ret_deadline_ms, struct err *e)
 {
     admission_start_enter(&h->admission);
     int r = start_monitor(h, vm, plan, e);
+    if (r == 0 && plan->is_first_boot)
+        vm_words_begin(h, vm);
     if (r == 0) {
         vm->record.proc = vm->monitor.proc;
         r = store_vm_put(h->store, &vm->record, e);
@@ -249,10 +267,16 @@ int vm_start(struct host *h, const struct vm_plan *plan, struct vm **ret, struct
     if (r < 0) {
         h->metrics.vms_failed++;
         explain(h, e);
+        if (plan->is_first_boot) {
+            add_words(h, vm, e);
+            vm_words_end(h, vm);
+        }
         err_wrap(e, r, "%s vm %s", plan->template_dir ? "restore" : "boot", vm->record.id);
         end(h, vm, plan->keep_dir);
         return r;
     }
+    if (plan->is_first_boot)
+        vm_words_end(h, vm);
     h->metrics.vms_started++;
     if (plan->template_dir)
         histogram_add(&h->metrics.restore, clock_mono_us() - t0);
@@ -273,35 +297,23 @@ static int distrust(struct host *h, const char *image, struct err *e)
 
 int vm_restore(struct host *h, const struct language *lang, struct vm **ret, struct err *e)
 {
-    const struct image *image;
-    char template_dir[PATH_MAX / 4];
-    int r = image_ready(h->images, lang->image, NULL, &image, template_dir, e);
+    struct image_use use;
+    int r = image_ready(h->images, lang->image, NULL, &use, e);
     if (r < 0)
         return r;
     struct vm_plan plan = {
-        .image = image->name,
-        .shape = image->shape,
-        .template_dir = template_dir,
+        .image = use.key,
+        .shape = use.shape,
+        .template_dir = use.template_dir,
         .lang = lang,
         .ephemeral = true,
         .timeout_s = h->config->restore_timeout_s,
     };
     r = vm_start(h, &plan, ret, e);
+    image_release(h->images, &use);
     if (r < 0 && (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND || e->class == ERR_INVALID))
-        r = distrust(h, image->name, e);
+        r = distrust(h, lang->image, e);
     return r;
-}
-
-int vm_boot(struct host *h, const struct image *image, const struct machine_shape *shape,
-            struct vm **ret, struct err *e)
-{
-    struct vm_plan plan = {
-        .image = image->name,
-        .shape = *shape,
-        .rootfs = image->rootfs,
-        .timeout_s = h->config->boot_timeout_s,
-    };
-    return vm_start(h, &plan, ret, e);
 }
 
 int vm_mark_used(struct host *h, struct vm *vm, struct err *e)

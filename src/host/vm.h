@@ -16,7 +16,6 @@
 #include "host/store.h"
 
 struct host;
-struct image;
 struct link;
 struct language;
 struct net_policy;
@@ -38,7 +37,7 @@ struct vm {
 /* How to start one. Strings are borrowed. */
 struct vm_plan {
     const char *id;    /* NULL: a new one */
-    const char *image; /* its name, for the record */
+    const char *image; /* its key, for the record, and for its kernel when that is its own */
     struct machine_shape shape;
     const char *template_dir;        /* to restore; NULL: to boot */
     const char *rootfs;              /* boot: an image's; NULL: the disk that is in its directory */
@@ -49,7 +48,8 @@ struct vm_plan {
     bool ephemeral; /* as vm_spec's */
     bool lives;     /* belongs to an instance; not one of the pool */
     bool keep_dir;  /* its directory was there before, and stays when this fails */
-    int timeout_s;  /* until its agent has answered */
+    bool is_first_boot; /* of an image: when it does not come up, the error has its last words */
+    int timeout_s;      /* until its agent has answered */
 };
 
 /* Starts a VM and returns when its agent has answered, its clock is right and its random generator
@@ -58,10 +58,6 @@ int vm_start(struct host *h, const struct vm_plan *plan, struct vm **ret, struct
 
 /* From the template of a language's image. */
 int vm_restore(struct host *h, const struct language *lang, struct vm **ret, struct err *e);
-
-/* Boots an image from its kernel. */
-int vm_boot(struct host *h, const struct image *image, const struct machine_shape *shape,
-            struct vm **ret, struct err *e);
 
 /* Notes in the store that it ran, or is about to run, somebody's code. */
 int vm_mark_used(struct host *h, struct vm *vm, struct err *e);

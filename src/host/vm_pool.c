@@ -85,17 +85,16 @@ static int start_one(struct vm_pool *p, struct vm **ret, struct err *e)
     struct host *h = p->host;
     char id[ID_SIZE];
     const struct machine_type *type = &h->config->machine_types[0];
-    const struct image *image;
-    char dir[PATH_MAX / 4];
-    int r = image_ready(h->images, h->config->vm_image, &type->shape, &image, dir, e);
+    struct image_use use;
+    int r = image_ready(h->images, h->config->vm_image, &type->shape, &use, e);
     if (r < 0)
         return r;
     id_new(id);
     struct vm_plan plan = {
         .id = id,
-        .image = image->name,
+        .image = use.key,
         .shape = type->shape,
-        .template_dir = dir,
+        .template_dir = use.template_dir,
         .policy = p->closed,
         .who = {.id = id, .hostname = "vm", .keep = true},
         .lives = true,
@@ -103,6 +102,7 @@ static int start_one(struct vm_pool *p, struct vm **ret, struct err *e)
     };
     struct vm *vm = NULL;
     r = vm_start(h, &plan, &vm, e);
+    image_release(h->images, &use);
     if (r == 0)
         r = rehearse(p, vm, &plan.who, e);
     if (r == 0)

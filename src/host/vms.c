@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "host/accounts.h"
 #include "host/activity.h"
-#include "host/images.h"
 #include "host/instance.h"
 #include "host/vms_priv.h"
 
@@ -377,9 +376,4 @@ void vms_note(struct instances *s, struct instance *inst, const char *type, json
                                     .data = data};
     host_note(s->host, &n);
     json_decref(data);
-}
-
-bool host_image(struct host *h, size_t index, struct image_info *ret)
-{
-    return image_info(h->images, index, ret);
 }

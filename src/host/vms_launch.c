@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/console.h"
+#include "host/images_priv.h"
 #include "host/snapshots.h"
 #include "host/vm_pool.h"
 #include "host/vms_priv.h"
@@ -44,21 +45,22 @@ static void hostname_of(const char *name, char ret[64])
 struct source {
     char template_dir[PATH_MAX / 4]; /* "": boot from its own disk */
     int64_t disk_bytes;
+    struct image_use use; /* of an image's template */
 };
 
 static int find_source(struct instances *s, const struct instance *inst, const char *fork_dir,
                        struct source *ret, struct err *e)
 {
     const struct vm_info *info = &inst->record.info;
-    const struct image *image;
     *ret = (struct source){.disk_bytes = info->disk_bytes};
     switch (inst->record.origin) {
     case ORIGIN_IMAGE: {
-        int r =
-            image_ready(s->host->images, info->image, &info->shape, &image, ret->template_dir, e);
-        if (r == 0)
-            ret->disk_bytes = image->disk_bytes;
-        return r;
+        int r = image_ready(s->host->images, info->image, &info->shape, &ret->use, e);
+        if (r < 0)
+            return r;
+        ret->disk_bytes = ret->use.disk_bytes;
+        memcpy(ret->template_dir, ret->use.template_dir, sizeof(ret->template_dir));
+        return 0;
     }
     case ORIGIN_SNAPSHOT:
         return snapshots_source(s->host->snapshots, info->snapshot, ret->template_dir,
@@ -141,6 +143,7 @@ int instance_start(struct instances *s, struct instance *inst, const char *fork_
     int r = find_source(s, inst, fork_dir, &src, e);
     if (r == 0)
         r = start_vm(s, inst, &src, &vm, e);
+    image_release(s->host->images, &src.use);
     if (r < 0)
         return r;
     if (info->disk_bytes > src.disk_bytes || inst->record.grows)
@@ -297,6 +300,25 @@ int vms_machine_type(struct host *h, const char *name, struct machine_type *ret,
                      "there is no machine type \"%.40s\": GET /v1/machine-types lists them", name);
 }
 
+/* Any shape at all. One that has a name in the configuration goes by that; of others the GiB have
+ * as many digits as it takes: every number of MiB is a whole number of 1024ths. */
+static int type_of_shape(struct host *h, const struct machine_shape *shape,
+                         struct machine_type *ret, struct err *e)
+{
+    if (shape->vcpus < 1 || shape->vcpus > VM_VCPUS_MAX)
+        return err_field(e, "cpu", "a VM has 1 to %d vCPUs, not %d", VM_VCPUS_MAX, shape->vcpus);
+    if (shape->memory_mib < VM_MEMORY_MIN_MIB || shape->memory_mib > VM_MEMORY_MAX_MIB)
+        return err_field(e, "memory", "a VM has %d to %d MiB of memory, not %d", VM_MEMORY_MIN_MIB,
+                         VM_MEMORY_MAX_MIB, shape->memory_mib);
+    for (size_t i = 0; host_machine_type(h, i, ret); i++) {
+        if (memcmp(&ret->shape, shape, sizeof(*shape)) == 0)
+            return 0;
+    }
+    ret->shape = *shape;
+    snprintf(ret->name, sizeof(ret->name), "c%dm%.15g", shape->vcpus, shape->memory_mib / 1024.0);
+    return 0;
+}
+
 static json_t *given_or(json_t *given, json_t *other)
 {
     return given ? json_incref(given) : other ? json_incref(other) : json_object();
@@ -318,19 +340,31 @@ static int fill_from_image(struct host *h, const struct vm_launch *rq, struct vm
                            struct err *e)
 {
     struct machine_type type;
-    const char *image = rq->image && *rq->image ? rq->image : h->config->vm_image;
-    int r = vms_machine_type(h, rq->machine_type, &type, e);
+    struct image_info image;
+    int r = rq->shape.vcpus ? type_of_shape(h, &rq->shape, &type, e)
+                            : vms_machine_type(h, rq->machine_type, &type, e);
     if (r == 0)
-        r = image_look(h->images, image, &v->disk_bytes, e);
+        r = images_launchable(h, rq->account, rq->image, &image, e);
     if (r < 0)
         return r;
     v->shape = type.shape;
+    v->disk_bytes = image.disk_bytes;
     path_printf(v->machine_type, sizeof(v->machine_type), "%s", type.name);
-    path_printf(v->image, sizeof(v->image), "%s", image);
-    path_printf(v->source, sizeof(v->source), "%s", image);
+    path_printf(v->image, sizeof(v->image), "%s", image.key);
+    path_printf(v->source, sizeof(v->source), "%s", image.name);
     v->metadata = given_or(rq->metadata, NULL);
     v->env = given_or(rq->env, NULL);
     return vms_policy(rq->firewall, &v->firewall, e);
+}
+
+/* Named besides a snapshot, it must be the one that the snapshot was made from. */
+static int check_image(struct host *h, const struct vm_launch *rq, const char *key, struct err *e)
+{
+    struct image_info image;
+    int r = images_launchable(h, rq->account, rq->image, &image, e);
+    if (r == 0 && strcmp(image.key, key) != 0)
+        r = err_field(e, "image", "the snapshot is of image %s, not of %s", key, image.key);
+    return r;
 }
 
 static int fill_from_snapshot(struct host *h, const struct vm_launch *rq, struct vm_info *v,
@@ -346,6 +380,12 @@ static int fill_from_snapshot(struct host *h, const struct vm_launch *rq, struct
              strcmp(rq->machine_type, snap.machine_type) != 0)
         r = err_field(e, "machineType", "the snapshot is of a %s and cannot become a %.40s",
                       snap.machine_type, rq->machine_type);
+    else if (rq->shape.vcpus && memcmp(&rq->shape, &snap.shape, sizeof(snap.shape)) != 0)
+        r = err_field(e, rq->shape.vcpus == snap.shape.vcpus ? "memory" : "cpu",
+                      "the snapshot has %d vCPUs and %d MiB of memory and cannot have others",
+                      snap.shape.vcpus, snap.shape.memory_mib);
+    else if (rq->image && *rq->image)
+        r = check_image(h, rq, snap.image, e);
     v->shape = snap.shape;
     v->disk_bytes = snap.disk_bytes;
     memcpy(v->machine_type, snap.machine_type, sizeof(v->machine_type));
@@ -360,8 +400,9 @@ static int fill_from_snapshot(struct host *h, const struct vm_launch *rq, struct
     return r;
 }
 
+/* *ret_had_bytes: the size of the disk that it is made from. */
 static int fill(struct host *h, const struct vm_launch *rq, struct instance_record *rec,
-                struct err *e)
+                int64_t *ret_had_bytes, struct err *e)
 {
     struct vm_info *v = &rec->info;
     bool from_snapshot = rq->snapshot && *rq->snapshot;
@@ -374,6 +415,7 @@ static int fill(struct host *h, const struct vm_launch *rq, struct instance_reco
     instance_clock_reset(v, v->created_ns);
     rec->origin = from_snapshot ? ORIGIN_SNAPSHOT : ORIGIN_IMAGE;
     int r = from_snapshot ? fill_from_snapshot(h, rq, v, e) : fill_from_image(h, rq, v, e);
+    *ret_had_bytes = v->disk_bytes;
     if (r < 0 || !rq->disk_bytes)
         return r;
     if (rq->disk_bytes < v->disk_bytes)
@@ -432,8 +474,7 @@ static int launch(struct instances *s, struct instance *inst, struct vm *vm, int
 }
 
 /* Its id is the VM's if one waited. */
-static int identify(struct host *h, struct vm_info *v, int64_t *ret_had_bytes, struct vm **ret,
-                    struct err *e)
+static void identify(struct host *h, struct vm_info *v, struct vm **ret)
 {
     *ret = vm_pool_take(h->vm_pool, v);
     if (*ret)
@@ -442,7 +483,14 @@ static int identify(struct host *h, struct vm_info *v, int64_t *ret_had_bytes, s
         id_new(v->id);
     if (!*v->name)
         path_printf(v->name, sizeof(v->name), "vm-%.8s", v->id);
-    return *ret ? image_look(h->images, v->image, ret_had_bytes, e) : 0;
+}
+
+/* Its image was deleted in this moment. */
+static void give_up(struct instances *s, struct instance *inst, struct vm *vm)
+{
+    if (vm)
+        vm_end(s->host, vm);
+    vms_remove_all(s, inst);
 }
 
 /* These do not change. */
@@ -462,9 +510,9 @@ int host_vm_launch(struct host *h, const struct vm_launch *rq, struct vm_info *r
     struct vm *vm = NULL;
     int64_t had_bytes = 0;
     e = e ? e : &own;
-    int r = fill(h, rq, &rec, e);
+    int r = fill(h, rq, &rec, &had_bytes, e);
     if (r == 0)
-        r = identify(h, &rec.info, &had_bytes, &vm, e);
+        identify(h, &rec.info, &vm);
     if (r == 0)
         r = instance_add(s, &rec, &inst, e);
     vm_info_done(&rec.info);
@@ -473,7 +521,11 @@ int host_vm_launch(struct host *h, const struct vm_launch *rq, struct vm_info *r
             vm_pool_give_back(h->vm_pool, vm);
         return r;
     }
-    r = launch(s, inst, vm, had_bytes, e);
+    r = images_still_there(h, inst->record.info.image, e);
+    if (r == 0)
+        r = launch(s, inst, vm, had_bytes, e);
+    else
+        give_up(s, inst, vm);
     if (r == 0)
         vms_note(s, inst, "vm.created", origin_json(inst));
     if (r == 0)

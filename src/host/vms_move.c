@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/console.h"
+#include "host/vm_kernel.h"
 #include "host/vms_priv.h"
 
 #define POWER_TIMEOUT_MS 5000
@@ -197,6 +198,7 @@ static int run_suspend(struct instances *s, struct instance *inst, const struct 
         instance_end(s, inst, inst->before);
         return r;
     }
+    vm_kernel_carry(inst->vm->dir, dir);
     /* From here on it is what is on the disk that counts. */
     instance_mark(s, inst, VM_SUSPENDED, NULL);
     console_detach(s->host->consoles, id);

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/console.h"
+#include "host/vm_kernel.h"
 #include "host/vms_priv.h"
 
 #define LOOK_MS 1000
@@ -46,6 +47,7 @@ int vms_capture(struct instances *s, struct instance *inst, const char *dir, enu
         r = engine_capture(s->host->engine, &inst->vm->monitor, dir, kind, ret, e);
     if (r < 0)
         return r;
+    vm_kernel_carry(inst->vm->dir, dir);
     inst->captures++;
     vms_log(s->host, inst->record.info.id, "%s",
              kind == CAPTURE_DURABLE ? "snapshot taken" : "copied for a fork");

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "api/native/native.h"
-#include "host/images.h"
 #include "api/text.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
@@ -168,18 +167,6 @@ static int list_machine_types(struct request *rq, struct answer *ret, struct err
     return ret->json ? 0 : -ENOMEM;
 }
 
-static int list_images(struct request *rq, struct answer *ret, struct err *e)
-{
-    struct image_info i;
-    ret->json = json_array();
-    for (size_t n = 0; host_image(rq->host, n, &i); n++)
-        json_array_append_new(ret->json,
-                              json_pack("{s:s, s:s, s:o, s:o}", "name", i.name, "state", i.state,
-                                        "detail", text_json(i.detail, strlen(i.detail)), "diskGiB",
-                                        native_gib_json(i.disk_bytes)));
-    return ret->json ? 0 : -ENOMEM;
-}
-
 /* ---- rows ---- */
 
 static const struct field quota_fields[] = {
@@ -213,14 +200,6 @@ static const struct field machine_type_fields[] = {
     {"name", FIELD_TEXT, FIELD_REQUIRED, .doc = "cNmM: N virtual CPUs, M GiB"},
     {"cpu", FIELD_INTEGER, FIELD_REQUIRED, .doc = "Virtual CPUs"},
     {"memoryMiB", FIELD_INTEGER, FIELD_REQUIRED, .doc = "Memory"},
-    {0},
-};
-
-static const struct field image_fields[] = {
-    {"name", FIELD_TEXT, FIELD_REQUIRED, .doc = "What `image` of a launch is"},
-    {"state", FIELD_TEXT, FIELD_REQUIRED, .doc = "ready, preparing, missing or failed"},
-    {"detail", FIELD_TEXT, FIELD_REQUIRED, .doc = "Why it cannot be launched; else empty"},
-    {"diskGiB", FIELD_NUMBER, FIELD_REQUIRED, .doc = "Its size, the least of a VM's disk"},
     {0},
 };
 
@@ -280,13 +259,6 @@ const struct route native_account_routes[] = {
         .response = machine_type_fields,
         .flags = ROUTE_ACCOUNT | ROUTE_LIST,
         .doc = "Machine types; the first is the default",
-    },
-    {
-        NATIVE_ROW(GET, "/v1/images", "listImages"),
-        .handler = list_images,
-        .response = image_fields,
-        .flags = ROUTE_ACCOUNT | ROUTE_LIST,
-        .doc = "Images that VMs can be launched from",
     },
     {0},
 };

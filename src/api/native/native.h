@@ -23,6 +23,7 @@ extern const struct route native_staging_routes[];
 extern const struct route native_snapshot_routes[];
 extern const struct route native_key_routes[];
 extern const struct route native_account_routes[];
+extern const struct route native_image_routes[];
 extern const struct route native_console_routes[];
 
 /* What rows of one thing may fail with; ends with 0. */
@@ -44,6 +45,12 @@ int native_vm(const struct request *rq, char ret[ID_SIZE], struct err *e);
 int native_parse_id(const char *text, const char *noun, char ret[ID_SIZE], struct err *e);
 /* A JSON string of the UUID; JSON null for "". */
 json_t *native_id_json(const char *id);
+
+/* An image in a request, by UUID or name, as host_image_get takes it. */
+#define NATIVE_IMAGE_REF_SIZE 256
+void native_image_ref(const char *text, char ret[NATIVE_IMAGE_REF_SIZE]);
+/* An image in an answer, by its key: a UUID, or the name of a built-in one. */
+json_t *native_image_json(const char *key);
 
 /* --- values --- */
 

@@ -32,7 +32,7 @@ static json_t *snapshot_json(const struct snapshot_info *s)
     json_object_set_new(o, "cpu", json_integer(s->shape.vcpus));
     json_object_set_new(o, "memoryMiB", json_integer(s->shape.memory_mib));
     json_object_set_new(o, "diskGiB", native_gib_json(s->disk_bytes));
-    json_object_set_new(o, "image", json_string(s->image));
+    json_object_set_new(o, "image", native_image_json(s->image));
     json_object_set_new(o, "sizeBytes", json_integer(s->size_bytes));
     json_object_set_new(o, "pauseMs", json_real((double)s->pause_us / 1000));
     return o;

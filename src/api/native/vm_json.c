@@ -66,7 +66,7 @@ static void add_times(json_t *o, const struct vm_info *v)
 static void add_origin(json_t *o, const struct vm_info *v)
 {
     json_object_set_new(o, "sourceName", text_json(v->source, strlen(v->source)));
-    json_object_set_new(o, "image", json_string(v->image));
+    json_object_set_new(o, "image", native_image_json(v->image));
     if (v->snapshot[0])
         json_object_set_new(o, "snapshotId", native_id_json(v->snapshot));
     if (v->forked_from[0])

@@ -28,8 +28,8 @@ static const struct field launch_request[] = {
      .doc = "A name of GET /v1/machine-types; the first one, or the snapshot's, when missing"},
     {"snapshotId", FIELD_TEXT, 0, AT(snapshot), .max_bytes = 64,
      .doc = "Starts from a snapshot: memory, disk and running processes as they were"},
-    {"image", FIELD_TEXT, 0, AT(image), .max_bytes = 63,
-     .doc = "A name of GET /v1/images; not together with snapshotId"},
+    {"image", FIELD_TEXT, 0, AT(image), .max_bytes = NATIVE_IMAGE_REF_SIZE - 1,
+     .doc = "An id or name of GET /v1/images; not together with snapshotId"},
     {"name", FIELD_TEXT, 0, AT(name), .max_bytes = VM_NAME_MAX_BYTES,
      .doc = "For people; trimmed, cut to 64 characters, made up when missing"},
     {"metadata", FIELD_MAP, 0, AT(metadata), .max = VM_METADATA_MAX, .doc = "The owner's own"},
@@ -54,7 +54,7 @@ static int check_maps(json_t *metadata, json_t *env, struct err *e)
 static int launch(struct request *rq, struct answer *ret, struct err *e)
 {
     const struct launch_input *in = rq->input.data;
-    char snapshot[ID_SIZE];
+    char snapshot[ID_SIZE], image[NATIVE_IMAGE_REF_SIZE];
     int r = check_maps(in->metadata.object, in->env.object, e);
     if (r == 0 && in->snapshot.data && in->image.data)
         r = err_field(e, "image", "field \"image\" cannot be given together with \"snapshotId\"");
@@ -62,11 +62,12 @@ static int launch(struct request *rq, struct answer *ret, struct err *e)
         r = native_parse_id(in->snapshot.data, "snapshot", snapshot, e);
     if (r < 0)
         return r;
+    native_image_ref(in->image.data ? in->image.data : "", image);
     const struct vm_launch l = {
         .account = rq->account,
         .name = in->name.data,
         .machine_type = in->machine_type.data,
-        .image = in->image.data,
+        .image = in->image.data ? image : NULL,
         .snapshot = in->snapshot.data ? snapshot : NULL,
         .disk_bytes = native_gib_bytes(in->disk_gib),
         .metadata = in->metadata.object,

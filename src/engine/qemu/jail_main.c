@@ -4,8 +4,8 @@
  * not run code between fork and exec; static and without any library but libc, since it runs at
  * each start of a VM.
  *
- *     holm-jail --fds N [--cgroup FILE]... [--root DIR --uid N --file-bytes N] [--bind FILE]...
- *               -- PROGRAM ARG...
+ *     holm-jail --fds N [--cgroup FILE]... [--root DIR --uid N --file-bytes N
+ *               --memory-bytes N] [--bind FILE]... -- PROGRAM ARG...
  *
  * It joins the cgroups and unshares the namespaces, then makes a child that is a child of *its*
  * parent (CLONE_PARENT), reports that child's pid and is done. The child, process 1 of its own pid
@@ -55,6 +55,7 @@ struct orders {
     const char *root; /* NULL: no jail */
     uid_t uid;
     rlim_t file_bytes; /* how long a file can get that it writes */
+    rlim_t memory_bytes; /* its address space; 0: no bound (a monitor has its cgroup) */
     char **program;
 };
 
@@ -96,6 +97,8 @@ static void parse(int argc, char **argv, struct orders *o)
             o->uid = (uid_t)strtoul(value, NULL, 10);
         else if (strcmp(argv[i], "--file-bytes") == 0)
             o->file_bytes = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--memory-bytes") == 0)
+            o->memory_bytes = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--cgroup") == 0 && o->n_cgroups < LISTS_MAX)
             o->cgroups[o->n_cgroups++] = value;
         else if (strcmp(argv[i], "--bind") == 0 && o->n_binds < LISTS_MAX)
@@ -224,6 +227,7 @@ static void enter_root(const struct orders *o)
 
 static void set_bounds(const struct orders *o)
 {
+    const struct rlimit memory = {o->memory_bytes, o->memory_bytes};
     const struct {
         int what;
         struct rlimit limit;
@@ -238,6 +242,8 @@ static void set_bounds(const struct orders *o)
     };
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
         check(setrlimit(bounds[i].what, &bounds[i].limit), "set", "resource limits");
+    if (o->memory_bytes)
+        check(setrlimit(RLIMIT_AS, &memory), "set", "the bound of memory");
     umask(077);
 }
 

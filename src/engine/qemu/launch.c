@@ -77,6 +77,8 @@ static void build_helper(const struct launch *l, struct argv *ret)
         argv_add(ret, "%u", l->uid);
         argv_add(ret, "--file-bytes");
         argv_add(ret, "%llu", (unsigned long long)l->file_bytes);
+        argv_add(ret, "--memory-bytes");
+        argv_add(ret, "%llu", (unsigned long long)l->memory_bytes);
         argv_add(ret, "--bind");
         argv_add(ret, "%s/holm-rofile.so", l->helper_dir);
     }
@@ -97,7 +99,12 @@ static void build_environment(const struct launch *l, struct argv *ret)
     }
 }
 
-static int spawn(const struct launch *l, int report, int log, pid_t *ret)
+/* Descriptors above all that the child will know. */
+struct ends {
+    int report, log, out;
+};
+
+static int spawn(const struct launch *l, const struct ends *ends, pid_t *ret)
 {
     auto_argv struct argv argv = {0};
     auto_argv struct argv env = {0};
@@ -110,9 +117,9 @@ static int spawn(const struct launch *l, int report, int log, pid_t *ret)
     posix_spawn_file_actions_init(&fa);
     posix_spawnattr_init(&attr);
     posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&fa, log, 1);
-    posix_spawn_file_actions_adddup2(&fa, log, 2);
-    posix_spawn_file_actions_adddup2(&fa, report, REPORT_FD);
+    posix_spawn_file_actions_adddup2(&fa, ends->log, 2);
+    posix_spawn_file_actions_adddup2(&fa, ends->out, 1);
+    posix_spawn_file_actions_adddup2(&fa, ends->report, REPORT_FD);
     for (int i = 0; i < l->n_fds; i++)
         posix_spawn_file_actions_adddup2(&fa, l->fds[i], LAUNCH_FIRST_FD + i);
     sigset_t none, all;
@@ -191,13 +198,17 @@ int launch_run(struct launch *l, struct proc_ref *ret, struct err *e)
     auto_close int out = fcntl(pipe_fds[1], F_DUPFD_CLOEXEC, OUR_FIRST_FD);
     close(pipe_fds[1]);
     auto_close int high_log = fcntl(log, F_DUPFD_CLOEXEC, OUR_FIRST_FD);
-    if (out < 0 || high_log < 0)
+    auto_close int high_out = l->out_fd ? fcntl(l->out_fd, F_DUPFD_CLOEXEC, OUR_FIRST_FD)
+                                        : fcntl(log, F_DUPFD_CLOEXEC, OUR_FIRST_FD);
+    if (out < 0 || high_log < 0 || high_out < 0)
         return err_errno(e, -errno, "duplicate a descriptor");
+    const struct ends ends = {.report = out, .log = high_log, .out = high_out};
     pid_t helper, pid;
-    r = spawn(l, out, high_log, &helper);
+    r = spawn(l, &ends, &helper);
     if (r < 0)
         return err_errno(e, r, "start %s/holm-jail", l->helper_dir);
     close(TAKE_FD(out));
+    close(TAKE_FD(high_out)); /* who reads it waits for the last writer */
     auto_buf struct buf report = {.max_bytes = 8192};
     r = read_report(in, &report, e);
     if (r < 0)

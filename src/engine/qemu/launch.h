@@ -29,8 +29,10 @@ struct launch {
     bool jail;              /* false: only a session of its own */
     uid_t uid;              /* jail: uid and gid */
     uint64_t file_bytes;    /* jail: how long a file it writes can get */
+    uint64_t memory_bytes;  /* jail: its address space; 0: no bound */
+    int out_fd;             /* its standard output, the caller's; 0: the log */
     struct argv cgroups;    /* cgroup.procs files to join */
-    struct argv binds;      /* jail: files to show under /, by their last component; for tests */
+    struct argv binds;      /* jail: files to show under /, by their last component */
 };
 
 /* Gives a descriptor; it stays the caller's. Returns its future number or a negative errno. */

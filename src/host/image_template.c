@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* How a template is made: boot, warm, capture, publish. */
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "host/guest.h"
+#include "host/host_priv.h"
+#include "host/image_check.h"
+#include "host/image_modules.h"
+#include "host/image_priv.h"
+#include "host/image_rows.h"
+#include "host/program.h"
+#include "host/vm_kernel.h"
+#include "host/vm_pool.h"
+
+#define SYNC_TIMEOUT_MS 60000
+
+/* Version of how a template is made; part of the fingerprint. */
+#define PREPARE_VERSION "2"
+
+static void auto_json_drop(json_t **j)
+{
+    json_decref(*j);
+}
+#define auto_json CLEANUP(auto_json_drop)
+
+static json_t *load_json(const char *path)
+{
+    auto_buf struct buf b = {0};
+    if (file_read(path, &b, MANIFEST_MAX_BYTES) < 0)
+        return NULL;
+    return json_loadb(buf_str(&b), b.len, JSON_REJECT_DUPLICATES, NULL);
+}
+
+/* --- what it depends on --- */
+
+static int add_file(struct buf *b, const char *label, const char *path, struct err *e)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return err_errno(e, -errno, "%s", path);
+    return buf_printf(b, "%s=%lld.%lld.%09ld;", label, (long long)st.st_size,
+                      (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+}
+
+int template_fingerprint(struct image_set *s, const struct image *im, struct buf *ret,
+                         struct err *e)
+{
+    const struct host *h = s->host;
+    char engine[512], path[PATH_MAX];
+    int r = engine_fingerprint(h->engine, engine, sizeof(engine), e);
+    if (r < 0)
+        return r;
+    buf_printf(ret, "prepare=" PREPARE_VERSION ";%s;vcpus=%d;memory_mib=%d;", engine,
+               im->shape.vcpus, im->shape.memory_mib);
+    /* An uploaded image has a kernel of its own; the agent in the initramfs is the same. */
+    if (im->is_uploaded)
+        image_path(h, im->key, "vmlinuz", path);
+    else
+        path_printf(path, sizeof(path), "%s/kernel/vmlinuz", h->config->data_dir);
+    r = add_file(ret, "vmlinuz", path, e);
+    path_printf(path, sizeof(path), "%s/kernel/initrd.img", h->config->data_dir);
+    if (r == 0)
+        r = add_file(ret, "initrd.img", path, e);
+    image_path(h, im->key, "rootfs.ext4", path);
+    if (r == 0)
+        r = add_file(ret, "rootfs", path, e);
+    return r == 0 && ret->failed ? err_errno(e, -ENOMEM, "fingerprint") : r;
+}
+
+/* --- manifests --- */
+
+void template_manifest(const struct image_set *s, const struct image *im, char *ret)
+{
+    path_printf(ret, PATH_MAX, "%s/templates/%s.json", s->host->config->data_dir, im->name);
+}
+
+void template_id_of(const char *manifest, char ret[ID_SIZE])
+{
+    auto_json json_t *m = load_json(manifest);
+    const char *id = json_string_value(json_object_get(m, "template"));
+    snprintf(ret, ID_SIZE, "%s", id && id_valid(id) ? id : "");
+}
+
+bool template_reuse(struct image_set *s, const struct image *im, const char *print, char *ret_dir)
+{
+    char path[PATH_MAX], dir[PATH_MAX / 4];
+    template_manifest(s, im, path);
+    auto_json json_t *m = load_json(path);
+    const char *id, *then;
+    if (!m || json_unpack(m, "{s:s, s:s}", "template", &id, "fingerprint", &then) < 0)
+        return false;
+    if (!id_valid(id) || strcmp(then, print) != 0)
+        return false;
+    if (path_printf(dir, sizeof(dir), "%s/templates/%s", s->host->config->data_dir, id) < 0 ||
+        access(dir, R_OK) < 0)
+        return false;
+    strcpy(ret_dir, dir);
+    return true;
+}
+
+static int publish(struct image_set *s, const struct image *im, const char *id, const char *print,
+                   struct err *e)
+{
+    char path[PATH_MAX], when[CLOCK_RFC3339_SIZE];
+    template_manifest(s, im, path);
+    clock_rfc3339(clock_real_ns(), when);
+    auto_json json_t *m = json_pack("{s:s, s:s, s:s, s:s}", "image", im->key, "template", id,
+                                    "fingerprint", print, "created_at", when);
+    auto_free char *text = m ? json_dumps(m, JSON_INDENT(2)) : NULL;
+    if (!text)
+        return err_errno(e, -ENOMEM, "template manifest");
+    int r = file_write_atomic(path, text, strlen(text), 0644);
+    return r < 0 ? err_errno(e, r, "write %s", path) : 0;
+}
+
+void template_remove(struct image_set *s, const struct image *im, const char *dir)
+{
+    char path[PATH_MAX], id[ID_SIZE], named[PATH_MAX];
+    const char *slash = strrchr(dir, '/');
+    template_manifest(s, im, path);
+    template_id_of(path, id);
+    if (slash && strcmp(slash + 1, id) == 0)
+        unlink(path);
+    if (*dir) {
+        dir_remove(dir);
+    } else if (*id) {
+        unlink(path);
+        path_printf(named, sizeof(named), "%s/templates/%s", s->host->config->data_dir, id);
+        dir_remove(named);
+    }
+}
+
+/* --- boot, warm, capture --- */
+
+static bool is_stopping(void *arg)
+{
+    struct image_set *s = arg;
+    return s->stopping;
+}
+
+/* What of its own an uploaded kernel needs besides. */
+static int find_modules(struct image_set *s, struct image *im, struct err *e)
+{
+    char dir[PATH_MAX], path[PATH_MAX];
+    struct image_kernel kernel;
+    struct stat st;
+    image_set_state(s, im, LANGUAGE_PREPARING, "looking for its kernel's modules");
+    image_path(s->host, im->key, "", dir);
+    image_path(s->host, im->key, "vmlinuz", path);
+    auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_errno(e, -errno, "%s", path);
+    int r = image_check_kernel(fd, st.st_size, &kernel, e);
+    struct image_modules m = {.host = s->host, .dir = dir, .release = kernel.release};
+    return r < 0 ? r : image_modules_make(&m, e);
+}
+
+static int warm_languages(struct image_set *s, struct image *im, struct vm *vm, struct err *e)
+{
+    const struct language *lang;
+    for (size_t i = 0; (lang = host_language(i)); i++) {
+        if (strcmp(lang->image, im->key) != 0)
+            continue;
+        struct program_wait wait = {.cancelled = is_stopping, .arg = s};
+        image_set_state(s, im, LANGUAGE_PREPARING, "running its hello program for the first time");
+        int r = program_hello(vm, lang, &wait, e);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int capture(struct image_set *s, struct image *im, struct vm *vm, const char *dir,
+                   struct err *e)
+{
+    image_set_state(s, im, LANGUAGE_PREPARING, "being captured");
+    int r = guest_sync(vm->link, clock_mono_ms() + SYNC_TIMEOUT_MS, e);
+    if (r < 0)
+        return r;
+    vm_hang_up(vm);
+    struct capture_times times = {0};
+    r = engine_capture(s->host->engine, &vm->monitor, dir, CAPTURE_DURABLE, &times, e);
+    if (r < 0)
+        return r;
+    vm_kernel_carry(vm->dir, dir);
+    log_info("image", "image=%s captured template=%s total_ms=%lld dirty_pages=%llu", im->name,
+             strrchr(dir, '/') + 1, (long long)times.total_us / 1000,
+             (unsigned long long)times.dirty_pages);
+    return 0;
+}
+
+static int boot(struct image_set *s, struct image *im, struct vm **ret, struct err *e)
+{
+    struct host *h = s->host;
+    char rootfs[PATH_MAX];
+    image_path(h, im->key, "rootfs.ext4", rootfs);
+    image_set_state(s, im, LANGUAGE_PREPARING, "booting for the first time");
+    struct vm_plan plan = {
+        .image = im->key,
+        .shape = im->shape,
+        .rootfs = rootfs,
+        .is_first_boot = true,
+        .timeout_s = h->config->boot_timeout_s,
+    };
+    int r;
+    do
+        r = vm_start(h, &plan, ret, e);
+    while (r < 0 && e->class == ERR_FULL &&
+           (pool_give_way(h->pool, NULL) || vm_pool_give_way(h->vm_pool)));
+    return r;
+}
+
+/* An upload may have replaced a file while the image was booted from the former one. */
+static int check_unchanged(struct image_set *s, const struct image *im, const char *print,
+                           struct err *e)
+{
+    auto_buf struct buf now = {0};
+    int r = template_fingerprint(s, im, &now, e);
+    if (r == 0 && strcmp(buf_str(&now), print) != 0)
+        r = err_set(e, ERR_FULL, "its files were replaced meanwhile");
+    return r;
+}
+
+int template_make(struct image_set *s, struct image *im, const char *print, char *ret_dir,
+                  struct err *e)
+{
+    struct vm *vm = NULL;
+    char id[ID_SIZE], dir[PATH_MAX / 4];
+    id_new(id);
+    if (path_printf(dir, sizeof(dir), "%s/templates/%s", s->host->config->data_dir, id) < 0)
+        return err_set(e, ERR_INTERNAL, "data_dir is too long");
+    int r = im->is_uploaded ? find_modules(s, im, e) : 0;
+    if (r == 0)
+        r = boot(s, im, &vm, e);
+    if (r < 0)
+        return r;
+    r = warm_languages(s, im, vm, e);
+    if (r == 0)
+        r = capture(s, im, vm, dir, e);
+    vm_end(s->host, vm);
+    if (r < 0)
+        return r;
+    r = check_unchanged(s, im, print, e);
+    if (r == 0)
+        r = publish(s, im, id, print, e);
+    if (r < 0)
+        dir_remove(dir);
+    else
+        strcpy(ret_dir, dir);
+    return r;
+}
