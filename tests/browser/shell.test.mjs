@@ -74,7 +74,7 @@ t.test('a session that is over says so, and the page comes back after it', { sig
 t.test('a daemon that is gone is told, and its return too', { path: '/vms', allowed: [/ERR_FAILED|ERR_INTERNET_DISCONNECTED/] }, async (page, context) => {
   await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
   await context.setOffline(true);
-  const banner = page.getByRole('alert').filter({ hasText: 'Holm cannot be reached' });
+  const banner = page.getByRole('alert').filter({ hasText: 'Holm cannot be reached. What' });
   await banner.waitFor();
   await context.setOffline(false);
   await page.getByRole('button', { name: 'Try now' }).click();
@@ -111,13 +111,14 @@ t.test('colours are the system’s until one is chosen, and it stays chosen', { 
   await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
   const dark = await background();
   await page.getByRole('button', { name: 'Light' }).click();
+  await page.waitForFunction((was) => getComputedStyle(document.documentElement).backgroundColor !== was, dark);
   const light = await background();
   assert.notEqual(light, dark);
   await page.reload();
   await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
   assert.equal(await background(), light);
   await page.getByRole('button', { name: 'As the system' }).click();
-  assert.equal(await background(), dark);
+  await page.waitForFunction((was) => getComputedStyle(document.documentElement).backgroundColor === was, dark);
 });
 
 t.test('the navigation slides in on a narrow screen', { path: '/vms', viewport: NARROW }, async (page) => {

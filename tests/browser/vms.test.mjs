@@ -19,7 +19,7 @@ t.test('the first VM: from the empty page to its own', { path: '/vms' }, async (
   await page.getByRole('button', { name: 'Create VM' }).last().click();
   const d = dialog(page, 'Create VM');
   await d.getByLabel('Name').fill('first');
-  await d.getByLabel('Image').selectOption('python');
+  await d.getByLabel('Image', { exact: true }).selectOption('python');
   await d.getByLabel('Disk, GiB').fill('2');
   await d.getByText('Only some').click();
   await d.getByLabel('It may reach').fill('203.0.113.0/24\npypi.org');
@@ -158,7 +158,7 @@ t.test('a keyboard alone creates, opens and deletes a VM', { path: '/vms' }, asy
   await press('Enter');
   await page.getByRole('heading', { level: 1, name: /^by-keys/ }).waitFor();
   await press('g', 'v');
-  await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
+  await page.getByRole('table', { name: 'VMs' }).waitFor();
   await press('/');
   await page.keyboard.type('by-keys');
   const only = page.locator('tbody tr');

@@ -140,7 +140,18 @@ export async function fits(page) {
   assert.ok(wide <= screen, `the page is ${wide} wide on a screen of ${screen}`);
 }
 
-// What a terminal shows, as lines.
-export function terminalText(page) {
-  return page.locator('.terminal:not([hidden]) .xterm-rows').innerText();
+// What the terminal that is looked at shows: a line a row, without the blanks behind it.
+const rowsOf = () => [...document.querySelectorAll('.term:not([hidden]) .xterm-rows > div')]
+  .map((row) => row.textContent.replace(/\u00a0/g, ' ').trimEnd()).join('\n');
+
+export const terminalText = (page) => page.evaluate(rowsOf);
+
+// Until that fits the pattern.
+export async function terminalShows(page, pattern) {
+  const is = new Function('p', `return new RegExp(p.source, p.flags).test((${rowsOf})())`);
+  try {
+    await page.waitForFunction(is, { source: pattern.source, flags: pattern.flags });
+  } catch (e) {
+    throw new Error(`the terminal never showed ${pattern}:\n${await terminalText(page)}`, { cause: e });
+  }
 }
