@@ -215,6 +215,8 @@
 /* Signing in */
 #define SESSION_DAYS 7
 #define SESSIONS_MAX 1024     /* of all accounts; the oldest goes */
+#define LOGIN_PASSWORD_MAX_BYTES 1024
+#define LOGIN_KEY_MAX_BYTES 1024
 #define LOGIN_ATTEMPTS_MAX 10 /* that failed, of one peer */
 #define LOGIN_ATTEMPTS_ALL_MAX 100
 #define LOGIN_WINDOW_S 300
@@ -270,7 +272,7 @@
 #define ARCHIVE_UNPACKED_MAX_BYTES (50 * MIB) /* contents of all files */
 #define ARCHIVE_ENTRIES_MAX 10000
 #define ARCHIVE_NAMES_MAX_BYTES (4 * MIB) /* of all entries together */
-#define ARCHIVES_MAX_BYTES (512 * MIB)    /* compressed, of all that are held together */
+#define ARCHIVES_MAX_BYTES (256 * MIB)    /* compressed, of all that are held together */
 
 /* Rate limits */
 #define RATE_CALLERS_MAX 4096 /* that are remembered; an account or an address */

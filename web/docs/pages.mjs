@@ -14,6 +14,7 @@ export const PAGES = [
   { name: 'reference-native', document: '/openapi/native.json', title: 'Native endpoints', group: 'Reference', about: 'Every call of the native API' },
   { name: 'reference-rds', document: '/openapi/rds.json', title: 'run-dat-sheesh endpoints', group: 'Reference', about: 'Every call of the run-dat-sheesh API' },
   { name: 'reference-runner', document: '/openapi/runner.json', title: 'Runner endpoints', group: 'Reference', about: 'Every call of the runner API' },
+  { name: 'reference-server', document: '/openapi/server.json', title: 'Server endpoints', group: 'Reference', about: 'Health, metrics, OpenAPI documents' },
   { name: 'limits', file: 'docs/limits.md', title: 'Limits', group: 'Reference', about: 'Every bound' },
   { name: 'daemon', file: 'docs/daemon.md', title: 'The daemon', group: 'Running it', about: 'Configuration, systemd, metrics, restarts' },
   { name: 'images', file: 'images/README.md', title: 'Images', group: 'Running it', about: 'What is in them, and how to make your own' },

@@ -238,7 +238,7 @@ function section(doc, call, base) {
 
 // --- The page ---
 
-/** @param {Json} doc @returns {Map<string, Call[]>} Calls by what they are about: its tag, or the first part of its path that is no prefix. */
+/** @param {Json} doc @returns {Map<string, Call[]>} Calls by what they are about: the first part of the path that is no prefix. */
 function grouped(doc) {
   const groups = new Map();
   for (const [path, item] of Object.entries(doc.paths))
@@ -246,13 +246,13 @@ function grouped(doc) {
       const op = /** @type {Json} */ (item)[method];
       if (!op) continue;
       const part = path.split('/').find((p) => p && !/^(rds|native|api|v\d+)$/.test(p)) ?? path;
-      const name = op.tags?.[0] ?? part.replace(/[{}]/g, '');
+      const name = part.replace(/[{}/]|\.json$/g, '') || 'index';
       groups.set(name, [...(groups.get(name) ?? []), { method, path, op }]);
     }
   return groups;
 }
 
-const GROUP_NAMES = new Map(Object.entries({ vms: 'VMs', auth: 'Signing in', admin: 'Administration', org: 'Account', healthz: 'Health' }));
+const GROUP_NAMES = new Map(Object.entries({ vms: 'VMs', auth: 'Signing in', admin: 'Administration', org: 'Account', healthz: 'Health', openapi: 'OpenAPI' }));
 
 /** @param {string} name */
 const groupTitle = (name) => GROUP_NAMES.get(name) ?? name.charAt(0).toUpperCase() + name.slice(1).replace(/-/g, ' ');
@@ -269,7 +269,7 @@ function show(root, doc) {
     contents.append(make('li', { class: 'depth-2' }, make('a', { href: `#${id}` }, groupTitle(name))));
     for (const call of calls) {
       parts.push(section(doc, call, base));
-      const short = call.path.replace(/^(\/(rds|native|api))?\/v\d+/, '');
+      const short = call.path.replace(/^(\/(rds|native|api))?(\/v\d+)?(?=\/)/, '');
       const link = make('a', { href: `#${call.op.operationId}` }, make('b', {}, call.method.toUpperCase()), ` ${short}`);
       contents.append(make('li', { class: 'depth-3 call' }, link));
     }

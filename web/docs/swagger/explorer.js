@@ -5,20 +5,16 @@
 
 /** @typedef {any} Json */
 
-const APIS = [
-  { name: 'native', title: 'Native' },
-  { name: 'rds', title: 'run-dat-sheesh' },
-  { name: 'runner', title: 'Runner' },
-];
+/** @typedef {{name: string, title: string, url: string}} Api */
 
-const wanted = new URLSearchParams(location.search).get('api');
-const current = APIS.find((a) => a.name === wanted) ?? APIS[0];
+const NAMES = new Map(Object.entries({ native: 'Native', rds: 'run-dat-sheesh', runner: 'Runner', server: 'Server' }));
 
-function showApis() {
-  for (const api of APIS) {
+/** @param {Api[]} apis @param {Api} current */
+function showApis(apis, current) {
+  for (const api of apis) {
     const a = document.createElement('a');
-    a.href = `?api=${api.name}`;
-    a.textContent = api.title;
+    a.href = `?api=${encodeURIComponent(api.name)}`;
+    a.textContent = NAMES.get(api.name) ?? api.title;
     if (api === current) a.setAttribute('aria-current', 'page');
     document.getElementById('apis')?.append(a);
   }
@@ -51,11 +47,12 @@ function followTheme() {
   fit();
 }
 
-/** @param {Json} spec Calls without a tag are grouped by what they are about. */
-function addTags(spec) {
+/** @param {Json} spec Its calls are grouped by what they are about; a document's tags only tell dialects apart. */
+function group(spec) {
+  delete spec.tags;
   for (const [path, item] of Object.entries(spec.paths ?? {})) {
-    const about = path.split('/').find((p) => p && !/^(rds|native|api|v\d+)$/.test(p)) ?? 'other';
-    for (const op of Object.values(/** @type {Json} */ (item))) if (op?.responses) op.tags ??= [about];
+    const about = path.split('/').find((p) => p && !/^(rds|native|api|v\d+)$/.test(p)) ?? 'index';
+    for (const op of Object.values(/** @type {Json} */ (item))) if (op?.responses) op.tags = [about];
   }
   return spec;
 }
@@ -69,13 +66,23 @@ function fail(message) {
   document.getElementById('explorer')?.replaceChildren(p);
 }
 
-async function start() {
-  const { SwaggerUIBundle } = /** @type {Json} */ (window);
-  const address = `/openapi/${current.name}.json`;
+/** @param {string} address @returns {Promise<Json>} */
+async function load(address) {
   const res = await fetch(address).catch(() => null);
-  if (!res?.ok) return fail(`${address} could not be loaded${res ? `: the daemon answered ${res.status}` : ''}.`);
+  if (res?.ok) return res.json();
+  throw new Error(`${address} could not be loaded${res ? `: the daemon answered ${res.status}` : ''}.`);
+}
+
+async function start() {
+  /** @type {Api[]} */
+  const apis = (await load('/openapi')).documents;
+  const wanted = new URLSearchParams(location.search).get('api') ?? 'native';
+  const current = apis.find((a) => a.name === wanted) ?? apis[0];
+  showApis(apis, current);
+  const spec = group(await load(current.url));
+  const { SwaggerUIBundle } = /** @type {Json} */ (window);
   SwaggerUIBundle({
-    spec: addTags(await res.json()),
+    spec,
     domNode: document.getElementById('explorer'),
     presets: [SwaggerUIBundle.presets.apis],
     layout: 'BaseLayout',
@@ -91,6 +98,5 @@ async function start() {
 }
 
 followTheme();
-showApis();
-void start();
+start().catch((e) => fail(e.message));
 void showWho();
