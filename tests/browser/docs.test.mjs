@@ -16,7 +16,6 @@ test('pages can be read without a script', async () => {
   await visit('/docs', async (page) => {
     assert.match(page.url(), /\/docs\/$/);
     await page.getByRole('heading', { level: 1, name: 'Holm' }).waitFor();
-    await page.getByText('All pages').click();
     await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'First steps with HTTP' }).click();
     await page.getByRole('heading', { level: 1, name: 'First steps with HTTP' }).waitFor();
     await page.getByRole('complementary').getByRole('link', { name: 'Snapshots' }).click();
@@ -137,7 +136,7 @@ test('the explorer calls with a key, and forgets it', async () => {
     const field = page.locator('.auth-container', { hasText: 'X-API-Key' }).locator('input');
     await field.fill(site.key);
     await page.locator('.auth-container', { hasText: 'X-API-Key' }).getByRole('button', { name: 'Apply credentials' }).click();
-    await page.getByRole('button', { name: 'Close' }).click();
+    await page.locator('.auth-btn-wrapper').getByRole('button', { name: 'Close' }).first().click();
     const answer = page.waitForResponse((r) => new URL(r.url()).pathname === '/rds/v1/vms');
     await page.getByRole('button', { name: 'Execute' }).click();
     assert.equal((await answer).status(), 200);

@@ -103,7 +103,7 @@ function table(doc, rows, asked) {
       cell,
     );
   });
-  const frame = make('div', { class: 'table', role: 'region', tabindex: '0', 'aria-label': 'Fields' });
+  const frame = make('div', { class: 'table', role: 'group', tabindex: '0', 'aria-label': 'Fields' });
   frame.append(make('table', { class: 'fields' }, make('tbody', {}, ...body)));
   return frame;
 }
