@@ -44,6 +44,7 @@ static const struct route *tables[] = {
     rds_snapshot_routes,
     rds_image_routes,
     native_image_routes,
+    rds_file_routes,
     meta_routes,
     meta_document_routes,
     no_rows,

@@ -270,7 +270,7 @@
 #define ARCHIVE_UNPACKED_MAX_BYTES (50 * MIB) /* contents of all files */
 #define ARCHIVE_ENTRIES_MAX 10000
 #define ARCHIVE_NAMES_MAX_BYTES (4 * MIB) /* of all entries together */
-#define ARCHIVES_MAX_BYTES (512 * MIB)    /* compressed, of all that are held together */
+#define ARCHIVES_MAX_BYTES (256 * MIB)    /* compressed, of all that are held together */
 
 /* Rate limits */
 #define RATE_CALLERS_MAX 4096 /* that are remembered; an account or an address */

@@ -11,57 +11,17 @@
 #include "base/buf.h"
 #include "wire/untar.h"
 
-#define PIECE_BYTES ((size_t)256 * 1024) /* unpacked, or packed anew, at once */
-#define GZIP_WINDOW_BITS (16 + 15)       /* zlib's way to say: gzip, and nothing else */
+#define PIECE_BYTES ((size_t)64 * 1024)   /* unpacked at once */
+#define PACKED_BYTES ((size_t)256 * 1024) /* packed anew at once */
+#define GZIP_WINDOW_BITS (16 + 15)        /* zlib's way to say: gzip, and nothing else */
 
 /* Headers, paddings and the zeros at the end, besides the contents: what unpacks to more is nothing
  * that anybody would pack. */
 #define TAR_MAX_BYTES (ARCHIVE_UNPACKED_MAX_BYTES + ARCHIVE_ENTRIES_MAX * 4096ULL + 2 * MIB)
 
-struct archive {
-    uint8_t *data; /* a mapping of ARCHIVE_MAX_BYTES, of which only what is used exists */
-    size_t len;
-};
-
-/* Of all archives: many clients that send slowly must not add up. */
-static atomic_size_t held_bytes;
-
-int archive_new(struct archive **ret, struct err *e)
+static int invalid(struct err *e, const char *what)
 {
-    auto_archive struct archive *a = calloc(1, sizeof(*a));
-    if (!a)
-        return err_errno(e, -ENOMEM, "take an archive");
-    /* Its own mapping goes back to the system when it ends; malloc would keep some of them. */
-    void *p = mmap(NULL, ARCHIVE_MAX_BYTES, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
-        return err_errno(e, -errno, "take an archive");
-    a->data = p;
-    *ret = TAKE_PTR(a);
-    return 0;
-}
-
-void archive_free(struct archive *a)
-{
-    if (!a)
-        return;
-    if (a->data)
-        munmap(a->data, ARCHIVE_MAX_BYTES);
-    atomic_fetch_sub(&held_bytes, a->len);
-    free(a);
-}
-
-int archive_add(struct archive *a, const void *data, size_t len, struct err *e)
-{
-    if (len > ARCHIVE_MAX_BYTES - a->len)
-        return err_set(e, ERR_TOO_LARGE, "Body too large");
-    if (atomic_fetch_add(&held_bytes, len) + len > ARCHIVES_MAX_BYTES) {
-        atomic_fetch_sub(&held_bytes, len);
-        return err_set(e, ERR_FULL, "too many uploads at this moment");
-    }
-    memcpy(a->data + a->len, data, len);
-    a->len += len;
-    return 0;
+    return err_set(e, ERR_INVALID, "Invalid archive: %s", what);
 }
 
 /* --- gzip --- */
@@ -69,62 +29,61 @@ int archive_add(struct archive *a, const void *data, size_t len, struct err *e)
 struct gunzip {
     z_stream z;
     uint8_t *piece;
+    bool ended;
 };
 
-static void gunzip_free(struct gunzip *g)
+static void gunzip_done(struct gunzip *g)
 {
     inflateEnd(&g->z);
     free(g->piece);
 }
 
-static int invalid(struct err *e, const char *what)
+static int gunzip_init(struct gunzip *g, struct err *e)
 {
-    return err_set(e, ERR_INVALID, "Invalid archive: %s", what);
-}
-
-/* What zlib says that is not the next piece. */
-static int gzip_error(const struct gunzip *g, int z, struct err *e)
-{
-    if (z == Z_MEM_ERROR)
+    g->piece = malloc(PIECE_BYTES);
+    if (!g->piece || inflateInit2(&g->z, GZIP_WINDOW_BITS) != Z_OK)
         return err_errno(e, -ENOMEM, "read the archive");
-    if (z == Z_BUF_ERROR || z == Z_OK)
-        return invalid(e, g->z.total_in ? "it is cut off" : "it is empty");
-    return invalid(e, g->z.total_out ? "its compressed data is damaged" : "it is no gzip");
+    return 0;
 }
 
-/* Unpacks the next piece: its length, 0 after the last one. */
-static ssize_t next_piece(struct gunzip *g, bool *ended, struct err *e)
+/* Unpacks the next piece of what z.next_in has: how many bytes. */
+static ssize_t next_piece(struct gunzip *g, struct err *e)
 {
-    if (*ended)
-        return 0;
     g->z.next_out = g->piece;
     g->z.avail_out = PIECE_BYTES;
     int z = inflate(&g->z, Z_NO_FLUSH);
-    size_t n = PIECE_BYTES - g->z.avail_out;
-    if (z == Z_STREAM_END) {
-        *ended = true;
-        return g->z.avail_in ? invalid(e, "something follows its end") : (ssize_t)n;
-    }
-    return z == Z_OK && n ? (ssize_t)n : gzip_error(g, z, e);
+    g->ended = z == Z_STREAM_END;
+    if (z == Z_MEM_ERROR)
+        return err_errno(e, -ENOMEM, "read the archive");
+    /* Z_BUF_ERROR: more must come first. */
+    if (z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR)
+        return invalid(e, g->z.total_out ? "its compressed data is damaged" : "it is no gzip");
+    return (ssize_t)(PIECE_BYTES - g->z.avail_out);
 }
 
-/* Reads all of it into `u`. */
-static int read_through(const struct archive *a, struct untar *u, struct err *e)
+/* Reads some of the compressed bytes into `u`. */
+static int read_some(struct gunzip *g, struct untar *u, const void *data, size_t len, struct err *e)
 {
-    CLEANUP(gunzip_free) struct gunzip g = {.piece = malloc(PIECE_BYTES)};
-    bool ended = false;
-    int r = g.piece && inflateInit2(&g.z, GZIP_WINDOW_BITS) == Z_OK ? 0 : -ENOMEM;
-    if (r < 0)
-        return err_errno(e, r, "read the archive");
-    g.z.next_in = a->data;
-    g.z.avail_in = (uInt)a->len;
-    while (r == 0 && !ended) {
-        ssize_t n = next_piece(&g, &ended, e);
-        r = n < 0 ? (int)n : untar_feed(u, g.piece, (size_t)n, e);
-        if (r == 0 && g.z.total_out > TAR_MAX_BYTES)
-            r = err_set(e, ERR_TOO_LARGE, "Archive unpacks to too much");
+    g->z.next_in = (uint8_t *)data;
+    g->z.avail_in = (uInt)len;
+    while (!g->ended) {
+        ssize_t n = next_piece(g, e);
+        int r = n < 0 ? (int)n : untar_feed(u, g->piece, (size_t)n, e);
+        if (r < 0)
+            return r;
+        if (g->z.total_out > TAR_MAX_BYTES)
+            return err_set(e, ERR_TOO_LARGE, "Archive unpacks to too much");
+        if (g->z.avail_out > 0)
+            break;
     }
-    return r < 0 ? r : untar_finish(u, e);
+    return g->z.avail_in ? invalid(e, "something follows its end") : 0;
+}
+
+static int read_end(const struct gunzip *g, struct untar *u, struct err *e)
+{
+    if (!g->ended)
+        return invalid(e, g->z.total_in ? "it is cut off" : "it is empty");
+    return untar_finish(u, e);
 }
 
 /* --- looking --- */
@@ -172,6 +131,8 @@ static int check_end(void *arg, struct err *e)
     return 0;
 }
 
+static const struct untar_ops check_ops = {check_entry, check_content, check_end};
+
 /* The end before a slash before all else, so that what is below a name comes right behind it. */
 static int rank(char c)
 {
@@ -209,19 +170,80 @@ static int check_conflicts(struct check *c, struct err *e)
     return 0;
 }
 
-int archive_check(const struct archive *a, size_t dest_bytes, struct err *e)
+/* --- holding --- */
+
+struct archive {
+    uint8_t *data; /* a mapping of ARCHIVE_MAX_BYTES, of which only what is used exists */
+    size_t len;
+    size_t charged; /* of held_bytes */
+    struct gunzip gunzip;
+    struct untar untar;
+    struct check check;
+};
+
+/* Of all archives: many clients that send slowly must not add up. */
+static atomic_size_t held_bytes;
+
+int archive_new(size_t dest_bytes, struct archive **ret, struct err *e)
 {
-    static const struct untar_ops ops = {check_entry, check_content, check_end};
     size_t most = UNTAR_NAME_SIZE - 1;
-    struct check c = {.name_max = most > dest_bytes + 1 ? most - dest_bytes - 1 : 0,
-                      .names.max_bytes = ARCHIVE_NAMES_MAX_BYTES};
-    struct untar u = {.ops = &ops, .arg = &c};
-    int r = read_through(a, &u, e);
-    r = r < 0 ? r : check_conflicts(&c, e);
-    untar_done(&u);
-    buf_done(&c.names);
-    buf_done(&c.list);
+    auto_archive struct archive *a = calloc(1, sizeof(*a));
+    if (!a)
+        return err_errno(e, -ENOMEM, "take an archive");
+    a->check.name_max = most > dest_bytes + 1 ? most - dest_bytes - 1 : 0;
+    a->check.names.max_bytes = ARCHIVE_NAMES_MAX_BYTES;
+    a->untar.ops = &check_ops;
+    a->untar.arg = &a->check;
+    /* Its own mapping goes back to the system when it ends; malloc would keep some of them. */
+    void *p = mmap(NULL, ARCHIVE_MAX_BYTES, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return err_errno(e, -errno, "take an archive");
+    a->data = p;
+    int r = gunzip_init(&a->gunzip, e);
+    if (r == 0)
+        *ret = TAKE_PTR(a);
     return r;
+}
+
+void archive_free(struct archive *a)
+{
+    if (!a)
+        return;
+    if (a->data)
+        munmap(a->data, ARCHIVE_MAX_BYTES);
+    gunzip_done(&a->gunzip);
+    untar_done(&a->untar);
+    buf_done(&a->check.names);
+    buf_done(&a->check.list);
+    atomic_fetch_sub(&held_bytes, a->charged);
+    free(a);
+}
+
+/* With the names, of which a few KiB can be compressed to next to nothing. */
+static int charge(struct archive *a, struct err *e)
+{
+    size_t now = a->len + a->check.names.len + a->check.list.len, more = now - a->charged;
+    a->charged = now;
+    if (atomic_fetch_add(&held_bytes, more) + more <= ARCHIVES_MAX_BYTES)
+        return 0;
+    return err_set(e, ERR_FULL, "too many uploads at this moment");
+}
+
+int archive_add(struct archive *a, const void *data, size_t len, struct err *e)
+{
+    if (len > ARCHIVE_MAX_BYTES - a->len)
+        return err_set(e, ERR_TOO_LARGE, "Body too large");
+    memcpy(a->data + a->len, data, len);
+    a->len += len;
+    int r = read_some(&a->gunzip, &a->untar, data, len, e);
+    return r < 0 ? r : charge(a, e);
+}
+
+int archive_finish(struct archive *a, struct err *e)
+{
+    int r = read_end(&a->gunzip, &a->untar, e);
+    return r < 0 ? r : check_conflicts(&a->check, e);
 }
 
 /* --- packing anew --- */
@@ -252,21 +274,21 @@ static int repack_entry(void *arg, const struct ustar_entry *en, struct err *e)
     /* The directory itself is made, or stays as it is. */
     if (en->name[0])
         ustar_put(&p->out, &clean);
-    return pass_on(p, PIECE_BYTES, e);
+    return pass_on(p, PACKED_BYTES, e);
 }
 
 static int repack_content(void *arg, const void *data, size_t len, struct err *e)
 {
     struct repack *p = arg;
     buf_append(&p->out, data, len);
-    return pass_on(p, PIECE_BYTES, e);
+    return pass_on(p, PACKED_BYTES, e);
 }
 
 static int repack_end(void *arg, struct err *e)
 {
     struct repack *p = arg;
     ustar_put_zeros(&p->out, ustar_padding(p->size));
-    return pass_on(p, PIECE_BYTES, e);
+    return pass_on(p, PACKED_BYTES, e);
 }
 
 int archive_repack(const struct archive *a, const struct archive_sink *sink, struct err *e)
@@ -274,11 +296,15 @@ int archive_repack(const struct archive *a, const struct archive_sink *sink, str
     static const struct untar_ops ops = {repack_entry, repack_content, repack_end};
     struct repack p = {.sink = sink};
     struct untar u = {.ops = &ops, .arg = &p};
-    int r = read_through(a, &u, e);
+    struct gunzip g = {0};
+    int r = gunzip_init(&g, e);
+    r = r < 0 ? r : read_some(&g, &u, a->data, a->len, e);
+    r = r < 0 ? r : read_end(&g, &u, e);
     if (r == 0) {
         ustar_put_zeros(&p.out, 2 * USTAR_BLOCK_BYTES);
         r = pass_on(&p, 0, e);
     }
+    gunzip_done(&g);
     untar_done(&u);
     buf_done(&p.out);
     return r;

@@ -4,11 +4,12 @@
 /* Archives (tar.gz) that a client sends to have them unpacked in a VM, and those that it gets of
  * what is in one.
  *
- * In: the compressed bytes are held until all of them are there, ARCHIVE_MAX_BYTES at most. Then
- * the whole is read once, only to look: archive_check. What it lets through is read a second time
- * and packed anew (archive_repack), so that no byte of a header that the client made reaches the
- * guest. Reading twice costs less than 60 MiB of memory an upload would. Exactly one gzip member is
- * taken, with nothing behind it; what the tar in it may be is untar.h's.
+ * In: the compressed bytes are held until all of them are there, ARCHIVE_MAX_BYTES at most, and
+ * looked at as they come, so that a bad archive is refused as early as it shows. One that is whole
+ * and good is read a second time and packed anew (archive_repack), so that no byte of a header that
+ * the client made reaches the guest. Reading twice costs less than the 60 MiB of memory that
+ * keeping what is unpacked would. Exactly one gzip member is taken, with nothing behind it; what
+ * the tar in it may be is untar.h's.
  *
  * Out: what the guest packs is compressed as it comes, with a few hundred KiB of memory.
  *
@@ -28,21 +29,22 @@ struct vm_stream;
 
 struct archive;
 
-int archive_new(struct archive **ret, struct err *e);
+/* One that will be unpacked into a directory whose path has `dest_bytes` bytes. */
+int archive_new(size_t dest_bytes, struct archive **ret, struct err *e);
 void archive_free(struct archive *a); /* NULL is fine */
 DEFINE_AUTO(struct archive *, archive_free)
 #define auto_archive CLEANUP(archive_freep)
 
-/* Takes the next bytes. ERR_TOO_LARGE beyond ARCHIVE_MAX_BYTES; ERR_FULL when all archives that are
- * held together are beyond ARCHIVES_MAX_BYTES. */
+/* Takes the next bytes. ERR_INVALID says what is wrong with the archive; ERR_TOO_LARGE: it is
+ * beyond ARCHIVE_MAX_BYTES, unpacks to more than ARCHIVE_UNPACKED_MAX_BYTES or ARCHIVE_ENTRIES_MAX,
+ * or has names beyond ARCHIVE_NAMES_MAX_BYTES; ERR_FULL: all archives that are held together are
+ * beyond ARCHIVES_MAX_BYTES. No more calls but archive_free after a failure. */
 int archive_add(struct archive *a, const void *data, size_t len, struct err *e);
 
-/* Whether it may be unpacked, into a directory whose path has `dest_bytes` bytes. ERR_INVALID says
- * what is wrong; ERR_TOO_LARGE: beyond ARCHIVE_UNPACKED_MAX_BYTES or ARCHIVE_ENTRIES_MAX, or names
- * beyond ARCHIVE_NAMES_MAX_BYTES. */
-int archive_check(const struct archive *a, size_t dest_bytes, struct err *e);
+/* That was all. 0: it may be unpacked; errors as above. */
+int archive_finish(struct archive *a, struct err *e);
 
-/* Writes it as a clean tar, after archive_check: files and directories with permission bits and
+/* Writes it as a clean tar, after archive_finish: files and directories with permission bits and
  * time only, readable and writable for their owner. Ends with the first failure of `write`. */
 struct archive_sink {
     int (*write)(void *arg, const void *data, size_t len, struct err *e);

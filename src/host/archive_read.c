@@ -25,11 +25,10 @@ struct archive_reader {
 
 int archive_reader_new(struct vm_stream *s, struct archive_reader **ret, struct err *e)
 {
-    struct archive_reader *ar = malloc(sizeof(*ar));
+    struct archive_reader *ar = calloc(1, sizeof(*ar));
     if (!ar)
         return err_errno(e, -ENOMEM, "make an archive");
     ar->stream = s;
-    ar->ended = false;
     isal_deflate_init(&ar->z);
     ar->z.level = LEVEL;
     ar->z.level_buf = ar->level;

@@ -59,7 +59,8 @@ export function TimeChart({ title, series, format, max, windowMs = 300_000, base
   const end = first.length ? first[first.length - 1][0] : Date.now(), start = end - windowMs;
   const shown = series.map((s) => ({ ...s, points: s.points.filter(([t]) => t >= start) }));
   const highest = Math.max(0, ...shown.flatMap((s) => s.points.map(([, v]) => v ?? 0)));
-  const top = max ?? niceTop(highest * 1.05, base);
+  // A few bytes a second are as good as nothing: they shall not look like a mountain.
+  const top = max ?? niceTop(Math.max(highest * 1.05, base === 1024 ? 1024 : 1), base);
   const x = (t: number) => LEFT + ((t - start) / windowMs) * (width - LEFT - RIGHT);
   const y = (v: number) => TOP + (1 - Math.min(1, v / top)) * (HEIGHT - TOP - BOTTOM);
   const ticks = [0, top / 2, top];
@@ -84,7 +85,7 @@ export function TimeChart({ title, series, format, max, windowMs = 300_000, base
   return (
     <figure class="chart">
       <figcaption id={id}>
-        <span class="chart-title">{title}</span>
+        <span class="chart-title">{title} <span class="chart-time">{at !== null && time ? clock(time) : ''}</span></span>
         {shown.map((s, i) => {
           const value = s.points[index]?.[1];
           return (
@@ -94,7 +95,6 @@ export function TimeChart({ title, series, format, max, windowMs = 300_000, base
             </span>
           );
         })}
-        <span class="chart-time">{at !== null && time ? clock(time) : ''}</span>
       </figcaption>
       <div ref={frame} tabIndex={0} role="group" aria-labelledby={id} class="chart-frame"
         onPointerMove={(e) => nearest(e.clientX)} onPointerLeave={() => setAt(null)} onBlur={() => setAt(null)} onKeyDown={onKeyDown}>

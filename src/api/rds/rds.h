@@ -17,6 +17,7 @@ extern const struct route rds_exec_routes[];
 extern const struct route rds_run_ts_routes[];
 extern const struct route rds_snapshot_routes[];
 extern const struct route rds_image_routes[];
+extern const struct route rds_file_routes[];
 
 /* What rows may fail with; ends with 0. */
 extern const int rds_errors[];

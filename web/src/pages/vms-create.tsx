@@ -146,7 +146,7 @@ export function CreateDialog({ snapshotId, image, onClose, onCreated }: {
         <div class="form">
           <Segmented label="From" value={input.from} onInput={(from) => set({ from, machineType: '' })}
             options={[{ value: 'image', label: 'From an image' }, { value: 'snapshot', label: 'From a snapshot' }]} />
-          <div class="form-grid">
+          <div class="form-grid is-two">
             {input.from === 'image'
               ? <Select label="Image" value={input.image} options={imageOptions} onInput={(v) => set({ image: v })} error={at('image')} />
               : <Select label="Snapshot" value={input.snapshotId} options={snapshotOptions} onInput={(v) => set({ snapshotId: v })} error={at('snapshotId')}

@@ -104,7 +104,7 @@ export function VmsPage() {
             </div>
             {chosen.length > 0 && <BulkBar chosen={chosen} changed={list.reload} onDelete={bulkDelete} onClear={() => setSelected(new Set())} />}
           </div>
-          <Table label="VMs" rows={found} columns={cols} rowKey={(v) => v.id} rowLabel={(v) => v.name} initialSort={{ key: 'age', down: true }}
+          <Table label="VMs" rows={found} columns={cols} rowKey={(v) => v.id} rowLabel={(v) => v.name} initialSort={{ key: 'age', down: false }}
             selected={selected} onSelect={setSelected} onOpen={(v) => navigate(`/vms/${v.id}`)}
             empty={<Empty icon="search" title="No VM fits" actions={<Button onClick={() => { setText(''); setState(''); }}>Show all</Button>} />} />
         </>

@@ -37,8 +37,8 @@ export function Button({ variant = 'default', icon, small, busy, children, butto
 }
 
 // A button that is only an icon: the label is what it is called and its tooltip.
-export function IconButton({ label, icon, ...rest }: Omit<ButtonProps, 'children'> & { label: string; icon: IconName }) {
-  return <Button variant="ghost" {...rest} icon={icon} aria-label={label} title={label} class={`is-icon ${rest.class ?? ''}`} />;
+export function IconButton({ label, icon, variant = 'ghost', ...rest }: Omit<ButtonProps, 'children'> & { label: string; icon: IconName }) {
+  return <Button {...rest} variant={variant} icon={icon} aria-label={label} title={label} class={`is-icon ${rest.class ?? ''}`} />;
 }
 
 export function Spinner({ label }: { label?: string }) {

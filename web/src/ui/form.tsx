@@ -2,7 +2,7 @@
 // Form controls: each with its label, its hint and what is wrong with it.
 
 import type { ComponentChildren } from 'preact';
-import { useId } from 'preact/hooks';
+import { useEffect, useId, useRef } from 'preact/hooks';
 
 import { Icon } from './icons';
 
@@ -54,10 +54,12 @@ interface TextAreaProps extends ControlProps {
 export function TextField({ label, hint, error, optional, value, onInput, type = 'text', autocomplete = 'off', ...rest }: FieldProps & {
   value: string; onInput: (value: string) => void;
 } & InputProps) {
-  const id = useId();
+  const id = useId(), input = useRef<HTMLInputElement>(null);
+  // The attribute alone counts only for what is there when a dialog opens.
+  useEffect(() => { if (rest.autofocus) input.current?.focus(); }, []);
   return (
     <Frame {...{ id, label, hint, error, optional }}>
-      <input {...rest} type={type as 'text'} autocomplete={autocomplete} spellcheck={false} id={id} value={value} aria-invalid={error ? true : undefined}
+      <input {...rest} ref={input} type={type as 'text'} autocomplete={autocomplete} spellcheck={false} id={id} value={value} aria-invalid={error ? true : undefined}
         aria-describedby={hint || error ? `${id}-note` : undefined} onInput={(e) => onInput(e.currentTarget.value)} />
     </Frame>
   );

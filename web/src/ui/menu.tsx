@@ -17,6 +17,8 @@ export interface MenuItem {
   onSelect: () => void;
 }
 
+const MOVE_MOST = 24;
+
 export function Menu({ label, items, icon = 'more', children, small, header, variant }: {
   label: string; items: (MenuItem | false | null | undefined)[]; icon?: IconName; children?: ComponentChildren; small?: boolean;
   header?: ComponentChildren; variant?: 'default' | 'ghost';
@@ -43,15 +45,20 @@ export function Menu({ label, items, icon = 'more', children, small, header, var
       top: below ? b.bottom + 4 : Math.max(8, b.top - 4 - m.height),
       left: Math.min(Math.max(8, b.right - m.width), window.innerWidth - m.width - 8),
     });
-    entries()[0]?.focus();
   }, [open]);
+  // Only what can be seen takes the focus.
+  useLayoutEffect(() => { if (place) entries()[0]?.focus({ preventScroll: true }); }, [place]);
 
   useEffect(() => {
     if (!open) return undefined;
     const outside = (e: Event) => {
       if (!menu.current?.contains(e.target as Node) && !button.current?.contains(e.target as Node)) close(false);
     };
-    const moved = (e: Event) => { if (!menu.current?.contains(e.target as Node)) close(false); };
+    // It stays where it was opened; when its button has gone elsewhere it would hang in the air.
+    const top = button.current!.getBoundingClientRect().top;
+    const moved = () => {
+      if (Math.abs((button.current?.getBoundingClientRect().top ?? 0) - top) > MOVE_MOST) close(false);
+    };
     document.addEventListener('pointerdown', outside);
     window.addEventListener('resize', moved);
     window.addEventListener('scroll', moved, true);

@@ -2,7 +2,7 @@
 // Tabs over a panel: arrow keys move between them, as the pattern for tabs wants.
 
 import type { ComponentChildren } from 'preact';
-import { useId, useRef } from 'preact/hooks';
+import { useEffect, useId, useRef } from 'preact/hooks';
 
 export interface Tab {
   key: string;
@@ -14,6 +14,12 @@ export function Tabs({ tabs, active, onSelect, label, children }: {
   tabs: Tab[]; active: string; onSelect: (key: string) => void; label: string; children: ComponentChildren;
 }) {
   const id = useId(), list = useRef<HTMLDivElement>(null);
+  // On narrow screens there are more than fit.
+  useEffect(() => {
+    const tab = list.current?.querySelector<HTMLElement>('[aria-selected=true]');
+    if (tab && list.current!.scrollWidth > list.current!.clientWidth)
+      list.current!.scrollLeft = tab.offsetLeft - list.current!.offsetLeft - (list.current!.clientWidth - tab.offsetWidth) / 2;
+  }, [active]);
   const onKeyDown = (e: KeyboardEvent) => {
     const at = tabs.findIndex((t) => t.key === active);
     const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[e.key];
