@@ -215,6 +215,8 @@
 /* Signing in */
 #define SESSION_DAYS 7
 #define SESSIONS_MAX 1024     /* of all accounts; the oldest goes */
+#define LOGIN_PASSWORD_MAX_BYTES 1024
+#define LOGIN_KEY_MAX_BYTES 1024
 #define LOGIN_ATTEMPTS_MAX 10 /* that failed, of one peer */
 #define LOGIN_ATTEMPTS_ALL_MAX 100
 #define LOGIN_WINDOW_S 300
