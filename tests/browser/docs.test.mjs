@@ -98,7 +98,7 @@ t.test('a document that cannot be had is said, with what to do', { ...signedOut,
 // --- The explorer ---
 
 async function execute(page, path) {
-  const call = page.locator('.opblock', { has: page.locator(`[data-path="${path}"]`) }).first();
+  const call = page.locator('.opblock-get', { has: page.locator(`[data-path="${path}"]`) }).first();
   await call.locator('.opblock-summary-control').click();
   const answer = page.waitForResponse((r) => new URL(r.url()).pathname === path);
   await call.getByRole('button', { name: 'Execute' }).click();
