@@ -68,6 +68,7 @@ static const struct {
     {0, "\xfd" "7zXZ", 5, "an xz file: unpack it first (unxz)"},
     {0, "\x28\xb5\x2f\xfd", 4, "a zstd file: unpack it first (unzstd)"},
     {0, "BZh", 3, "a bzip2 file: unpack it first (bunzip2)"},
+    {0, "\x02\x21\x4c\x18", 4, "an lz4 file: unpack it first (unlz4)"},
     {0, "\x04\x22\x4d\x18", 4, "an lz4 file: unpack it first (unlz4)"},
     {0, "PK\x03\x04", 4, "a zip file: unpack it first"},
     {0, "QFI\xfb", 4, "a qcow2 disk: convert it first (qemu-img convert -O raw)"},

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -185,7 +186,11 @@ static int publish(struct image_upload *u, struct err *e)
     char path[PATH_MAX], dir[PATH_MAX];
     image_path(u->host, u->info.id, "", dir);
     image_path(u->host, u->info.id, files[u->part], path);
-    if (ftruncate(u->fd, u->bytes) < 0 || fsync(u->fd) < 0 || rename(u->path, path) < 0)
+    /* The kernel's own idea of the time is that of its last tick. */
+    int64_t now_ns = clock_real_ns();
+    const struct timespec now = {.tv_sec = now_ns / 1000000000, .tv_nsec = now_ns % 1000000000};
+    const struct timespec times[] = {now, now};
+    if (ftruncate(u->fd, u->bytes) < 0 || futimens(u->fd, times) < 0 || fsync(u->fd) < 0 || rename(u->path, path) < 0)
         return errno == ENOSPC ? err_set(e, ERR_FULL, "the host's disk is full")
                                : err_errno(e, -errno, "put %s in place", path);
     u->path[0] = '\0';
