@@ -113,9 +113,9 @@ struct part {
 struct parts {
     struct part part[PARTS];
 };
-#define PARTS_INIT                                                          \
-    {                                                                       \
-        .part = {{.option = "kernel", .fd = -1}, {.option = "rootfs", .fd = -1}} \
+#define PARTS_INIT                                                                 \
+    {                                                                              \
+        .part = { {.option = "kernel", .fd = -1}, {.option = "rootfs", .fd = -1} } \
     }
 
 static void parts_done(struct parts *p)
@@ -318,9 +318,10 @@ const struct cli_command cmd_image = {
     .name = "image",
     .summary = "Bring kernels and root file systems of your own",
     .usage = (const char *const[]){"image COMMAND ...", "image COMMAND --help", NULL},
-    .details = "An image is what a VM is made from: a kernel and a root file system. Some are "
-               "Holm's own; others are uploaded. It is called by its name, its id, or the beginning "
-               "of its id.",
+    .details =
+        "An image is what a VM is made from: a kernel and a root file system. Some are "
+        "Holm's own; others are uploaded. It is called by its name, its id, or the beginning "
+        "of its id.",
     .options = (const struct option_row[]){{0}},
     .examples =
         (const struct cli_example[]){
@@ -338,11 +339,12 @@ const struct cli_command cmd_image_create = {
     .usage = (const char *const[]){"image create NAME --kernel FILE --rootfs FILE [--description "
                                    "TEXT] [--default] [--json]",
                                    NULL},
-    .details = "The kernel is a bzImage, or an ELF vmlinux with the PVH entry; the root file system "
-               "a raw ext4. Both are checked; when one is refused no image is left. Its virtio and "
-               "ext4 drivers are built in, or modules in /lib/modules of the root file system. "
-               "Nothing has to be installed in it. The first VM boots it; later ones start from how "
-               "it was then. Without a terminal the image's id is all that is printed.",
+    .details =
+        "The kernel is a bzImage, or an ELF vmlinux with the PVH entry; the root file system "
+        "a raw ext4. Both are checked; when one is refused no image is left. Its virtio and "
+        "ext4 drivers are built in, or modules in /lib/modules of the root file system. "
+        "Nothing has to be installed in it. The first VM boots it; later ones start from how "
+        "it was then. Without a terminal the image's id is all that is printed.",
     .options =
         (const struct option_row[]){
             {.name = "kernel", .value = "FILE", .doc = "The kernel", .fill = FILL_FILE},
@@ -370,8 +372,7 @@ const struct cli_command cmd_image_create = {
 const struct cli_command cmd_image_upload = {
     .name = "image upload",
     .summary = "Replace the kernel or the root file system of an image",
-    .usage =
-        (const char *const[]){"image upload IMAGE [--kernel FILE] [--rootfs FILE]", NULL},
+    .usage = (const char *const[]){"image upload IMAGE [--kernel FILE] [--rootfs FILE]", NULL},
     .details = "VMs and snapshots that are there keep what they were made from.",
     .options =
         (const struct option_row[]){

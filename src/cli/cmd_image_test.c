@@ -6,14 +6,14 @@
 
 #define IMAGE_A "/v1/images/" ID_A
 #define IMAGE_B "/v1/images/" ID_B
-#define OWN_IMAGE(id, name, state, more)                                                      \
+#define OWN_IMAGE(id, name, state, more)                                                       \
     "{\"id\":\"" id "\",\"name\":\"" name "\",\"description\":\"for work\",\"state\":\"" state \
     "\",\"detail\":\"\",\"builtin\":false,\"isDefault\":false,\"hasKernel\":true,"             \
     "\"hasRootfs\":true,\"diskGiB\":0.5,\"kernelBytes\":8388608,"                              \
     "\"createdAt\":\"2020-01-01T00:00:00Z\"" more "}"
-#define BUILT                                                                                \
-    "{\"id\":\"" ID_B "\",\"name\":\"bash\",\"description\":\"\",\"state\":\"ready\","       \
-    "\"detail\":\"\",\"builtin\":true,\"isDefault\":true,\"hasKernel\":true,"                \
+#define BUILT                                                                          \
+    "{\"id\":\"" ID_B "\",\"name\":\"bash\",\"description\":\"\",\"state\":\"ready\"," \
+    "\"detail\":\"\",\"builtin\":true,\"isDefault\":true,\"hasKernel\":true,"          \
     "\"hasRootfs\":true,\"diskGiB\":2,\"createdAt\":\"2020-01-01T00:00:00Z\"}"
 #define LIST OK("/v1/images", "[" BUILT "," OWN_IMAGE(ID_A, "mine", "ready", "") "]")
 
@@ -49,11 +49,11 @@ static void test_create(void **state)
     auto_test_dir char *dir = test_dir_make();
     char kernel[PATH_MAX], rootfs[PATH_MAX];
     write_files(dir, kernel, rootfs);
-    auto_test_server struct test_server *s = test_server_new(
-        REPLIES(CALL("POST", "/v1/images", 201, OWN_IMAGE(ID_A, "mine", "missing", "")),
-                CALL("PUT", IMAGE_A "/kernel", 200, "{}"), CALL("PUT", IMAGE_A "/rootfs", 200, "{}"),
-                CALL("POST", IMAGE_A "/set-default", 200, OWN_IMAGE(ID_A, "mine", "ready", "")),
-                OK(IMAGE_A, OWN_IMAGE(ID_A, "mine", "ready", ""))));
+    auto_test_server struct test_server *s = test_server_new(REPLIES(
+        CALL("POST", "/v1/images", 201, OWN_IMAGE(ID_A, "mine", "missing", "")),
+        CALL("PUT", IMAGE_A "/kernel", 200, "{}"), CALL("PUT", IMAGE_A "/rootfs", 200, "{}"),
+        CALL("POST", IMAGE_A "/set-default", 200, OWN_IMAGE(ID_A, "mine", "ready", "")),
+        OK(IMAGE_A, OWN_IMAGE(ID_A, "mine", "ready", ""))));
     test_expect(s,
                 ARGV("image", "create", "mine", "--kernel", kernel, "--rootfs", rootfs,
                      "--description", "for work"),
@@ -81,11 +81,11 @@ static void test_a_refused_file_leaves_no_image(void **state)
     auto_test_dir char *dir = test_dir_make();
     char kernel[PATH_MAX], rootfs[PATH_MAX];
     write_files(dir, kernel, rootfs);
-    auto_test_server struct test_server *s = test_server_new(REPLIES(
-        CALL("POST", "/v1/images", 201, OWN_IMAGE(ID_A, "mine", "missing", "")),
-        CALL("PUT", IMAGE_A "/kernel", 400,
-             "{\"error\":{\"code\":\"invalid\",\"message\":\"this is a gzip file\"}}"),
-        CALL("DELETE", IMAGE_A, 200, "{}")));
+    auto_test_server struct test_server *s = test_server_new(
+        REPLIES(CALL("POST", "/v1/images", 201, OWN_IMAGE(ID_A, "mine", "missing", "")),
+                CALL("PUT", IMAGE_A "/kernel", 400,
+                     "{\"error\":{\"code\":\"invalid\",\"message\":\"this is a gzip file\"}}"),
+                CALL("DELETE", IMAGE_A, 200, "{}")));
     test_expect_error(s, ARGV("image", "create", "mine", "--kernel", kernel, "--rootfs", rootfs),
                       125, "this is a gzip file");
     assert_non_null(strstr(test_server_log(s), "DELETE " IMAGE_A "\n"));

@@ -54,7 +54,7 @@ static void test_a_broken_archive(void **state)
         whole += 1;
     }
     assert_in_range(whole, 1, b.len - 2 * 110 - 5); /* headers of "dev" and "init" */
-    memset(b.data + 14, 'z', 8); /* the mode of the first entry */
+    memset(b.data + 14, 'z', 8);                    /* the mode of the first entry */
     assert_false(cpio_find(b.data, b.len, "init", &data, &len));
 }
 

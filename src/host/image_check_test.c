@@ -136,9 +136,14 @@ static void test_what_people_send_by_mistake(void **state)
         size_t len;
         const char *why;
     } rows[] = {
-        {"\x1f\x8b", 2, "a gzip file: unpack it first"}, {"QFI\xfb", 4, "a qcow2 disk"},
-        {"hsqs", 4, "a squashfs"},                       {"070701", 6, "a cpio archive"},
-        {"\xfd" "7zXZ", 5, "an xz file"},                {"nothing", 7, "this is no "},
+        {"\x1f\x8b", 2, "a gzip file: unpack it first"},
+        {"QFI\xfb", 4, "a qcow2 disk"},
+        {"hsqs", 4, "a squashfs"},
+        {"070701", 6, "a cpio archive"},
+        {"\xfd"
+         "7zXZ",
+         5, "an xz file"},
+        {"nothing", 7, "this is no "},
     };
     static unsigned char p[TEST_EXT4_BYTES];
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -89,7 +89,8 @@ static void refuse(const char *paths, const char *builtin, const char *why)
 
 static void test_what_is_missing(void **state)
 {
-    static const char builtin[] = "kernel/virtio_blk.ko\nkernel/virtio_console.ko\nkernel/ext4.ko\n";
+    static const char builtin[] =
+        "kernel/virtio_blk.ko\nkernel/virtio_console.ko\nkernel/ext4.ko\n";
     refuse("x.ko\n", builtin, "no virtio_pci");
     refuse("a/virtio_blk.ko:\n", "", "virtio_blk.ko is not there");
     /* Paths that lead elsewhere are none. */

@@ -131,7 +131,8 @@ static void tidy(const char *dir)
     for (struct dirent *de; d && (de = readdir(d));) {
         char path[PATH_MAX];
         bool half = strncmp(de->d_name, "modules.cpio.", 13) == 0;
-        if ((de->d_name[0] != '.' && !half) || strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
+        if ((de->d_name[0] != '.' && !half) || strcmp(de->d_name, ".") == 0 ||
+            strcmp(de->d_name, "..") == 0)
             continue;
         if (path_printf(path, sizeof(path), "%s/%s", dir, de->d_name) == 0)
             dir_remove(path);
@@ -257,8 +258,7 @@ int image_rows_begin(struct image_rows *s, const char *account, const char *id, 
     if (row->busy)
         return err_set(e, ERR_CONFLICT, "image %s is being changed", row->info.name);
     if (part < 0 ? row->uploading[0] || row->uploading[1] : row->uploading[part])
-        return err_set(e, ERR_CONFLICT, "another upload for image %s is under way",
-                       row->info.name);
+        return err_set(e, ERR_CONFLICT, "another upload for image %s is under way", row->info.name);
     *(part < 0 ? &row->busy : &row->uploading[part]) = true;
     *ret = row->info;
     return 0;

@@ -21,7 +21,7 @@
 #include "host/image_rows.h"
 #include "host/store_images.h"
 
-#define BLOCK_BYTES 4096                  /* of zeros becomes a hole */
+#define BLOCK_BYTES 4096                     /* of zeros becomes a hole */
 #define LOOK_EVERY_BYTES (int64_t)(64 * MIB) /* written, between two looks at the free room */
 
 struct image_upload {
@@ -147,8 +147,7 @@ int image_upload_write(struct image_upload *u, const void *data, size_t len, str
     }
     while (len) {
         size_t run = 0, n;
-        while (run < len &&
-               !is_zero(p + run, n = piece(u->bytes + (int64_t)run, len - run)))
+        while (run < len && !is_zero(p + run, n = piece(u->bytes + (int64_t)run, len - run)))
             run += n;
         int r = write_run(u, p, run, u->bytes, e);
         if (r < 0)
@@ -190,7 +189,8 @@ static int publish(struct image_upload *u, struct err *e)
     int64_t now_ns = clock_real_ns();
     const struct timespec now = {.tv_sec = now_ns / 1000000000, .tv_nsec = now_ns % 1000000000};
     const struct timespec times[] = {now, now};
-    if (ftruncate(u->fd, u->bytes) < 0 || futimens(u->fd, times) < 0 || fsync(u->fd) < 0 || rename(u->path, path) < 0)
+    if (ftruncate(u->fd, u->bytes) < 0 || futimens(u->fd, times) < 0 || fsync(u->fd) < 0 ||
+        rename(u->path, path) < 0)
         return errno == ENOSPC ? err_set(e, ERR_FULL, "the host's disk is full")
                                : err_errno(e, -errno, "put %s in place", path);
     u->path[0] = '\0';

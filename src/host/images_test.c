@@ -120,8 +120,8 @@ static void test_from_nothing_to_a_vm(void **state)
     assert_string_equal("mine", i.name);
     assert_string_equal("missing", i.state);
     assert_non_null(strstr(i.detail, "no kernel and no root file system"));
-    int r = host_vm_launch(t->host, &(struct vm_launch){.account = t->account, .image = i.id},
-                           NULL, &e);
+    int r = host_vm_launch(t->host, &(struct vm_launch){.account = t->account, .image = i.id}, NULL,
+                           &e);
     assert_err(r, &e, ERR_CONFLICT, "mine cannot be launched");
     upload_both(t, i.id);
     get(t, "mine", &again);
@@ -154,8 +154,7 @@ static void test_what_is_refused(void **state)
     int r = host_image_upload(t->host, t->account, i.id, IMAGE_KERNEL,
                               (int64_t)IMAGE_KERNEL_MAX_BYTES + 1, &u, &e);
     assert_err(r, &e, ERR_TOO_LARGE, "512 MiB");
-    assert_int_equal(0,
-                     host_image_upload(t->host, t->account, i.id, IMAGE_KERNEL, -1, &u, &e));
+    assert_int_equal(0, host_image_upload(t->host, t->account, i.id, IMAGE_KERNEL, -1, &u, &e));
     r = host_image_upload(t->host, t->account, i.id, IMAGE_KERNEL, -1, &second, &e);
     assert_err(r, &e, ERR_CONFLICT, "under way");
     assert_err(host_image_delete(t->host, t->account, i.id, &e), &e, ERR_CONFLICT, "under way");
@@ -229,9 +228,8 @@ static void test_in_use(void **state)
     memcpy(id, v.id, sizeof(id));
     vm_info_done(&v);
     int r = host_vm_launch(
-        t->host,
-        &(struct vm_launch){.account = t->account, .snapshot = snapshot, .image = "bash"}, NULL,
-        &e);
+        t->host, &(struct vm_launch){.account = t->account, .snapshot = snapshot, .image = "bash"},
+        NULL, &e);
     assert_err(r, &e, ERR_INVALID, "the snapshot is of image");
     assert_int_equal(0, host_vm_delete(t->host, t->account, id, &e));
     assert_int_equal(0, host_snapshot_delete(t->host, t->account, snapshot, &e));
