@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "host/image_rows.h"
 
 _Static_assert(ACCOUNT_NAME_SIZE == ACCOUNT_NAME_MAX_BYTES + 1, "a name fits");
 
@@ -208,7 +209,11 @@ int host_account_delete(struct host *h, const char *id, struct err *e)
     int r = close_account(a, id, e);
     if (r < 0)
         return r;
-    r = store_account_delete(a->store, id, e);
+    /* What is made from here on finds it closing. */
+    if (image_rows_count(h->image_rows, id) > 0)
+        r = err_set(e, ERR_CONFLICT, "the account still has images: delete these first");
+    else
+        r = store_account_delete(a->store, id, e);
     AUTO_LOCK(&a->lock);
     if (r == 0)
         drop_account(a, id);

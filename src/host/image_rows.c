@@ -234,15 +234,27 @@ int image_rows_list(struct image_rows *s, const char *account, struct image_info
     return 0;
 }
 
+/* Lock held. */
+static size_t count(const struct image_rows *s, const char *account)
+{
+    size_t n = 0;
+    for (const struct image_row *row = s->first; row; row = row->next)
+        n += strcmp(row->info.account, account) == 0;
+    return n;
+}
+
+size_t image_rows_count(struct image_rows *s, const char *account)
+{
+    AUTO_LOCK(&s->lock);
+    return count(s, account);
+}
+
 /* --- changing --- */
 
 int image_rows_add(struct image_rows *s, const struct image_info *info, struct err *e)
 {
     AUTO_LOCK(&s->lock);
-    int n = 0;
-    for (struct image_row *row = s->first; row; row = row->next)
-        n += strcmp(row->info.account, info->account) == 0;
-    if (n >= IMAGES_ACCOUNT_MAX)
+    if (count(s, info->account) >= IMAGES_ACCOUNT_MAX)
         return err_set(e, ERR_FORBIDDEN, "the account has %d images already, more are not allowed",
                        IMAGES_ACCOUNT_MAX);
     return append(s, info, e);

@@ -134,7 +134,7 @@ static int write_run(struct image_upload *u, const char *p, size_t len, int64_t 
     return 0;
 }
 
-int image_upload_write(struct image_upload *u, const void *data, size_t len, struct err *e)
+static int take(struct image_upload *u, const void *data, size_t len, struct err *e)
 {
     const char *p = data;
     if (len > (size_t)(u->max_bytes - u->bytes))
@@ -158,6 +158,25 @@ int image_upload_write(struct image_upload *u, const void *data, size_t len, str
         u->bytes += (int64_t)(run + hole);
     }
     return 0;
+}
+
+/* One that failed is over before its client has the answer, and may begin anew. */
+static void release(struct image_upload *u)
+{
+    if (u->path[0])
+        unlink(u->path);
+    u->path[0] = '\0';
+    if (u->info.id[0])
+        image_rows_end(u->host->image_rows, u->info.id, (int)u->part, NULL);
+    u->info.id[0] = '\0';
+}
+
+int image_upload_write(struct image_upload *u, const void *data, size_t len, struct err *e)
+{
+    int r = take(u, data, len, e);
+    if (r < 0)
+        release(u);
+    return r;
 }
 
 /* --- the end --- */
@@ -227,8 +246,10 @@ int image_upload_finish(struct image_upload *u, struct image_info *ret, struct e
         r = publish(u, e);
     if (r == 0)
         r = note(u, e);
-    if (r < 0)
+    if (r < 0) {
+        release(u);
         return r;
+    }
     /* It counts already: what the store says of it is made to fit when the daemon starts. */
     if (store_image_put(h->store, &u->info, e) < 0)
         log_warn("image", "image=%s: %s", u->info.id, e ? e->text : "");
@@ -246,10 +267,7 @@ void image_upload_free(struct image_upload *u)
 {
     if (!u)
         return;
-    if (u->path[0])
-        unlink(u->path);
+    release(u);
     cleanup_close(&u->fd);
-    if (u->info.id[0])
-        image_rows_end(u->host->image_rows, u->info.id, (int)u->part, NULL);
     free(u);
 }

@@ -263,7 +263,10 @@ int host_image_create(struct host *h, const char *account, const char *name,
         r = image_rows_add(h->image_rows, &i, e);
     if (r < 0)
         return r;
-    r = store_image_put(h->store, &i, e);
+    /* Is the account there still? One that is being deleted looks for its images later. */
+    r = accounts_charge(h->accounts, account, &(struct quota){0}, e);
+    if (r == 0)
+        r = store_image_put(h->store, &i, e);
     if (r < 0) {
         image_rows_remove(h->image_rows, i.id);
         return r;
