@@ -10,10 +10,12 @@
 #include "agent/grow.h"
 #include "agent/job.h"
 #include "agent/link.h"
+#include "agent/pack.h"
 #include "agent/power.h"
 #include "agent/restored.h"
 #include "agent/sync.h"
 #include "agent/tree.h"
+#include "agent/unpack.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
 
@@ -36,6 +38,13 @@ static const struct route routes[] = {
     {.method = "DELETE", .path = "/v1/files", .begin = tree_remove, .closed = tree_remove_closed},
     {.method = "GET", .path = "/v1/stat", .begin = tree_stat},
     {.method = "GET", .path = "/v1/list", .begin = tree_list},
+    {.method = "PUT",
+     .path = "/v1/tar",
+     .begin = unpack_begin,
+     .body = unpack_body,
+     .body_end = unpack_body_end,
+     .closed = unpack_closed},
+    {.method = "GET", .path = "/v1/tar", .begin = pack_begin, .closed = pack_closed},
     {.method = "GET", .path = "/v1/jobs", .begin = job_list},
     {.method = "GET", .path = "/v1/jobs/", .begin = job_get_begin, .closed = job_get_closed},
     {.method = "POST", .path = "/v1/jobs/", .begin = job_signal},

@@ -114,6 +114,13 @@ static int get_account(struct request *rq, struct answer *ret, struct err *e)
     return ret->json ? 0 : -ENOMEM;
 }
 
+static int get_caller(struct request *rq, struct answer *ret, struct err *e)
+{
+    ret->json = json_pack("{s:s, s:s, s:s}", "account", rq->account, "peer", rq->peer, "session",
+                          rq->session);
+    return ret->json ? 0 : -ENOMEM;
+}
+
 static int get_signed(struct request *rq, struct answer *ret, struct err *e)
 {
     char url[BASE_URL_SIZE];
@@ -438,5 +445,18 @@ const struct route test_rows[] = {
      .query_bytes = sizeof(struct upload_query), .success = 201, .doc = "Takes anything"},
     {ROW(GET, "/test/socket", "testSocket"), .websocket = get_socket, .query = upload_query,
      .query_bytes = sizeof(struct upload_query), .doc = "Echoes"},
+    {ROW(GET, "/test/account-socket", "testAccountSocket"), .websocket = get_socket,
+     .query = upload_query, .query_bytes = sizeof(struct upload_query), .flags = ROUTE_ACCOUNT,
+     .doc = "The same for accounts"},
+    {ROW(GET, "/test/caller", "testCaller"), .handler = get_caller, .flags = ROUTE_ACCOUNT,
+     .doc = "Who it is, and from where"},
+    {ROW(POST, "/test/caller", "testChange"), .handler = get_caller, .flags = ROUTE_ACCOUNT,
+     .rate_per_min = 3, .doc = "Likewise; may change something"},
+    {ROW(GET, "/test/v1/signed", "testMounted"), .handler = get_signed, .flags = ROUTE_SIGNED,
+     .doc = "As another dialect's path where this one is mounted"},
+    /* An operation of this name is in another dialect too. */
+    {ROW(POST, "/test/limited", "execute"), .handler = post_optional, .request = optional_fields,
+     .input_bytes = sizeof(struct test_optional), .input_defaults = &optional_defaults,
+     .response = optional_fields, .rate_per_min = 2, .doc = "Not often"},
     {0},
 };

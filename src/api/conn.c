@@ -12,6 +12,9 @@
  * the body is only counted then, and not for ever; and a client that asks first (Expect:
  * 100-continue) is answered at once. */
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -36,7 +39,9 @@ void conn_set_phase(struct conn *cn, enum conn_phase phase, int64_t now_ms)
 static void reset(struct conn *cn)
 {
     cn->rq.route = NULL;
-    cn->rq.account[0] = '\0';
+    cn->rq.account[0] = cn->rq.session[0] = '\0';
+    cn->rq.behind = "";
+    cn->web = (struct web_found){0};
     cn->rq.is_admin = cn->rq.is_head = false;
     cn->rq.raw_query = buf_str(&cn->query);
     cn->match = (struct route_match){0};
@@ -112,7 +117,9 @@ static enum MHD_Result finish(struct conn *cn)
         struct answer a = {.status = MHD_HTTP_NO_CONTENT};
         return conn_send(cn, &a);
     }
-    struct MHD_Response *made = s->static_responses[cn->row];
+    if (cn->web.file)
+        return conn_send_web(cn);
+    struct MHD_Response *made = cn->listener->static_responses[cn->row];
     if (made && !s->config.origins)
         return conn_queue(cn, MHD_HTTP_OK, made);
     conn_set_phase(cn, CONN_HANDLE, 0);
@@ -183,6 +190,25 @@ void conn_completed(void *cls, struct MHD_Connection *c, void **req_cls,
         eventfd_write(s->idle_fd, 1);
 }
 
+/* An IPv4 address is the same caller whether or not the socket is one of IPv6. */
+static void note_peer(struct conn *cn)
+{
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof(a);
+    char *ret = cn->rq.peer;
+    const struct sockaddr_in *four = (const struct sockaddr_in *)&a;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&a;
+    snprintf(ret, sizeof(cn->rq.peer), "unix");
+    if (getpeername(cn->fd, (struct sockaddr *)&a, &len) < 0)
+        return;
+    if (a.ss_family == AF_INET)
+        inet_ntop(AF_INET, &four->sin_addr, ret, sizeof(cn->rq.peer));
+    else if (a.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+        inet_ntop(AF_INET, &six->sin6_addr.s6_addr[12], ret, sizeof(cn->rq.peer));
+    else if (a.ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &six->sin6_addr, ret, sizeof(cn->rq.peer));
+}
+
 static void *conn_open(struct server_listener *l, struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
@@ -197,9 +223,11 @@ static void *conn_open(struct server_listener *l, struct MHD_Connection *connect
     const struct server_config *c = &l->server->config;
     cn->rq = (struct request){.server = l->server,
                               .host = c->host,
+                              .mount = l->mount,
                               .listener_address = l->listener.address,
                               .fd = cn->fd,
                               .send_timeout_s = c->send_timeout_s};
+    note_peer(cn);
     conn_set_phase(cn, CONN_IDLE, clock_mono_ms());
     struct server *s = l->server;
     AUTO_LOCK(&s->lock);
@@ -227,6 +255,7 @@ static void conn_close(struct conn *cn)
     conn_drop_body(cn);
     conn_drop_session(cn);
     buf_done(&cn->query);
+    buf_done(&cn->row_path);
     buf_done(&cn->body);
     free(cn);
 }

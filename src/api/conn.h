@@ -2,9 +2,8 @@
 #pragma once
 
 /* A connection's state, shared by conn.c (what the HTTP library calls), conn_admit.c (headers),
- * conn_body.c (bodies), conn_send.c (answers) and
- * conn_websocket.c. It belongs to the connection's thread, but for
- * what says otherwise. */
+ * conn_body.c (bodies), conn_send.c (answers), conn_web.c (the dashboard's files) and
+ * conn_websocket.c. It belongs to the connection's thread, but for what says otherwise. */
 
 #include "api/server_impl.h"
 #include "api/websocket.h"
@@ -28,8 +27,10 @@ struct conn {
 
     /* The request. Reset by begin(); big members are left as they are. */
     struct request rq;
+    struct buf row_path; /* what mount_resolve made of the path, where it made one */
     struct route_match match;
     size_t row;
+    struct web_found web;          /* a file of the dashboard instead of a row; .file NULL: none */
     const struct dialect *dialect; /* of errors */
     const char *method;
     bool is_options;
@@ -63,6 +64,9 @@ int conn_admit(struct conn *cn, const char *url, struct err *e);
 /* Whether a refused request is answered at once, its body unread, and the connection closed. */
 bool conn_answers_at_once(const struct conn *cn);
 
+/* The error for a body beyond HTTP_BODY_MAX_BYTES, in the dialect's words. */
+int conn_too_large(const struct conn *cn, struct err *e);
+
 /* ---- conn_body.c ---- */
 
 /* Lets the row decide whether it takes the body that comes. */
@@ -76,6 +80,10 @@ void conn_drop_body(struct conn *cn);
 
 /* ---- conn_send.c ---- */
 
+int conn_add_header(struct MHD_Response *r, const char *name, const char *value);
+/* More time to take a large answer in, of which nobody tells how far it is. */
+void conn_grant_time(struct conn *cn, uint64_t bytes);
+
 /* Queues a finished response. */
 enum MHD_Result conn_queue(struct conn *cn, int status, struct MHD_Response *r);
 
@@ -88,6 +96,11 @@ void conn_send_at_once(struct conn *cn);
 
 /* In the dialect's shape, with the headers that `a` has; 5xx are logged. */
 enum MHD_Result conn_send_error(struct conn *cn, struct answer *a, const struct err *e);
+
+/* ---- conn_web.c ---- */
+
+/* Answers with cn->web. */
+enum MHD_Result conn_send_web(struct conn *cn);
 
 /* ---- conn_websocket.c ---- */
 

@@ -27,8 +27,7 @@ static int keep(struct conn *cn, const char *data, size_t n, struct err *e)
     cn->body.max_bytes = HTTP_BODY_MAX_BYTES;
     r = buf_append(&cn->body, data, n);
     if (r == -E2BIG)
-        return err_set(e, ERR_TOO_LARGE, "the request body is larger than %llu bytes",
-                       (unsigned long long)HTTP_BODY_MAX_BYTES);
+        return conn_too_large(cn, e);
     return r < 0 ? err_errno(e, r, "read the request body") : 0;
 }
 
@@ -111,7 +110,8 @@ enum MHD_Result conn_receive(struct conn *cn, const char *data, size_t len)
 int conn_decode_body(struct conn *cn, struct err *e)
 {
     const struct route *row = cn->rq.route;
-    const struct input_shape shape = {"field", row->request, row->input_bytes, row->input_defaults};
+    const struct input_shape shape = {"field", row->request, row->input_bytes, row->input_defaults,
+                                      row->dialect->is_open};
     json_t *json = NULL;
     if (!cn->body.len && row->flags & ROUTE_BODY_OPTIONAL) {
         json = json_object();

@@ -18,13 +18,12 @@ enum MHD_Result conn_queue(struct conn *cn, int status, struct MHD_Response *r)
     return MHD_queue_response(cn->rq.connection, (unsigned)status, r);
 }
 
-/* More time to take a large answer in, of which nobody tells how far it is. */
-static void grant_time(struct conn *cn, uint64_t bytes)
+void conn_grant_time(struct conn *cn, uint64_t bytes)
 {
     atomic_fetch_add(&cn->deadline_ms, (int64_t)(bytes / HTTP_SEND_PACE_MIN_BYTES) * 1000);
 }
 
-static int add_header(struct MHD_Response *r, const char *name, const char *value)
+int conn_add_header(struct MHD_Response *r, const char *name, const char *value)
 {
     return MHD_add_response_header(r, name, value) == MHD_YES ? 0 : -ENOMEM;
 }
@@ -39,7 +38,7 @@ static int add_allow(const struct conn *cn, struct MHD_Response *r, const char *
         strcat(all, m == ROUTE_GET ? ", HEAD, " : ", ");
     }
     strcat(all, "OPTIONS");
-    return add_header(r, name, all);
+    return conn_add_header(r, name, all);
 }
 
 static int add_cors(const struct conn *cn, struct MHD_Response *r)
@@ -47,15 +46,15 @@ static int add_cors(const struct conn *cn, struct MHD_Response *r)
     const char *origin = guard_cors_origin(cn->listener, &cn->rq);
     if (!origin)
         return 0;
-    int bad = add_header(r, "Access-Control-Allow-Origin", origin) |
-              add_header(r, "Vary", "Origin") |
-              add_header(r, "Access-Control-Expose-Headers",
-                         "Content-Range, Location, Retry-After, X-Request-Id");
+    int bad = conn_add_header(r, "Access-Control-Allow-Origin", origin) |
+              conn_add_header(r, "Vary", "Origin") |
+              conn_add_header(r, "Access-Control-Expose-Headers",
+                              "Content-Range, Location, Retry-After, X-Request-Id");
     if (cn->is_options)
         bad |= add_allow(cn, r, "Access-Control-Allow-Methods") |
-               add_header(r, "Access-Control-Allow-Headers",
-                          "Content-Type, Accept, Authorization, X-API-Key") |
-               add_header(r, "Access-Control-Max-Age", "600");
+               conn_add_header(r, "Access-Control-Allow-Headers",
+                               "Content-Type, Accept, Authorization, X-API-Key") |
+               conn_add_header(r, "Access-Control-Max-Age", "600");
     return bad;
 }
 
@@ -69,7 +68,7 @@ static int add_given(const struct answer *a, struct MHD_Response *r)
     for (size_t left = a->headers.len; left;) {
         const char *value = p + strlen(p) + 1;
         const char *next = value + strlen(value) + 1;
-        bad |= add_header(r, p, value);
+        bad |= conn_add_header(r, p, value);
         left -= (size_t)(next - p);
         p = next;
     }
@@ -78,21 +77,22 @@ static int add_given(const struct answer *a, struct MHD_Response *r)
 
 static int add_headers(const struct conn *cn, const struct answer *a, struct MHD_Response *r)
 {
-    int bad = server_common_headers(r) | add_header(r, "X-Request-Id", cn->id) | add_cors(cn, r);
+    int bad = server_common_headers(r, "no-store") | conn_add_header(r, "X-Request-Id", cn->id) |
+              add_cors(cn, r);
     bad |= add_given(a, r);
     if (a->content_type)
-        bad |= add_header(r, "Content-Type", a->content_type);
+        bad |= conn_add_header(r, "Content-Type", a->content_type);
     if (a->status == MHD_HTTP_METHOD_NOT_ALLOWED || cn->is_options)
         bad |= add_allow(cn, r, "Allow");
     if (a->status == MHD_HTTP_UNAUTHORIZED)
-        bad |= add_header(r, "WWW-Authenticate", "Bearer");
+        bad |= conn_add_header(r, "WWW-Authenticate", "Bearer");
     if (a->retry_after_s) {
         char seconds[16];
         snprintf(seconds, sizeof(seconds), "%d", a->retry_after_s);
-        bad |= add_header(r, "Retry-After", seconds);
+        bad |= conn_add_header(r, "Retry-After", seconds);
     }
     if (cn->is_spare || atomic_load(&cn->listener->server->quiescing))
-        bad |= add_header(r, "Connection", "close");
+        bad |= conn_add_header(r, "Connection", "close");
     return bad ? -ENOMEM : 0;
 }
 
@@ -205,7 +205,7 @@ enum MHD_Result conn_send(struct conn *cn, struct answer *a)
     if (r && add_headers(cn, a, r) == 0)
         result = conn_queue(cn, a->status, r);
     if (result == MHD_YES && a->file.length)
-        grant_time(cn, a->file.length);
+        conn_grant_time(cn, a->file.length);
     if (r)
         MHD_destroy_response(r);
     answer_done(a);

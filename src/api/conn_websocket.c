@@ -111,7 +111,7 @@ void conn_drop_session(struct conn *cn)
 static int queue_upgrade(struct conn *cn, const char *accept, struct err *e)
 {
     struct MHD_Response *r = MHD_create_response_for_upgrade(on_upgrade, cn);
-    bool is_queued = r && server_common_headers(r) == 0 &&
+    bool is_queued = r && server_common_headers(r, "no-store") == 0 &&
                      MHD_add_response_header(r, "Upgrade", "websocket") == MHD_YES &&
                      MHD_add_response_header(r, "Sec-WebSocket-Accept", accept) == MHD_YES &&
                      conn_queue(cn, MHD_HTTP_SWITCHING_PROTOCOLS, r) == MHD_YES;

@@ -83,6 +83,7 @@ int decode_json(const char *text, size_t len, json_t **ret, struct err *e)
 struct decoding {
     const char *noun;
     char prefix[64]; /* "ttl." inside of that object */
+    bool is_open;    /* as input_shape's */
     struct err *e;
 };
 
@@ -370,7 +371,7 @@ static int decode_nested(const struct decoding *d, const struct field *f, const 
         return 0;
     if (!json_is_object(v))
         return wrong_type(d, f, v);
-    struct decoding inner = {.noun = d->noun, .e = d->e};
+    struct decoding inner = {.noun = d->noun, .is_open = d->is_open, .e = d->e};
     snprintf(inner.prefix, sizeof(inner.prefix), "%.30s%.30s.", d->prefix, f->name);
     return decode_object(&inner, v, f->fields, ret);
 }
@@ -457,7 +458,7 @@ static int missing(const struct decoding *d, const struct field *f)
 static int decode_object(const struct decoding *d, const json_t *object, const struct field *fields,
                          void *ret)
 {
-    int r = refuse_unknown(d, object, fields);
+    int r = d->is_open ? 0 : refuse_unknown(d, object, fields);
     for (const struct field *f = fields; r == 0 && f->name; f++) {
         const json_t *v = json_object_get(object, f->name);
         if (!v && f->flags & FIELD_REQUIRED)
@@ -468,16 +469,22 @@ static int decode_object(const struct decoding *d, const json_t *object, const s
     return r;
 }
 
-int decode_named(const char *noun, const json_t *object, const struct field *fields, void *ret,
-                 struct err *e)
+static int decode_whole(const struct decoding *d, const json_t *object, const struct field *fields,
+                        void *ret)
 {
     if (!json_is_object(object))
-        return err_set(e, ERR_INVALID, "the body must be a JSON object, not %s",
+        return err_set(d->e, ERR_INVALID, "the body must be a JSON object, not %s",
                        json_words(object));
-    int r = decode_object(&(struct decoding){.noun = noun, .e = e}, object, fields, ret);
+    int r = decode_object(d, object, fields, ret);
     if (r < 0)
         decode_done(fields, ret);
     return r;
+}
+
+int decode_named(const char *noun, const json_t *object, const struct field *fields, void *ret,
+                 struct err *e)
+{
+    return decode_whole(&(struct decoding){.noun = noun, .e = e}, object, fields, ret);
 }
 
 int decode_fields(const json_t *object, const struct field *fields, void *ret, struct err *e)
@@ -511,7 +518,8 @@ int input_decode(struct input *in, json_t *object, const struct input_shape *sha
         return err_errno(e, -ENOMEM, "decode the request");
     if (shape->defaults)
         memcpy(made.data, shape->defaults, shape->bytes);
-    int r = decode_named(shape->noun, object, shape->fields, made.data, e);
+    const struct decoding d = {.noun = shape->noun, .is_open = shape->is_open, .e = e};
+    int r = decode_whole(&d, object, shape->fields, made.data);
     if (r < 0)
         return r;
     *in = made;

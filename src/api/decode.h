@@ -41,6 +41,7 @@ struct input_shape {
     const struct field *fields;
     size_t bytes;
     const void *defaults; /* NULL: zeros */
+    bool is_open;         /* what is no field is not looked at, at any level */
 };
 
 /* Decodes into `in`, which is empty; takes `object`. On failure `in` stays empty. */

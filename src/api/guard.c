@@ -9,9 +9,13 @@
  * - it may post across sites: then the browser adds its Origin.
  *
  * A key is nothing a browser sends by itself, so neither is looked at where a key is needed: on
- * listeners with keys, and for rows of accounts on every listener. */
+ * listeners with keys, and for rows of accounts on every listener. A session's cookie it does send
+ * by itself, whoever's page makes the request. So what changes something by a cookie, and a
+ * WebSocket, which no browser keeps from other sites' pages, must come from a page of ours. That is
+ * told by headers that pages cannot set; programs that are no browsers send none of them. */
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -94,16 +98,50 @@ static const char *key_of(const struct request *rq)
     return !key && auth && strncasecmp(auth, "Bearer ", 7) == 0 ? auth + 7 : key;
 }
 
-static int check_key(const struct server_config *c, struct request *rq, struct err *e)
+static int check_key(const struct server_config *c, const char *key, struct request *rq,
+                     struct err *e)
 {
-    const char *key = key_of(rq);
-    if (!key)
-        return err_set(e, ERR_UNAUTHORIZED,
-                       "an API key is needed: send it as X-API-Key: KEY or Authorization: Bearer "
-                       "KEY");
     if (!c->key_account)
         return err_set(e, ERR_UNAUTHORIZED, "the API key is not valid");
     return c->key_account(c->key_arg, key, rq->account, &rq->is_admin, e);
+}
+
+static bool is_own_page(const struct request *rq)
+{
+    const char *origin = request_header(rq, "Origin"), *site = request_header(rq, "Sec-Fetch-Site");
+    if (origin)
+        return origin_is_same(origin, request_header(rq, "Host"));
+    return !site || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0;
+}
+
+static int check_session(const struct server_config *c, struct request *rq, struct err *e)
+{
+    char token[sizeof(rq->session)];
+    if (!c->session_account || !request_cookie(rq, SESSION_COOKIE, token, sizeof(token)))
+        return err_set(e, ERR_UNAUTHORIZED,
+                       "an API key is needed: send it as X-API-Key: KEY or Authorization: Bearer "
+                       "KEY");
+    int r = c->session_account(c->key_arg, token, rq->account, &rq->is_admin, e);
+    if (r < 0)
+        return r;
+    bool is_safe = rq->route && rq->route->method == ROUTE_GET && !rq->route->websocket;
+    if (!is_safe && !is_own_page(rq))
+        return err_set(e, ERR_FORBIDDEN,
+                       "a session only counts for requests of Holm's own pages: send an API key "
+                       "instead");
+    snprintf(rq->session, sizeof(rq->session), "%s", token);
+    return 0;
+}
+
+static int check_account(const struct server_config *c, struct request *rq, struct err *e)
+{
+    const char *key = key_of(rq);
+    int r = key ? check_key(c, key, rq, e) : check_session(c, rq, e);
+    if (r < 0) {
+        rq->account[0] = '\0';
+        rq->is_admin = false;
+    }
+    return r;
 }
 
 int guard_check(const struct server_listener *l, struct request *rq, struct err *e)
@@ -118,7 +156,7 @@ int guard_check(const struct server_listener *l, struct request *rq, struct err 
         return check_open(l, rq, e);
     if (flags & ROUTE_OPEN)
         return 0;
-    int r = check_key(&l->server->config, rq, e);
+    int r = check_account(&l->server->config, rq, e);
     if (r == 0 && flags & ROUTE_ADMIN && !rq->is_admin)
         return err_set(e, ERR_FORBIDDEN, "this needs a key of an admin account");
     return r;

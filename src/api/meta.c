@@ -1,21 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/meta.h"
 
+#include <assert.h>
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "api/native/native.h"
+#include "api/mount.h"
 #include "api/openapi.h"
 #include "api/request.h"
 #include "api/runner/runner.h"
 #include "api/server_impl.h"
 
+#define DIALECTS_MAX 8
+#define DOCUMENT_PATH_SIZE 64
+
 static int get_index(struct request *rq, struct answer *ret, struct err *e)
 {
     buf_append_str(&ret->body, "Holm " HOLM_VERSION "\n\n");
     const struct route *r;
-    for (size_t i = 0; (r = route_at(i)); i++)
-        buf_printf(&ret->body, "%-6s %-28s %s\n", route_method_name(r->method), r->path, r->doc);
+    for (size_t i = 0; (r = route_at(i)); i++) {
+        char path[MOUNT_PATH_SIZE];
+        mount_path(rq->mount, r, path);
+        buf_printf(&ret->body, "%-6s %-28s %s\n", route_method_name(r->method), path, r->doc);
+    }
     return ret->body.failed ? -ENOMEM : 0;
 }
 
@@ -26,42 +35,39 @@ static int get_metrics(struct request *rq, struct answer *ret, struct err *e)
     return ret->body.failed ? -ENOMEM : 0;
 }
 
-static int openapi_answer(const struct dialect *d, struct answer *ret)
+static int openapi_answer(const struct dialect *d, const struct request *rq, struct answer *ret)
 {
-    ret->json = openapi_make(d);
+    ret->json = openapi_make(d, rq->mount);
     return ret->json ? 0 : -ENOMEM;
 }
 
-static int get_openapi_native(struct request *rq, struct answer *ret, struct err *e)
+/* Of everything; where a dialect is mounted, of that. */
+static int get_openapi(struct request *rq, struct answer *ret, struct err *e)
 {
-    return openapi_answer(&native_dialect, ret);
+    return openapi_answer(rq->mount, rq, ret);
 }
 
-static int get_openapi_runner(struct request *rq, struct answer *ret, struct err *e)
+#define DOCUMENT_PREFIX "/openapi/"
+
+/* "/openapi/native.json" */
+static int get_document(struct request *rq, struct answer *ret, struct err *e)
 {
-    return openapi_answer(&runner_dialect, ret);
+    char name[64];
+    const char *at = rq->route->path + strlen(DOCUMENT_PREFIX);
+    snprintf(name, sizeof(name), "%.*s", (int)(strrchr(at, '.') - at), at);
+    return openapi_answer(route_dialect_find(name), rq, ret);
 }
 
-static int get_openapi_server(struct request *rq, struct answer *ret, struct err *e)
-{
-    return openapi_answer(&meta_dialect, ret);
-}
-
-/* Every dialect that has rows has a document. */
 static int get_openapi_list(struct request *rq, struct answer *ret, struct err *e)
 {
     json_t *list = json_array();
     ret->json = json_pack("{s:o}", "documents", list);
-    const struct dialect *last = NULL;
-    const struct route *r;
-    for (size_t i = 0; (r = route_at(i)); i++) {
-        if (r->dialect == last)
-            continue;
-        last = r->dialect;
-        char url[64];
-        snprintf(url, sizeof(url), "/openapi/%s.json", last->name);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", last->name, "title",
-                                              last->title, "url", url));
+    const struct dialect *d;
+    for (size_t i = 0; (d = route_dialect_at(i)); i++) {
+        char url[DOCUMENT_PATH_SIZE];
+        snprintf(url, sizeof(url), DOCUMENT_PREFIX "%s.json", d->name);
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s}", "name", d->name, "title", d->title, "url", url));
     }
     return ret->json ? 0 : -ENOMEM;
 }
@@ -110,6 +116,15 @@ const struct route meta_routes[] = {
     {
         .method = ROUTE_GET,
         .path = "/openapi.json",
+        .operation = "openapi",
+        .dialect = &meta_dialect,
+        .handler = get_openapi,
+        .flags = ROUTE_STATIC | ROUTE_OPEN,
+        .doc = "OpenAPI document of everything here",
+    },
+    {
+        .method = ROUTE_GET,
+        .path = "/openapi",
         .operation = "openapiList",
         .dialect = &meta_dialect,
         .handler = get_openapi_list,
@@ -117,32 +132,34 @@ const struct route meta_routes[] = {
         .flags = ROUTE_STATIC | ROUTE_OPEN,
         .doc = "List of the OpenAPI documents, one a dialect",
     },
-    {
-        .method = ROUTE_GET,
-        .path = "/openapi/native.json",
-        .operation = "openapiNative",
-        .dialect = &meta_dialect,
-        .handler = get_openapi_native,
-        .flags = ROUTE_STATIC | ROUTE_OPEN,
-        .doc = "OpenAPI document of the VMs",
-    },
-    {
-        .method = ROUTE_GET,
-        .path = "/openapi/runner.json",
-        .operation = "openapiRunner",
-        .dialect = &meta_dialect,
-        .handler = get_openapi_runner,
-        .flags = ROUTE_STATIC | ROUTE_OPEN,
-        .doc = "OpenAPI document of the code runner",
-    },
-    {
-        .method = ROUTE_GET,
-        .path = "/openapi/server.json",
-        .operation = "openapiServer",
-        .dialect = &meta_dialect,
-        .handler = get_openapi_server,
-        .flags = ROUTE_STATIC | ROUTE_OPEN,
-        .doc = "OpenAPI document of these paths",
-    },
     {0},
 };
+
+/* ---- a row for each document ---- */
+
+struct route meta_document_routes[DIALECTS_MAX + 1];
+static struct document_words {
+    char path[DOCUMENT_PATH_SIZE], operation[DOCUMENT_PATH_SIZE], doc[96];
+} document_words[DIALECTS_MAX];
+
+void meta_add_document(const struct dialect *d)
+{
+    size_t n = 0;
+    while (meta_document_routes[n].path)
+        n++;
+    assert(n < DIALECTS_MAX);
+    struct document_words *w = &document_words[n];
+    snprintf(w->path, sizeof(w->path), DOCUMENT_PREFIX "%s.json", d->name);
+    snprintf(w->operation, sizeof(w->operation), "openapi%c%s", toupper((unsigned char)*d->name),
+             d->name + 1);
+    snprintf(w->doc, sizeof(w->doc), "OpenAPI document of: %s", d->title);
+    meta_document_routes[n] = (struct route){
+        .method = ROUTE_GET,
+        .path = w->path,
+        .operation = w->operation,
+        .dialect = &meta_dialect,
+        .handler = get_document,
+        .flags = ROUTE_STATIC | ROUTE_OPEN,
+        .doc = w->doc,
+    };
+}

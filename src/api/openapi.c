@@ -9,8 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/mount.h"
+#include "api/server.h"
 #include "base/buf.h"
 #include "base/err.h"
+
+#define NAME_SIZE 96
+
+/* What a document is of, and for which listener. */
+struct view {
+    const struct dialect *dialect; /* NULL: all */
+    const struct dialect *mount;
+};
 
 static json_t *object_schema(const struct field *fields, bool closed, const void *defaults);
 
@@ -160,10 +170,39 @@ static json_t *reference(const char *name)
     return json_pack("{s:s}", "$ref", path);
 }
 
-/* Names of schemas: executeRequest, executeResponse. */
-static void schema_name(const struct route *r, const char *suffix, char ret[96])
+/* Whether another dialect has an operation of this name too. */
+static bool is_shared(const struct route *row)
 {
-    snprintf(ret, 96, "%s%s", r->operation, suffix);
+    const struct route *r;
+    for (size_t i = 0; (r = route_at(i)); i++) {
+        if (r->dialect != row->dialect && strcmp(r->operation, row->operation) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "execute"; in a document of all dialects "nativeListVms" for what several have. */
+static void operation_name(const struct view *v, const struct route *r, char ret[NAME_SIZE])
+{
+    if (v->dialect || !is_shared(r))
+        snprintf(ret, NAME_SIZE, "%s", r->operation);
+    else
+        snprintf(ret, NAME_SIZE, "%s%c%s", r->dialect->name, toupper((unsigned char)*r->operation),
+                 r->operation + 1);
+}
+
+/* Names of schemas: executeRequest, executeResponse. */
+static void schema_name(const struct view *v, const struct route *r, const char *suffix,
+                        char ret[NAME_SIZE])
+{
+    char operation[NAME_SIZE];
+    operation_name(v, r, operation);
+    snprintf(ret, NAME_SIZE, "%s%s", operation, suffix);
+}
+
+static void error_name(const struct view *v, const struct dialect *d, char ret[NAME_SIZE])
+{
+    snprintf(ret, NAME_SIZE, "%sError", v->dialect ? "" : d->name);
 }
 
 /* {type: {"schema": schema}} */
@@ -178,21 +217,31 @@ static json_t *bytes_schema(const char *type)
     return strncmp(type, "text/", 5) == 0 ? json_pack("{s:s}", "type", "string") : json_object();
 }
 
-static json_t *response_schema(const struct route *r)
+static json_t *response_schema(const struct view *v, const struct route *r)
 {
-    char name[96];
-    schema_name(r, "Response", name);
+    char name[NAME_SIZE];
+    schema_name(v, r, "Response", name);
     json_t *schema = r->response ? reference(name) : json_pack("{s:s}", "type", "object");
     if (r->flags & ROUTE_LIST)
         return json_pack("{s:s, s:o}", "type", "array", "items", schema);
     return schema;
 }
 
-static json_t *success_content(const struct route *r)
+/* Lines of JSON, each with these fields. */
+static json_t *lines_schema(const char *type, json_t *line)
 {
+    return json_pack("{s:s, s:s, s:s, s:o}", "type", "string", "description",
+                     "One JSON object a line; contentSchema is of each", "contentMediaType", type,
+                     "contentSchema", line);
+}
+
+static json_t *success_content(const struct view *v, const struct route *r)
+{
+    if (r->content_type && r->response)
+        return content(r->content_type, lines_schema(r->content_type, response_schema(v, r)));
     if (r->content_type)
         return content(r->content_type, bytes_schema(r->content_type));
-    json_t *c = content("application/json", response_schema(r));
+    json_t *c = content("application/json", response_schema(v, r));
     if (r->flags & ROUTE_STREAMS)
         json_object_set_new(c, "application/x-ndjson",
                             json_pack("{s:{s:s, s:s}}", "schema", "type", "string", "description",
@@ -206,9 +255,9 @@ static const char *status_words(int status)
     case 400:
         return "The request is malformed; the error names the field";
     case 401:
-        return "No API key, or a wrong one";
+        return "No API key or session, or a wrong one";
     case 403:
-        return "Not for this key, or a quota is exhausted";
+        return "Not for this key or page, or a quota is exhausted";
     case 404:
         return "There is no such thing";
     case 409:
@@ -219,6 +268,10 @@ static const char *status_words(int status)
         return "Content-Type is not application/json";
     case 416:
         return "The range begins beyond the end";
+    case 429:
+        return "Too many requests in this minute; try again after Retry-After seconds";
+    case 500:
+        return "A fault of the server";
     case 502:
         return "The machine that ran it is gone, or cannot be made on this host";
     case 503:
@@ -258,30 +311,83 @@ static json_t *other_content(const struct route_success *s)
                                                    : json_pack("{s:s}", "type", "object"));
 }
 
-static void add_error(json_t *all, int status)
+static void add_error(const struct view *v, const struct route *r, json_t *all, int status)
 {
+    char name[NAME_SIZE];
+    error_name(v, r->dialect, name);
     json_t *response = response_at(all, status, status_words(status));
-    json_object_set_new(response, "content", content("application/json", reference("Error")));
+    json_object_set_new(response, "content", content("application/json", reference(name)));
+    if (status == 429 || status == 503)
+        json_object_set_new(response, "headers",
+                            json_pack("{s:{s:s, s:{s:s}}}", "Retry-After", "description", "Seconds",
+                                      "schema", "type", "integer"));
 }
 
-static json_t *responses(const struct route *r)
+/* What the server answers before a handler is asked. */
+static void add_common_errors(const struct view *v, const struct route *r, json_t *all)
+{
+    bool is_limited = r->rate_per_min || r->dialect->rate_per_min;
+    const struct {
+        int status;
+        bool applies;
+    } rows[] = {
+        {400, true},
+        {401, !(r->flags & (ROUTE_OPEN | ROUTE_SIGNED))},
+        {403, !(r->flags & ROUTE_SIGNED)},
+        {413, r->request != NULL},
+        {415, r->request != NULL},
+        {429, is_limited},
+        {503, true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (rows[i].applies)
+            add_error(v, r, all, rows[i].status);
+    }
+}
+
+static json_t *responses(const struct view *v, const struct route *r)
 {
     json_t *all = json_object();
     bool is_bare = r->content_type && !*r->content_type;
     if (r->websocket)
         response_at(all, 101, "The connection is a WebSocket");
     else
-        add_success(all, r->success ? r->success : 200, "Success",
-                    is_bare ? NULL : success_content(r));
+        add_success(all,
+                    r->success ? r->success
+                    : is_bare  ? 204
+                               : 200,
+                    "Success", is_bare ? NULL : success_content(v, r));
     for (const struct route_success *s = r->others; s && s->status; s++)
         add_success(all, s->status, s->doc, other_content(s));
     for (const int *s = r->errors; s && *s; s++)
-        add_error(all, *s);
-    if (r->flags & (ROUTE_ACCOUNT | ROUTE_ADMIN))
-        add_error(all, 401);
-    if (r->flags & ROUTE_ADMIN)
-        add_error(all, 403);
+        add_error(v, r, all, *s);
+    add_common_errors(v, r, all);
     return all;
+}
+
+/* What a parameter of the path is, told by the piece before it. */
+static const char *parameter_doc(const char *path, const char *brace)
+{
+    static const struct {
+        const char *piece, *doc;
+    } docs[] = {
+        {"/accounts/", "Id of the account"},
+        {"/api-keys/", "Id of the API key"},
+        {"/exec/", "Id of the command"},
+        {"/images/", "Id of the image"},
+        {"/keys/", "Id of the API key"},
+        {"/languages/", "Name of the language, or an alias"},
+        {"/snapshots/", "Id of the snapshot"},
+        {"/staging/", "Id of the staged object"},
+        {"/vms/", "Id of the VM"},
+        {"/webhooks/", "Id of the webhook"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(docs); i++) {
+        size_t n = strlen(docs[i].piece);
+        if ((size_t)(brace - path) >= n && strncmp(brace - n, docs[i].piece, n) == 0)
+            return docs[i].doc;
+    }
+    return "Which one";
 }
 
 static json_t *query_parameter(const struct field *f, const void *defaults)
@@ -300,9 +406,11 @@ static json_t *parameters(const struct route *r)
 {
     json_t *all = json_array();
     for (const char *p = strchr(r->path, '{'); p; p = strchr(p, '{')) {
+        const char *doc = parameter_doc(r->path, p);
         size_t n = strcspn(++p, "}");
-        json_array_append_new(all, json_pack("{s:s%, s:s, s:b, s:{s:s}}", "name", p, n, "in",
-                                             "path", "required", 1, "schema", "type", "string"));
+        json_array_append_new(all, json_pack("{s:s%, s:s, s:s, s:b, s:{s:s}}", "name", p, n, "in",
+                                             "path", "description", doc, "required", 1, "schema",
+                                             "type", "string"));
     }
     for (const struct field *f = r->query; f && f->name; f++)
         json_array_append_new(all, query_parameter(f, r->query_defaults));
@@ -310,67 +418,108 @@ static json_t *parameters(const struct route *r)
 }
 
 /* NULL: takes none. */
-static json_t *request_body(const struct route *r)
+static json_t *request_body(const struct view *v, const struct route *r)
 {
-    char name[96];
-    schema_name(r, "Request", name);
+    char name[NAME_SIZE];
+    schema_name(v, r, "Request", name);
     if (r->request)
         return json_pack("{s:b, s:o}", "required", !(r->flags & ROUTE_BODY_OPTIONAL), "content",
                          content("application/json", reference(name)));
     if (r->upload)
-        return json_pack("{s:b, s:o}", "required", 1, "content", content("*/*", json_object()));
+        return json_pack("{s:b, s:o}", "required", 1, "content",
+                         content(r->upload_type ? r->upload_type : "*/*", json_object()));
     return NULL;
 }
 
-static json_t *operation(const struct route *r)
+static json_t *operation(const struct view *v, const struct route *r)
 {
-    json_t *op = json_pack("{s:s, s:s, s:o, s:o}", "operationId", r->operation, "summary", r->doc,
-                           "parameters", parameters(r), "responses", responses(r));
+    char name[NAME_SIZE];
+    operation_name(v, r, name);
+    json_t *op =
+        json_pack("{s:s, s:[s], s:s, s:o, s:o}", "operationId", name, "tags", r->dialect->name,
+                  "summary", r->doc, "parameters", parameters(r), "responses", responses(v, r));
     if (r->flags & (ROUTE_OPEN | ROUTE_SIGNED))
         json_object_set_new(op, "security", json_array());
     if (r->flags & (ROUTE_ACCOUNT | ROUTE_ADMIN))
-        json_object_set_new(op, "security", json_pack("[{s:[]}, {s:[]}]", "apiKey", "bearer"));
-    json_t *body = request_body(r);
+        json_object_set_new(op, "security",
+                            json_pack("[{s:[]}, {s:[]}, {s:[]}]", "apiKey", "bearer", "session"));
+    json_t *body = request_body(v, r);
     if (body)
         json_object_set_new(op, "requestBody", body);
     return op;
 }
 
-static void add_row(json_t *paths, json_t *schemas, const struct route *r)
+static void add_schemas(const struct view *v, json_t *schemas, const struct route *r)
 {
-    char name[96], method[16];
-    snprintf(method, sizeof(method), "%s", route_method_name(r->method));
-    for (char *p = method; *p; p++)
-        *p = (char)tolower((unsigned char)*p);
-    if (!json_object_get(paths, r->path))
-        json_object_set_new(paths, r->path, json_object());
-    json_object_set_new(json_object_get(paths, r->path), method, operation(r));
+    char name[NAME_SIZE];
     if (r->request) {
-        schema_name(r, "Request", name);
-        json_object_set_new(schemas, name, object_schema(r->request, true, r->input_defaults));
+        schema_name(v, r, "Request", name);
+        json_object_set_new(schemas, name,
+                            object_schema(r->request, !r->dialect->is_open, r->input_defaults));
     }
     if (r->response) {
-        schema_name(r, "Response", name);
+        schema_name(v, r, "Response", name);
         json_object_set_new(schemas, name, object_schema(r->response, false, NULL));
     }
 }
 
-json_t *openapi_make(const struct dialect *dialect)
+static void add_row(const struct view *v, json_t *paths, json_t *schemas, const struct route *r)
 {
-    json_t *paths = json_object(), *schemas = json_object();
-    json_object_set_new(schemas, "Error", object_schema(dialect->error_fields, false, NULL));
+    char method[16], path[MOUNT_PATH_SIZE];
+    snprintf(method, sizeof(method), "%s", route_method_name(r->method));
+    for (char *p = method; *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    mount_path(v->mount, r, path);
+    if (!json_object_get(paths, path))
+        json_object_set_new(paths, path, json_object());
+    json_object_set_new(json_object_get(paths, path), method, operation(v, r));
+    add_schemas(v, schemas, r);
+}
+
+/* Of one dialect its errors' schema and its tag. */
+static void add_dialect(const struct view *v, json_t *schemas, json_t *tags,
+                        const struct dialect *d)
+{
+    char name[NAME_SIZE];
+    error_name(v, d, name);
+    json_object_set_new(schemas, name, object_schema(d->error_fields, false, NULL));
+    json_array_append_new(tags, json_pack("{s:s, s:s}", "name", d->name, "description", d->doc));
+}
+
+static json_t *info_json(const struct view *v)
+{
+    const struct dialect *d = v->dialect;
+    return json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "title", d ? d->title : "Holm", "version",
+                     HOLM_VERSION, "description",
+                     d ? d->doc : "All the APIs of this server; the tags tell them apart.",
+                     "license", "name", "Apache 2.0", "identifier", "Apache-2.0");
+}
+
+static json_t *security_schemes(void)
+{
+    return json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:s}, s:{s:s, s:s, s:s}}", "apiKey", "type",
+                     "apiKey", "in", "header", "name", "X-API-Key", "bearer", "type", "http",
+                     "scheme", "bearer", "session", "type", "apiKey", "in", "cookie", "name",
+                     SESSION_COOKIE);
+}
+
+json_t *openapi_make(const struct dialect *dialect, const struct dialect *mount)
+{
+    const struct view v = {dialect, mount};
+    json_t *paths = json_object(), *schemas = json_object(), *tags = json_array();
+    const struct dialect *d;
+    for (size_t i = 0; (d = route_dialect_at(i)); i++) {
+        if (!dialect || d == dialect)
+            add_dialect(&v, schemas, tags, d);
+    }
     const struct route *r;
     for (size_t i = 0; (r = route_at(i)); i++) {
-        if (r->dialect == dialect)
-            add_row(paths, schemas, r);
+        if (!dialect || r->dialect == dialect)
+            add_row(&v, paths, schemas, r);
     }
-    json_t *info = json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "title", dialect->title, "version",
-                             HOLM_VERSION, "description", dialect->doc, "license", "name",
-                             "Apache 2.0", "identifier", "Apache-2.0");
-    json_t *keys =
-        json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:s}}", "apiKey", "type", "apiKey", "in", "header",
-                  "name", "X-API-Key", "bearer", "type", "http", "scheme", "bearer");
-    return json_pack("{s:s, s:o, s:[{s:s}], s:[{s:[]}, {s:[]}, {}], s:o, s:{s:o, s:o}}", "openapi",
-                     "3.1.0", "info", info, "servers", "url", "/", "security", "apiKey", "bearer",
-                     "paths", paths, "components", "schemas", schemas, "securitySchemes", keys);
+    json_t *security = json_pack("[{s:[]}, {s:[]}, {s:[]}, {}]", "apiKey", "bearer", "session");
+    return json_pack("{s:s, s:o, s:[{s:s}], s:o, s:o, s:o, s:{s:o, s:o}}", "openapi", "3.1.0",
+                     "info", info_json(&v), "servers", "url", "/", "tags", tags, "security",
+                     security, "paths", paths, "components", "schemas", schemas, "securitySchemes",
+                     security_schemes());
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The OpenAPI 3.1 document of a dialect, made from its rows and their field tables. */
+/* The OpenAPI 3.1 document of a dialect, or of all, made from its rows and their field tables. */
 
 #include <jansson.h>
 
 #include "api/route.h"
 
-/* NULL: no memory. The caller owns it. */
-json_t *openapi_make(const struct dialect *dialect);
+/* `dialect` NULL: all of them in one document. Paths are as clients of a listener that mounts
+ * `mount` (NULL: none) reach them. NULL: no memory. The caller owns it. */
+json_t *openapi_make(const struct dialect *dialect, const struct dialect *mount);

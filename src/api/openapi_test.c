@@ -16,6 +16,13 @@ static json_t *at(json_t *j, const char *key)
     return v;
 }
 
+/* Compares a part of the document, compactly written. */
+static void is(json_t *part, const char *want)
+{
+    auto_free char *text = json_dumps(part, JSON_COMPACT | JSON_ENCODE_ANY);
+    assert_string_equal(text, want);
+}
+
 /* Every "$ref" below points to something that is there. */
 static int check_refs(json_t *doc, json_t *node)
 {
@@ -62,7 +69,8 @@ static size_t count_parameters(const struct route *r)
 
 static void check_row(json_t *doc, const struct route *r)
 {
-    char method[16], name[96];
+    char method[16], name[96], tags[64];
+    snprintf(tags, sizeof(tags), "[\"%s\"]", r->dialect->name);
     snprintf(method, sizeof(method), "%s", route_method_name(r->method));
     for (char *p = method; *p; p++)
         *p = (char)tolower((unsigned char)*p);
@@ -78,6 +86,7 @@ static void check_row(json_t *doc, const struct route *r)
         snprintf(status, sizeof(status), "%d", *s);
         at(responses, status);
     }
+    is(at(op, "tags"), tags);
     assert_int_equal(json_array_size(at(op, "parameters")), count_parameters(r));
     json_t *schemas = at(at(doc, "components"), "schemas");
     if (r->request) {
@@ -99,7 +108,7 @@ static void test_every_row_is_in_the_document_of_its_dialect(void **state)
     while (route_at(n_rows))
         n_rows++;
     for (size_t d = 0; d < ARRAY_SIZE(dialects); d++) {
-        json_t *doc = openapi_make(dialects[d]);
+        json_t *doc = openapi_make(dialects[d], NULL);
         assert_string_equal(json_string_value(at(doc, "openapi")), "3.1.0");
         assert_true(check_refs(doc, doc) > 0);
         const struct route *r;
@@ -118,7 +127,7 @@ static void test_every_row_is_in_the_document_of_its_dialect(void **state)
 
 static void test_execute_schema_says_its_bounds(void **state)
 {
-    json_t *doc = openapi_make(&runner_dialect);
+    json_t *doc = openapi_make(&runner_dialect, NULL);
     json_t *schema = at(at(at(doc, "components"), "schemas"), "executeRequest");
     json_t *timeout = at(at(schema, "properties"), "timeout");
     assert_int_equal(json_integer_value(at(timeout, "minimum")), 1);
@@ -134,19 +143,12 @@ static void test_execute_names_what_may_go_wrong(void **state)
 {
     static const char *const statuses[] = {"400", "404", "409", "413", "415",
                                            "500", "502", "503", "504"};
-    json_t *doc = openapi_make(&runner_dialect);
+    json_t *doc = openapi_make(&runner_dialect, NULL);
     json_t *responses = at(at(at(at(doc, "paths"), "/api/v1/execute"), "post"), "responses");
     for (size_t i = 0; i < ARRAY_SIZE(statuses); i++)
         assert_string_not_equal(json_string_value(at(at(responses, statuses[i]), "description")),
                                 "");
     json_decref(doc);
-}
-
-/* Compares a part of the document, compactly written. */
-static void is(json_t *part, const char *want)
-{
-    auto_free char *text = json_dumps(part, JSON_COMPACT | JSON_ENCODE_ANY);
-    assert_string_equal(text, want);
 }
 
 static json_t *operation(json_t *doc, const char *path, const char *method)
@@ -156,16 +158,17 @@ static json_t *operation(json_t *doc, const char *path, const char *method)
 
 static void test_parameters_and_security(void **state)
 {
-    json_t *doc = openapi_make(&test_dialect);
+    json_t *doc = openapi_make(&test_dialect, NULL);
     json_t *query = at(operation(doc, "/test/query", "get"), "parameters");
     is(json_array_get(query, 1),
        "{\"name\":\"offset\",\"in\":\"query\",\"description\":\"A number\",\"required\":false,"
        "\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000,\"default\":7}}");
     is(at(json_array_get(query, 5), "name"), "\"metadata.KEY\"");
     is(at(operation(doc, "/test/nested/{id}", "post"), "parameters"),
-       "[{\"name\":\"id\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":"
-       "\"string\"}}]");
-    is(at(operation(doc, "/test/account", "get"), "security"), "[{\"apiKey\":[]},{\"bearer\":[]}]");
+       "[{\"name\":\"id\",\"in\":\"path\",\"description\":\"Which one\",\"required\":true,"
+       "\"schema\":{\"type\":\"string\"}}]");
+    is(at(operation(doc, "/test/account", "get"), "security"),
+       "[{\"apiKey\":[]},{\"bearer\":[]},{\"session\":[]}]");
     is(at(operation(doc, "/test/signed", "get"), "security"), "[]");
     assert_null(json_object_get(operation(doc, "/test/list", "get"), "security"));
     json_t *admin = at(operation(doc, "/test/admin", "get"), "responses");
@@ -176,7 +179,7 @@ static void test_parameters_and_security(void **state)
 
 static void test_bodies(void **state)
 {
-    json_t *doc = openapi_make(&test_dialect);
+    json_t *doc = openapi_make(&test_dialect, NULL);
     json_t *schemas = at(at(doc, "components"), "schemas");
     json_t *nested = at(at(schemas, "testNestedRequest"), "properties");
     is(at(at(nested, "ttl"), "type"), "[\"object\",\"null\"]");
@@ -195,11 +198,11 @@ static void test_bodies(void **state)
 
 static void test_ways_to_succeed(void **state)
 {
-    json_t *doc = openapi_make(&test_dialect);
-    is(at(operation(doc, "/test/none", "delete"), "responses"),
-       "{\"204\":{\"description\":\"Success\"}}");
-    is(at(operation(doc, "/test/socket", "get"), "responses"),
-       "{\"101\":{\"description\":\"The connection is a WebSocket\"}}");
+    json_t *doc = openapi_make(&test_dialect, NULL);
+    is(at(at(operation(doc, "/test/none", "delete"), "responses"), "204"),
+       "{\"description\":\"Success\"}");
+    is(at(at(operation(doc, "/test/socket", "get"), "responses"), "101"),
+       "{\"description\":\"The connection is a WebSocket\"}");
     json_t *list = at(at(operation(doc, "/test/list", "get"), "responses"), "200");
     is(at(at(at(list, "content"), "application/json"), "schema"),
        "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/testListResponse\"}}");
@@ -213,6 +216,65 @@ static void test_ways_to_succeed(void **state)
     json_decref(doc);
 }
 
+/* What the server itself answers is in every row's responses, as far as it applies. */
+static void test_common_errors(void **state)
+{
+    json_t *doc = openapi_make(&test_dialect, NULL);
+    json_t *limited = at(operation(doc, "/test/limited", "post"), "responses");
+    assert_string_equal(
+        json_string_value(at(at(at(at(limited, "429"), "headers"), "Retry-After"), "description")),
+        "Seconds");
+    assert_null(json_object_get(at(operation(doc, "/test/list", "get"), "responses"), "429"));
+    json_t *nested = at(operation(doc, "/test/nested/{id}", "post"), "responses");
+    at(nested, "413");
+    at(nested, "415");
+    at(nested, "503");
+    assert_null(json_object_get(at(operation(doc, "/test/signed", "get"), "responses"), "401"));
+    json_decref(doc);
+}
+
+/* Two dialects may have operations of the same name; in one document each has its own. */
+static void test_everything_in_one_document(void **state)
+{
+    json_t *doc = openapi_make(NULL, NULL), *names = json_object();
+    const char *path, *method;
+    json_t *methods, *op;
+    size_t n = 0;
+    assert_true(check_refs(doc, doc) > 0);
+    json_object_foreach(at(doc, "paths"), path, methods)
+    {
+        json_object_foreach(methods, method, op)
+        {
+            json_object_set(names, json_string_value(at(op, "operationId")), op);
+            n++;
+        }
+    }
+    assert_int_equal(json_object_size(names), n);
+    while (route_at(n))
+        n++;
+    assert_int_equal(json_object_size(names), n);
+    is(at(at(names, "testExecute"), "tags"), "[\"test\"]");
+    is(at(at(names, "runnerExecute"), "tags"), "[\"runner\"]");
+    json_t *schemas = at(at(doc, "components"), "schemas");
+    at(schemas, "runnerExecuteRequest");
+    at(schemas, "testError");
+    at(schemas, "nativeError");
+    json_decref(names);
+    json_decref(doc);
+}
+
+static void test_paths_of_a_listener_with_a_mount(void **state)
+{
+    json_t *doc = openapi_make(&test_dialect, &test_dialect);
+    at(at(doc, "paths"), "/list");
+    assert_null(json_object_get(at(doc, "paths"), "/test/list"));
+    json_decref(doc);
+    doc = openapi_make(&native_dialect, &test_dialect);
+    at(at(doc, "paths"), "/native/v1/vms");
+    assert_null(json_object_get(at(doc, "paths"), "/v1/vms"));
+    json_decref(doc);
+}
+
 int main(void)
 {
     route_add_rows(test_rows);
@@ -223,6 +285,9 @@ int main(void)
         cmocka_unit_test(test_parameters_and_security),
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_ways_to_succeed),
+        cmocka_unit_test(test_common_errors),
+        cmocka_unit_test(test_everything_in_one_document),
+        cmocka_unit_test(test_paths_of_a_listener_with_a_mount),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

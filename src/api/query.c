@@ -118,12 +118,14 @@ static int add_map_entry(json_t *object, const struct field *f, const char *name
     return add_to(map, name + strlen(f->name) + 1, name, json_string(text), e);
 }
 
-/* Unknown ones go in too: the decoder has the words for them. */
-static int add(json_t *object, const struct field *fields, const char *name, const char *text,
+/* Unknown ones go in too, if they are looked at: the decoder has the words for them. */
+static int add(json_t *object, const struct input_shape *shape, const char *name, const char *text,
                struct err *e)
 {
     const char *key;
-    const struct field *f = find(fields, name, &key);
+    const struct field *f = find(shape->fields, name, &key);
+    if (!f && shape->is_open)
+        return 0;
     if (key)
         return add_map_entry(object, f, name, text, e);
     json_t *value = NULL;
@@ -133,7 +135,7 @@ static int add(json_t *object, const struct field *fields, const char *name, con
     return add_to(object, name, name, f ? value : json_true(), e);
 }
 
-static int add_pair(json_t *object, const struct field *fields, const char *pair, size_t len,
+static int add_pair(json_t *object, const struct input_shape *shape, const char *pair, size_t len,
                     struct err *e)
 {
     auto_buf struct buf name = {0}, value = {0};
@@ -147,7 +149,7 @@ static int add_pair(json_t *object, const struct field *fields, const char *pair
                          "the query has a broken %%-escape, a NUL, or is not UTF-8, at "
                          "\"%.*s\"",
                          (int)(name_len < 60 ? name_len : 60), pair);
-    return r < 0 ? r : add(object, fields, buf_str(&name), buf_str(&value), e);
+    return r < 0 ? r : add(object, shape, buf_str(&name), buf_str(&value), e);
 }
 
 int query_decode(const char *query, const struct input_shape *shape, struct input *in,
@@ -158,7 +160,7 @@ int query_decode(const char *query, const struct input_shape *shape, struct inpu
     for (const char *p = query; r == 0 && *p; p += *p == '&') {
         size_t n = strcspn(p, "&");
         if (n)
-            r = add_pair(object, shape->fields, p, n, e);
+            r = add_pair(object, shape, p, n, e);
         p += n;
     }
     if (r < 0) {

@@ -3,6 +3,7 @@
 
 #include <microhttpd.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -11,6 +12,25 @@
 const char *request_header(const struct request *rq, const char *name)
 {
     return MHD_lookup_connection_value(rq->connection, MHD_HEADER_KIND, name);
+}
+
+bool request_cookie(const struct request *rq, const char *name, char *ret, size_t size)
+{
+    const char *p = request_header(rq, "Cookie");
+    size_t name_len = strlen(name);
+    while (p && *p) {
+        p += strspn(p, " \t;");
+        size_t n = strcspn(p, ";");
+        if (n > name_len && strncmp(p, name, name_len) == 0 && p[name_len] == '=') {
+            size_t len = n - name_len - 1;
+            while (len && strchr(" \t", p[name_len + len]))
+                len--;
+            snprintf(ret, size, "%.*s", len < size ? (int)len : 0, p + name_len + 1);
+            return true;
+        }
+        p += n;
+    }
+    return false;
 }
 
 /* "a/b;q=0.5, c/d": compares what is before the parameters of each element. */
@@ -40,12 +60,13 @@ int request_base_url(const struct request *rq, char ret[BASE_URL_SIZE], struct e
     const char *host = request_header(rq, "Host");
     if (!host || !*host)
         host = strncmp(rq->listener_address, "unix:", 5) == 0 ? "localhost" : rq->listener_address;
-    if (!text_host_len(host) || strlen(host) > BASE_URL_SIZE - sizeof("http://"))
+    size_t room = BASE_URL_SIZE - sizeof("http://") - strlen(rq->behind);
+    if (!text_host_len(host) || strlen(host) > room)
         return err_set(e, ERR_INVALID,
                        "the Host header \"%.100s\" is neither a name nor an address, with or "
                        "without a port",
                        host);
-    snprintf(ret, BASE_URL_SIZE, "http://%s", host);
+    snprintf(ret, BASE_URL_SIZE, "http://%s%s", host, rq->behind);
     return 0;
 }
 

@@ -23,6 +23,8 @@ struct request {
     struct server *server;
     struct host *host; /* NULL while ROUTE_STATIC answers are made */
     const struct route *route;
+    const struct dialect *mount; /* mounted at this listener; NULL: none */
+    const char *behind;    /* what the path had before the row's own: "/native" (mount.h); or "" */
     char account[ID_SIZE]; /* of the key; "" when the row needs none */
     bool is_admin;         /* whether that account is one */
     char peer[64];         /* address of the client, without a port; "unix" for a Unix socket */
@@ -41,6 +43,10 @@ struct request {
 /* A header of the request by its name (any case); NULL: not there. */
 const char *request_header(const struct request *rq, const char *name);
 
+/* The value of a cookie as it came, the first one of that name; false: there is none. One that does
+ * not fit is "": it is not ours. */
+bool request_cookie(const struct request *rq, const char *name, char *ret, size_t size);
+
 /* Whether the client accepts a media type that it must name itself: wildcards do not count. */
 bool request_accepts(const struct request *rq, const char *media_type);
 
@@ -49,9 +55,9 @@ bool request_content_is(const struct request *rq, const char *media_type);
 
 #define BASE_URL_SIZE 300
 
-/* The URL that this request's path came behind, for URLs in answers: "http://" and the Host header,
- * or the listener's address when that is missing. ERR_INVALID: Host is not a name or address with
- * or without a port. */
+/* The URL that the row's path came behind, for URLs in answers: "http://" and the Host header, or
+ * the listener's address when that is missing, and what is before a row's path (`behind`).
+ * ERR_INVALID: Host is not a name or address with or without a port. */
 int request_base_url(const struct request *rq, char ret[BASE_URL_SIZE], struct err *e);
 
 /* Whether the peer of this socket has closed it (also: only its sending half, which cannot be told

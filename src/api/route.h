@@ -48,11 +48,16 @@ struct dialect {
     const char *title;
     const char *doc;
     const char *prefix; /* "/v1/": what is not found below it is told in this dialect's words */
+    /* "/native": its paths lead to it behind this as well, on every listener, also where another
+     * dialect is mounted over them. NULL: no such. */
+    const char *alias;
     /* An error in its own shape; NULL: no memory. */
     json_t *(*error)(const struct err *e);
     const struct field *error_fields;
     bool says_no_retry; /* each 409 has "x-should-retry: false" */
     int rate_per_min;   /* requests of one caller to all its rows; 0: no bound */
+    bool is_open;       /* what a body or query has besides the row's fields is not looked at */
+    const char *body_too_large; /* its words for that; NULL: the common ones */
 };
 
 /* One more way to succeed, for the OpenAPI document. */
@@ -97,8 +102,8 @@ struct route {
     int success;                  /* 0: 200 */
     const struct route_success *others; /* ends with status 0; or NULL */
     const int *errors;                  /* statuses it may fail with; ends with 0 */
-    int rate_per_min;         /* requests of one caller to this row: then 429; 0: no bound */
-    const char *upload_type;  /* upload rows: what is to come, for the OpenAPI document; NULL: any */
+    int rate_per_min;        /* requests of one caller to this row: then 429; 0: no bound */
+    const char *upload_type; /* upload rows: what is to come, for the OpenAPI document; NULL: any */
     unsigned flags;
     const char *doc; /* one line */
 };
@@ -113,6 +118,11 @@ const char *route_method_name(enum route_method m);
 /* In whose words to speak of a path that is not found: the dialect with the longest prefix of it,
  * else the first one. */
 const struct dialect *route_dialect(const char *path);
+
+/* All dialects that have rows, each once, in the order of their rows; NULL beyond the end. */
+const struct dialect *route_dialect_at(size_t index);
+/* NULL: there is none of that name. */
+const struct dialect *route_dialect_find(const char *name);
 
 /* Rows by path. Made once, then only read: any thread. */
 struct route_table;
@@ -131,5 +141,5 @@ struct route_match {
 /* Finds the rows of a path as it came (percent-encoded, without query); false: there are none. */
 bool route_find(const struct route_table *t, const char *path, struct route_match *ret);
 
-/* A path that exists and is spelled nearly like this one; NULL: none. */
-const char *route_nearest(const char *path);
+/* A row whose path is spelled nearly like this one; NULL: none. */
+const struct route *route_nearest(const char *path);

@@ -6,6 +6,7 @@
 #include "api/route.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "api/meta.h"
 #include "api/native/native.h"
 #include "api/nearest.h"
+#include "api/rds/rds.h"
 #include "api/runner/runner.h"
 #include "base/cleanup.h"
 
@@ -20,6 +22,8 @@ DEFINE_AUTO(struct route_table *, route_table_free)
 
 /* The last one is route_add_rows's. */
 static const struct route no_rows[] = {{0}};
+/* One a line. */
+/* clang-format off */
 static const struct route *tables[] = {
     runner_routes,
     native_routes,
@@ -33,18 +37,54 @@ static const struct route *tables[] = {
     native_console_routes,
     native_key_routes,
     native_account_routes,
+    rds_vm_routes,
+    rds_log_routes,
+    rds_exec_routes,
+    rds_run_ts_routes,
+    rds_snapshot_routes,
+    rds_image_routes,
     native_image_routes,
+    rds_file_routes,
+    rds_auth_routes,
+    rds_admin_routes,
+    rds_event_routes,
+    rds_webhook_routes,
+    rds_key_routes,
     meta_routes,
+    meta_document_routes,
     no_rows,
 };
+/* clang-format on */
 
 void route_add_rows(const struct route *rows)
 {
     tables[ARRAY_SIZE(tables) - 1] = rows;
 }
 
+static const struct dialect *dialect_at(size_t index)
+{
+    for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
+        const struct dialect *d = tables[t]->dialect;
+        bool is_new = d != NULL;
+        for (size_t before = 0; before < t; before++)
+            is_new &= tables[before]->dialect != d;
+        if (is_new && index-- == 0)
+            return d;
+    }
+    return NULL;
+}
+
+static void make_document_routes(void)
+{
+    const struct dialect *d;
+    for (size_t i = 0; (d = dialect_at(i)); i++)
+        meta_add_document(d);
+}
+
 const struct route *route_at(size_t index)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_document_routes);
     for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
         for (const struct route *r = tables[t]; r->path; r++) {
             if (index-- == 0)
@@ -60,13 +100,27 @@ const char *route_method_name(enum route_method m)
     return names[m];
 }
 
+const struct dialect *route_dialect_at(size_t index)
+{
+    return dialect_at(index);
+}
+
+const struct dialect *route_dialect_find(const char *name)
+{
+    const struct dialect *d;
+    for (size_t i = 0; (d = dialect_at(i)); i++) {
+        if (strcmp(d->name, name) == 0)
+            return d;
+    }
+    return NULL;
+}
+
 const struct dialect *route_dialect(const char *path)
 {
-    const struct dialect *best = tables[0]->dialect;
+    const struct dialect *best = tables[0]->dialect, *d;
     size_t longest = 0;
-    for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
-        const struct dialect *d = tables[t]->dialect;
-        size_t n = d && d->prefix ? strlen(d->prefix) : 0;
+    for (size_t i = 0; (d = dialect_at(i)); i++) {
+        size_t n = d->prefix ? strlen(d->prefix) : 0;
         if (n > longest && strncmp(path, d->prefix, n) == 0) {
             longest = n;
             best = d;
@@ -193,11 +247,15 @@ bool route_find(const struct route_table *t, const char *path, struct route_matc
     return false;
 }
 
-const char *route_nearest(const char *path)
+const struct route *route_nearest(const char *path)
 {
     struct nearest near = {.word = path, .best_distance = SIZE_MAX};
-    const struct route *r;
-    for (size_t i = 0; (r = route_at(i)); i++)
+    const struct route *r, *best = NULL;
+    for (size_t i = 0; (r = route_at(i)); i++) {
+        size_t before = near.best_distance;
         nearest_offer(&near, r->path);
-    return near.best;
+        if (near.best_distance < before)
+            best = r;
+    }
+    return near.best ? best : NULL;
 }

@@ -65,8 +65,8 @@ static void test_other_paths_are_not_found(void **state)
 
 static void test_nearest(void **state)
 {
-    assert_string_equal(route_nearest("/helth"), "/health");
-    assert_string_equal(route_nearest("/api/v1/excute"), "/api/v1/execute");
+    assert_string_equal(route_nearest("/helth")->path, "/health");
+    assert_string_equal(route_nearest("/api/v1/excute")->path, "/api/v1/execute");
     assert_null(route_nearest("/nothing/like/it"));
 }
 

@@ -3,7 +3,8 @@
 /* The endpoints, over a socket. Every row of the route table needs a check in `row_checks`. */
 
 #include "api/api_test.h"
-#include "api/native/native.h"
+#include "api/meta.h"
+#include "api/runner/runner.h"
 
 #include "api/route.h"
 #include "base/limits.h"
@@ -101,65 +102,55 @@ static void check_metrics(struct test_server *ts)
     assert_non_null(strstr(r.body.data, "holm_http_requests_running 1\n"));
 }
 
-static void check_openapi_list(struct test_server *ts)
+static void check_openapi(struct test_server *ts)
 {
     auto_reply struct reply r = {0};
     request(ts, "GET", "/openapi.json", NULL, NULL, &r);
     assert_int_equal(r.status, 200);
+    json_t *paths = json_object_get(r.json, "paths");
+    assert_non_null(json_object_get(paths, "/api/v1/execute"));
+    assert_non_null(json_object_get(paths, "/v1/vms/{id}"));
+    assert_non_null(json_object_get(paths, "/metrics"));
+}
+
+/* The list, and each document that it names. */
+static void check_openapi_list(struct test_server *ts)
+{
+    auto_reply struct reply r = {0};
+    request(ts, "GET", "/openapi", NULL, NULL, &r);
+    assert_int_equal(r.status, 200);
     size_t i;
     json_t *document;
-    assert_int_equal(json_array_size(json_object_get(r.json, "documents")), 3);
+    assert_true(json_array_size(json_object_get(r.json, "documents")) >= 3);
     json_array_foreach(json_object_get(r.json, "documents"), i, document)
     {
         auto_reply struct reply d = {0};
         request(ts, "GET", json_string_value(json_object_get(document, "url")), NULL, NULL, &d);
         assert_int_equal(d.status, 200);
         assert_string_equal(reply_string(&d, "openapi"), "3.1.0");
+        assert_string_equal(
+            json_string_value(json_object_get(json_object_get(d.json, "info"), "title")),
+            json_string_value(json_object_get(document, "title")));
     }
-}
-
-static void check_openapi_runner(struct test_server *ts)
-{
-    auto_reply struct reply r = {0};
-    request(ts, "GET", "/openapi/runner.json", NULL, NULL, &r);
-    assert_non_null(json_object_get(json_object_get(r.json, "paths"), "/api/v1/execute"));
-}
-
-static void check_openapi_server(struct test_server *ts)
-{
-    auto_reply struct reply r = {0};
-    request(ts, "GET", "/openapi/server.json", NULL, NULL, &r);
-    assert_non_null(json_object_get(json_object_get(r.json, "paths"), "/metrics"));
-}
-
-static void check_openapi_native(struct test_server *ts)
-{
-    auto_reply struct reply r = {0};
-    request(ts, "GET", "/openapi/native.json", NULL, NULL, &r);
-    assert_non_null(json_object_get(json_object_get(r.json, "paths"), "/v1/vms/{id}"));
 }
 
 static const struct {
     const char *operation;
     void (*check)(struct test_server *ts);
 } row_checks[] = {
-    {"health", check_health},
-    {"listLanguages", check_languages},
-    {"getLanguage", check_language},
-    {"execute", check_execute},
-    {"index", check_index},
-    {"metrics", check_metrics},
-    {"openapiList", check_openapi_list},
-    {"openapiNative", check_openapi_native},
-    {"openapiRunner", check_openapi_runner},
-    {"openapiServer", check_openapi_server},
+    {"health", check_health},        {"listLanguages", check_languages},
+    {"getLanguage", check_language}, {"execute", check_execute},
+    {"index", check_index},          {"metrics", check_metrics},
+    {"openapi", check_openapi},      {"openapiList", check_openapi_list},
 };
 
 static void test_every_row(void **state)
 {
     const struct route *row;
     for (size_t i = 0; (row = route_at(i)); i++) {
-        bool checked = row->dialect == &native_dialect; /* native/rows_test.c */
+        /* Other dialects have tests of their own; documents are in check_openapi_list. */
+        bool checked = (row->dialect != &runner_dialect && row->dialect != &meta_dialect) ||
+                       strncmp(row->path, "/openapi/", 9) == 0;
         for (size_t j = 0; j < ARRAY_SIZE(row_checks); j++) {
             if (strcmp(row_checks[j].operation, row->operation) == 0) {
                 row_checks[j].check(*state);

@@ -16,12 +16,12 @@
 
 DEFINE_AUTO(struct server *, server_free)
 
-int server_common_headers(struct MHD_Response *r)
+int server_common_headers(struct MHD_Response *r, const char *cache_control)
 {
-    static const char *const headers[][2] = {
+    const char *const headers[][2] = {
         {"Server", "holm/" HOLM_VERSION},
         {"X-Content-Type-Options", "nosniff"},
-        {"Cache-Control", "no-store"},
+        {"Cache-Control", cache_control},
     };
     for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
         if (MHD_add_response_header(r, headers[i][0], headers[i][1]) != MHD_YES)
@@ -32,10 +32,11 @@ int server_common_headers(struct MHD_Response *r)
 
 /* ---- answers that never change ---- */
 
-static int make_static(struct server *s, const struct route *route, struct MHD_Response **ret,
-                       struct err *e)
+static int make_static(struct server_listener *l, const struct route *route,
+                       struct MHD_Response **ret, struct err *e)
 {
-    struct request rq = {.server = s, .route = route, .fd = -1};
+    struct request rq = {
+        .server = l->server, .route = route, .mount = l->mount, .behind = "", .fd = -1};
     CLEANUP(answer_done) struct answer a = {0};
     int r = route->handler(&rq, &a, e);
     if (r < 0)
@@ -46,27 +47,37 @@ static int make_static(struct server *s, const struct route *route, struct MHD_R
     size_t len = a.body.len;
     struct MHD_Response *made =
         MHD_create_response_from_buffer(len, buf_take(&a.body), MHD_RESPMEM_MUST_FREE);
-    if (!made || server_common_headers(made) < 0 ||
+    if (!made || server_common_headers(made, "no-store") < 0 ||
         MHD_add_response_header(made, "Content-Type", type) != MHD_YES)
         return err_errno(e, -ENOMEM, "make the answer of %s", route->path);
     *ret = made;
     return 0;
 }
 
-static int make_static_responses(struct server *s, struct err *e)
+static int make_static_responses(struct server_listener *l, struct err *e)
 {
-    s->static_responses = calloc(s->n_routes, sizeof(struct MHD_Response *));
-    if (!s->static_responses)
+    size_t n = l->server->n_routes;
+    l->static_responses = calloc(n, sizeof(struct MHD_Response *));
+    if (!l->static_responses)
         return err_errno(e, -ENOMEM, "start the server");
-    for (size_t i = 0; i < s->n_routes; i++) {
+    for (size_t i = 0; i < n; i++) {
         const struct route *route = route_at(i);
         if (!(route->flags & ROUTE_STATIC))
             continue;
-        int r = make_static(s, route, &s->static_responses[i], e);
+        int r = make_static(l, route, &l->static_responses[i], e);
         if (r < 0)
             return r;
     }
     return 0;
+}
+
+static void free_static_responses(struct server_listener *l)
+{
+    for (size_t i = 0; l->static_responses && i < l->server->n_routes; i++) {
+        if (l->static_responses[i])
+            MHD_destroy_response(l->static_responses[i]);
+    }
+    free(l->static_responses);
 }
 
 /* ---- listeners ---- */
@@ -107,29 +118,50 @@ static struct MHD_Daemon *start_daemon(struct server_listener *l, const struct s
         1, MHD_OPTION_END);
 }
 
-static int start_listener(struct server *s, size_t i, struct err *e)
+static int find_mount(struct server_listener *l, const char *name, struct err *e)
 {
-    const struct listener_config *config = &s->config.listeners[i];
-    struct server_listener *l = &s->listeners[i];
-    l->server = s;
-    l->trust = config->trust;
-    int r = listener_open(config->address, config->unix_mode, &l->listener, e);
-    if (r < 0)
-        return r;
+    l->mount = name ? route_dialect_find(name) : NULL;
+    if (name && (!l->mount || !l->mount->prefix))
+        return err_set(e, ERR_INVALID, "there is no dialect \"%s\" to mount", name);
+    return 0;
+}
+
+static int check_trust(struct server_listener *l, const struct listener_config *config,
+                       struct err *e)
+{
     if (l->trust == LISTENER_AUTO)
         l->trust = l->listener.is_loopback ? LISTENER_OPEN : LISTENER_KEY;
-    if (l->trust == LISTENER_KEY && !s->config.key_account)
+    if (l->trust == LISTENER_KEY && !l->server->config.key_account)
         return err_set(e, ERR_INVALID, "listener %s needs keys, but there are none",
                        config->address);
     if (l->trust == LISTENER_OPEN && !l->listener.is_loopback)
         return err_set(e, ERR_INVALID,
                        "%s can be reached from other machines: requests there must need a key",
                        l->listener.address);
+    return 0;
+}
+
+static int start_listener(struct server *s, size_t i, struct err *e)
+{
+    const struct listener_config *config = &s->config.listeners[i];
+    struct server_listener *l = &s->listeners[i];
+    l->server = s;
+    l->trust = config->trust;
+    int r = find_mount(l, config->mount, e);
+    if (r == 0)
+        r = make_static_responses(l, e);
+    if (r == 0)
+        r = listener_open(config->address, config->unix_mode, &l->listener, e);
+    if (r == 0)
+        r = check_trust(l, config, e);
+    if (r < 0)
+        return r;
     l->daemon = start_daemon(l, &s->config);
     if (!l->daemon)
         return err_set(e, ERR_INTERNAL, "the HTTP library could not start for %s", config->address);
     l->listener.fd = -1; /* MHD's from here on */
-    log_info("http", "listening at %s", l->listener.address);
+    log_info("http", "listening at %s%s%s", l->listener.address, l->mount ? " mount=" : "",
+             l->mount ? l->mount->name : "");
     return 0;
 }
 
@@ -204,10 +236,23 @@ static int server_alloc(const struct server_config *config, struct server **ret)
     int r = route_table_new(&s->routes);
     if (r == 0)
         r = metrics_new(s->n_routes, &s->metrics);
+    if (r == 0 && config->rate_limits)
+        r = rate_new(&s->rate);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(s);
     return 0;
+}
+
+/* Without the dashboard the server still serves its APIs. */
+static void open_web(struct server *s, const char *dir)
+{
+    struct err e = ERR_INIT;
+    if (web_new(dir, &s->web, &e) < 0)
+        log_line(e.class == ERR_NOT_FOUND ? LOG_INFO : LOG_WARN, "http",
+                  "there is no dashboard: %s", e.text);
+    else
+        log_info("http", "dashboard dir=%s files=%zu", dir, web_count(s->web));
 }
 
 int server_new(const struct server_config *config, struct server **ret, struct err *e)
@@ -216,9 +261,9 @@ int server_new(const struct server_config *config, struct server **ret, struct e
     int r = server_alloc(config, &s);
     if (r < 0)
         return err_errno(e, r, "start the server");
-    r = make_static_responses(s, e);
-    if (r == 0)
-        r = start_reaper(s, e);
+    if (config->web_dir)
+        open_web(s, config->web_dir);
+    r = start_reaper(s, e);
     for (size_t i = 0; r == 0 && i < config->n_listeners; i++)
         r = start_listener(s, i, e);
     if (r < 0)
@@ -274,12 +319,11 @@ void server_free(struct server *s)
         return;
     if (s->listeners)
         server_stop(s, 0);
-    for (size_t i = 0; s->static_responses && i < s->n_routes; i++) {
-        if (s->static_responses[i])
-            MHD_destroy_response(s->static_responses[i]);
-    }
-    free(s->static_responses);
+    for (size_t i = 0; s->listeners && i < s->config.n_listeners; i++)
+        free_static_responses(&s->listeners[i]);
     free(s->listeners);
+    web_free(s->web);
+    rate_free(s->rate);
     route_table_free(s->routes);
     metrics_free(s->metrics);
     if (s->idle_fd >= 0)

@@ -54,12 +54,13 @@ struct server_config {
     int (*key_account)(void *arg, const char *key, char ret_account[ID_SIZE], bool *ret_admin,
                        struct err *e);
     void *key_arg;
-    /* Whose session a cookie's token is (SESSION_COOKIE); ERR_UNAUTHORIZED. NULL: there are none.
-     * Such requests are refused (ERR_FORBIDDEN) when another site's page may have sent them: every
-     * method but GET and HEAD, and every WebSocket, needs an Origin of the request's own Host, or
-     * none at all and no Sec-Fetch-Site but same-origin or none. */
-    int (*session_account)(void *arg, const char *token, char ret_account[ID_SIZE],
-                           bool *ret_admin, struct err *e);
+    /* Whose session a cookie's token is (SESSION_COOKIE), with key_arg; ERR_UNAUTHORIZED. NULL:
+     * there are none. A key in the request counts, and only it, when both are there. Such requests
+     * are refused (ERR_FORBIDDEN) when another site's page may have sent them: every method but GET
+     * and HEAD, and every WebSocket, needs an Origin of the request's own Host, or none at all and
+     * no Sec-Fetch-Site but same-origin or none. */
+    int (*session_account)(void *arg, const char *token, char ret_account[ID_SIZE], bool *ret_admin,
+                           struct err *e);
     const char *web_dir; /* the dashboard's files (web.h); NULL: there is none */
     bool rate_limits;    /* whether rows' and dialects' rate_per_min count */
 

@@ -10,14 +10,20 @@
 
 #include "api/listener.h"
 #include "api/metrics.h"
+#include "api/rate.h"
 #include "api/request.h"
 #include "api/route.h"
 #include "api/server.h"
+#include "api/web.h"
 
 struct server_listener {
     struct server *server;
     struct listener listener;
     enum listener_trust trust;
+    const struct dialect *mount; /* NULL: none */
+    /* By row; NULL where the row is not ROUTE_STATIC. Some tell of paths, so each listener has its
+     * own. */
+    struct MHD_Response **static_responses;
     struct MHD_Daemon *daemon;
     unsigned n_conns; /* server.lock */
 };
@@ -36,7 +42,8 @@ struct server {
     struct server_listener *listeners;
     struct route_table *routes;
     size_t n_routes;
-    struct MHD_Response **static_responses; /* by row; NULL where the row is not ROUTE_STATIC */
+    struct web *web;   /* NULL: there is no dashboard */
+    struct rate *rate; /* NULL: nothing is bounded */
     struct metrics *metrics;
     atomic_bool quiescing;
     atomic_ullong bodies_bytes;  /* of request bodies held by all connections */
@@ -58,7 +65,7 @@ struct server {
 };
 
 /* Headers that every answer has; for static ones they are added once. */
-int server_common_headers(struct MHD_Response *r);
+int server_common_headers(struct MHD_Response *r, const char *cache_control);
 
 /* MHD's callbacks, cls is the struct server_listener. */
 enum MHD_Result conn_request(void *cls, struct MHD_Connection *c, const char *url,
@@ -76,7 +83,8 @@ void conn_stop_sessions(struct server *s);
 /* Shuts down the sockets of connections whose phase has lasted too long. */
 void conn_reap(struct server *s, int64_t now_ms);
 
-/* Whether this request may come in by this listener: Host, Origin, key. Fills rq->account. */
+/* Whether this request may come in by this listener: Host, Origin, key or session. Fills account,
+ * is_admin and session of it. */
 int guard_check(const struct server_listener *l, struct request *rq, struct err *e);
 /* The allowed foreign origin that is to be named in CORS headers; NULL: none. */
 const char *guard_cors_origin(const struct server_listener *l, const struct request *rq);

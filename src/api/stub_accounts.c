@@ -101,7 +101,7 @@ int host_key_account(struct host *h, const char *key, char ret_account[ID_SIZE],
                      struct err *e)
 {
     for (size_t i = 0; i < n_keys; i++) {
-        if (strcmp(keys[i].key, key) != 0)
+        if (strcmp(keys[i].key, key) != 0 || !key_is_live(&keys[i].info, clock_real_ns()))
             continue;
         strcpy(ret_account, keys[i].info.account);
         if (ret_admin)
@@ -111,13 +111,16 @@ int host_key_account(struct host *h, const char *key, char ret_account[ID_SIZE],
     return err_set(e, ERR_UNAUTHORIZED, "the API key is not valid");
 }
 
-int host_key_create(struct host *h, const char *account, const char *name, struct key_info *ret,
+int host_key_create(struct host *h, const struct key_wish *w, struct key_info *ret,
                     char ret_key[KEY_SIZE], struct err *e)
 {
     STUB_MAY_FAIL(e);
     char text[KEY_SIZE];
-    snprintf(text, sizeof(text), "holm_new%zu", n_keys);
-    add_key(account, name ? name : "key", text);
+    if (w->expires_ns && w->expires_ns < clock_real_ns())
+        return err_field(e, "expiresAt", "field \"expiresAt\" must be in the future");
+    snprintf(text, sizeof(text), "%s_new%zu", w->form == KEY_FORM_RDS ? "rds" : "holm", n_keys);
+    add_key(w->account, w->name ? w->name : "key", text);
+    keys[n_keys - 1].info.expires_ns = w->expires_ns;
     *ret = keys[n_keys - 1].info;
     strcpy(ret_key, text);
     return 0;
@@ -142,7 +145,9 @@ int host_key_revoke(struct host *h, const char *account, const char *id, struct 
         if (strcmp(keys[i].info.id, id) != 0 ||
             (account && strcmp(keys[i].info.account, account) != 0))
             continue;
-        keys[i] = keys[--n_keys];
+        if (keys[i].info.revoked_ns)
+            return 1;
+        keys[i].info.revoked_ns = clock_real_ns();
         return 0;
     }
     return err_set(e, ERR_NOT_FOUND, "there is no key %s", id);

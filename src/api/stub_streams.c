@@ -303,6 +303,43 @@ int host_vm_tar_write(struct host *h, const char *account, const char *id, const
     return r;
 }
 
+/* "/workspace/PATH", as the guest's path would be. */
+static void tree_path(const struct guest_tree *t, char ret[256])
+{
+    snprintf(ret, 256, "%s%s%s", t->root, t->path[0] ? "/" : "", t->path);
+}
+
+int host_vm_pack(struct host *h, const char *account, const char *id, const struct guest_tree *t,
+                 struct vm_stream **ret, struct err *e)
+{
+    char path[256];
+    int r = stub_running(account, id, e);
+    if (r < 0)
+        return r;
+    tree_path(t, path);
+    if (strcmp(t->path, "link") == 0)
+        return err_set(e, ERR_INVALID, "link: a symbolic link, which is not followed");
+    AUTO_LOCK(&files_lock);
+    const struct file *f = find_file(id, path);
+    if (!f)
+        return no_file(path, e);
+    *ret = stream_new(USE_READ, id, path);
+    buf_append(&(*ret)->data, f->data.data, f->data.len);
+    return 0;
+}
+
+int host_vm_unpack(struct host *h, const char *account, const char *id, const struct guest_tree *t,
+                   struct vm_stream **ret, struct err *e)
+{
+    char path[256];
+    int r = stub_running(account, id, e);
+    if (r < 0)
+        return r;
+    tree_path(t, path);
+    *ret = stream_new(USE_TAR_WRITE, id, strcmp(t->path, "full") == 0 ? "/full" : path);
+    return 0;
+}
+
 int host_vm_forward_staging(struct host *h, const char *account, const char *id,
                             const char *address, int port, struct err *e)
 {

@@ -35,6 +35,7 @@ void stub_vms_reset(void)
     stub_guest_reset();
     stub_accounts_reset();
     stub_images_reset();
+    stub_people_reset();
 }
 
 void stub_fail_next(enum err_class class)
@@ -258,6 +259,8 @@ static int fill(struct vm_info *v, const struct vm_launch *rq, struct err *e)
     v->idle = rq->idle;
     v->expires_ns = v->ttl.seconds ? v->created_ns + v->ttl.seconds * 1000000000 : 0;
     int r = set_type(v, rq->machine_type ? rq->machine_type : types[0].name, e);
+    if (rq->shape.vcpus)
+        v->shape = rq->shape;
     return r < 0 ? r : set_firewall(v, rq->firewall, e);
 }
 

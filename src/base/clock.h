@@ -17,3 +17,7 @@ int clock_left_ms(int64_t deadline_ms);
 
 /* Writes real time as RFC 3339 in UTC with milliseconds, e.g. 2024-02-29T12:00:00.123Z. */
 void clock_rfc3339(int64_t real_ns, char ret[CLOCK_RFC3339_SIZE]);
+
+/* The reverse, of any RFC 3339 time from 1970 to 2200 ("T" may be a space), or of a date alone,
+ * which begins in UTC. -EINVAL: it is none. */
+int clock_parse_rfc3339(const char *text, int64_t *ret_real_ns);

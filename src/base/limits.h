@@ -111,6 +111,7 @@
 #define CLI_LOG_LINES_MAX 1000000
 #define CLI_TOP_FIRST_MS 500 /* between the first two samples of holm top */
 #define CLI_KEY_FILE_MAX_BYTES (4 * KIB)
+#define KEY_LIFE_MAX_S (100 * 365 * 86400LL) /* that --expires may ask for */
 #define CLI_POLICY_MAX_BYTES (1 * MIB)
 #define CLI_UPLOAD_BUFFER_BYTES (512 * KIB)
 #define CLI_DOWNLOAD_BUFFER_BYTES (512 * KIB)
@@ -124,6 +125,7 @@
 
 /* Serial consoles */
 #define CONSOLE_LOG_KEEP_BYTES (256 * KIB) /* of one VM; twice that is stored at the most */
+#define VM_LOG_KEEP_BYTES (64 * KIB)       /* of what Holm did with one; likewise */
 #define CONSOLE_QUEUE_BYTES (1 * MIB)      /* that a slow reader may be behind */
 
 /* Commands and streams in living VMs */
@@ -155,7 +157,9 @@
 
 /* Accounts */
 #define ACCOUNTS_MAX 4096
-#define ACCOUNT_KEYS_MAX 256       /* of one account */
+#define ACCOUNT_KEYS_MAX 256       /* of one account; as many revoked ones are remembered */
+#define KEY_CONFIGURED_MIN_BYTES 8 /* of the key that the configuration gives the admin */
+#define KEY_CONFIGURED_MAX_BYTES 255 /* what a text of the configuration can hold */
 #define KEY_USED_INTERVAL_S 60     /* a key's last use is noted so exactly */
 #define ACCOUNT_NAME_MAX_BYTES 128 /* also of a key */
 #define QUOTA_MAX 1000000000
@@ -211,6 +215,8 @@
 /* Signing in */
 #define SESSION_DAYS 7
 #define SESSIONS_MAX 1024     /* of all accounts; the oldest goes */
+#define LOGIN_PASSWORD_MAX_BYTES 1024
+#define LOGIN_KEY_MAX_BYTES 1024
 #define LOGIN_ATTEMPTS_MAX 10 /* that failed, of one peer */
 #define LOGIN_ATTEMPTS_ALL_MAX 100
 #define LOGIN_WINDOW_S 300
@@ -219,11 +225,15 @@
 
 /* Activity and webhooks */
 #define ACTIVITY_KEEP 10000 /* events of one account */
+#define ACTIVITY_QUEUE_MAX 1024 /* noted and not written yet */
+#define ACTIVITY_TRIM_EVERY 64  /* events of an account between two looks at how many it has */
 #define ACTIVITY_LIST_MAX 500
 #define ACTIVITY_FOLLOWERS_MAX 64
 #define WEBHOOKS_MAX 16 /* of one account */
 #define WEBHOOK_TIMEOUT_MS 10000
 #define WEBHOOK_TRIES 8
+#define WEBHOOK_WAIT_MAX_MS 60000          /* between two tries */
+#define WEBHOOK_ANSWER_MAX_BYTES (64 * KIB) /* more of an answer is not taken */
 #define SSE_PING_INTERVAL_MS 15000
 
 /* Uploaded images */
@@ -244,7 +254,14 @@
 #define RDS_CODE_MAX_BYTES (1 * MIB)
 #define RDS_OUTPUT_MAX_BYTES (1 * MIB) /* each stream of exec and run-ts */
 #define RDS_RESULT_MAX_BYTES (1 * MIB) /* of result.set and result.error, as JSON */
+#define RDS_RESULT_VALUES_MAX 131072   /* in one of these */
 #define RDS_EXEC_TIMEOUT_DEFAULT_MS 30000
+#define RDS_TIMEOUT_TOP_MS 86400000 /* what rds.exec_timeout_max_ms may be set to */
+#define RDS_MEMORY_MIN_MIB 128
+#define RDS_QUOTA_RETRY_S 60
+#define RDS_DENO_FLAGS_MAX 32
+#define RDS_DISK_MIN_MIB 300 /* what the files of any built-in image need */
+#define RDS_START_TIMEOUT_MS 300000 /* for which a create waits for room and for a template */
 #define RDS_LOG_LINES_DEFAULT 200
 #define RDS_LOG_LINES_MAX 1000
 #define RDS_STOP_TIMEOUT_MS 30000 /* from the power button until it is turned off */
@@ -254,6 +271,8 @@
 #define ARCHIVE_MAX_BYTES (10 * MIB)          /* compressed */
 #define ARCHIVE_UNPACKED_MAX_BYTES (50 * MIB) /* contents of all files */
 #define ARCHIVE_ENTRIES_MAX 10000
+#define ARCHIVE_NAMES_MAX_BYTES (4 * MIB) /* of all entries together */
+#define ARCHIVES_MAX_BYTES (256 * MIB)    /* compressed, of all that are held together */
 
 /* Rate limits */
 #define RATE_CALLERS_MAX 4096 /* that are remembered; an account or an address */
@@ -261,3 +280,4 @@
 /* The dashboard */
 #define WEB_FILES_MAX 512
 #define WEB_FILE_MAX_BYTES (16 * MIB)
+#define WEB_MAX_BYTES (64 * MIB) /* of all files */

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <string.h>
 
+#include "base/clock.h"
+#include "base/limits.h"
 #include "cli/api_answer.h"
 #include "cli/commands.h"
 #include "cli/confirm.h"
 #include "cli/json.h"
 #include "cli/table.h"
+#include "cli/units.h"
 #include "cli/vm_call.h"
 #include "cli/vm_view.h"
 
@@ -19,6 +23,22 @@ static int find_account(struct cli_call *call, json_t *body, struct err *e)
     return r;
 }
 
+/* --expires 30d as a time. */
+static int set_expiry(struct cli_call *call, json_t *body, struct err *e)
+{
+    const char *word = options_value(call->o, "expires");
+    char text[CLOCK_RFC3339_SIZE];
+    int64_t seconds = 0;
+    int r = word ? units_parse_duration(word, &seconds, e) : 0;
+    if (r < 0 || !word)
+        return r;
+    if (seconds > KEY_LIFE_MAX_S)
+        return err_set(e, ERR_INVALID, "--expires: at most %lld days", KEY_LIFE_MAX_S / 86400);
+    clock_rfc3339(clock_real_ns() + seconds * 1000000000, text);
+    json_object_set_new(body, "expiresAt", json_string(text));
+    return 0;
+}
+
 /* The key itself goes to stdout, what is to be said about it to whoever watches. */
 static int create(struct cli_call *call, struct err *e)
 {
@@ -29,7 +49,9 @@ static int create(struct cli_call *call, struct err *e)
     const char *name = call->o->n_words ? call->o->words[0] : NULL;
     if (name && json_object_set_new(body, "name", json_string(name)) < 0)
         return err_set(e, ERR_INVALID, "the name '%.100s' is not UTF-8 text", name);
-    int r = find_account(call, body, e);
+    int r = set_expiry(call, body, e);
+    if (r == 0)
+        r = find_account(call, body, e);
     struct api_call rq = {.method = "POST", .path = "/v1/keys", .body = body};
     if (r == 0)
         r = api_client_call(call->client, &rq, &answer, NULL, e);
@@ -52,10 +74,14 @@ static int create(struct cli_call *call, struct err *e)
 static void add_row(struct table *t, const struct term *term, const json_t *key)
 {
     char id[REF_ID_SIZE], account[REF_ID_SIZE], age[40], used[40];
+    const char *expires = json_text(key, "expiresAt");
+    int date_len = (int)strcspn(expires, "T");
+    char until[16];
     vm_view_id(term, json_text(key, "id"), id);
     vm_view_id(term, json_text(key, "accountId"), account);
     vm_view_age(json_text(key, "createdAt"), age, sizeof(age));
     vm_view_age(json_text(key, "lastUsedAt"), used, sizeof(used));
+    snprintf(until, sizeof(until), "%.*s", date_len, expires);
     table_add(t, (struct table_cell[]){
                      {.text = json_text(key, "name"), .style = STYLE_BOLD},
                      {.text = id},
@@ -63,12 +89,13 @@ static void add_row(struct table *t, const struct term *term, const json_t *key)
                      {.text = account},
                      {.text = age},
                      {.text = *used ? used : "never"},
+                     {.text = *until ? until : "never"},
                  });
 }
 
 static int list(struct cli_call *call, struct err *e)
 {
-    static const char *const heads[] = {"NAME", "ID", "BEGINS", "ACCOUNT", "AGE", "USED"};
+    static const char *const heads[] = {"NAME", "ID", "BEGINS", "ACCOUNT", "AGE", "USED", "EXPIRES"};
     auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads};
     auto_json json_t *all = NULL;
     size_t i;
@@ -125,7 +152,7 @@ const struct cli_command cmd_key = {
 const struct cli_command cmd_key_create = {
     .name = "key create",
     .summary = "Make a key, which is shown this once",
-    .usage = (const char *const[]){"key create [NAME] [--account ACCOUNT] [--json]", NULL},
+    .usage = (const char *const[]){"key create [NAME] [--expires DURATION] [--account ACCOUNT] [--json]", NULL},
     .options =
         (const struct option_row[]){
             {.name = "account",
@@ -133,6 +160,10 @@ const struct cli_command cmd_key_create = {
              .value = "ACCOUNT",
              .doc = "Whose it is (admin only; default: your own account)",
              .fill = FILL_ACCOUNT},
+            {.name = "expires",
+             .letter = 'e',
+             .value = "DURATION",
+             .doc = "After so long it is worth nothing: 12h, 30d (default: never)"},
             {.name = "json", .doc = "Print the key and what belongs to it as JSON"},
             {0},
         },
@@ -141,6 +172,7 @@ const struct cli_command cmd_key_create = {
             {"holm key create laptop", "For your account."},
             {"(umask 077; mkdir -p ~/.config/holm; sudo holm key create me > ~/.config/holm/key)",
              "Where holm finds it by itself."},
+            {"holm key create ci --expires 30d", "For a month."},
             {"sudo holm key create --account ada", "For somebody else's."},
             {0},
         },

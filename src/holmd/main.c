@@ -4,19 +4,25 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
+#include "api/rds/events.h"
 #include "api/server.h"
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "holmd/notify.h"
 #include "host/accounts.h"
 #include "host/config.h"
 #include "host/host.h"
+#include "host/sessions.h"
+#include "host/webhooks.h"
 
 #define LISTENERS_MAX 16
 #define NAMES_MAX 16
@@ -123,6 +129,8 @@ static int parse(struct command *cmd, int argc, char **argv, struct err *e)
     int opt;
     while (r == 0 && (opt = getopt_long(argc, argv, "c:s:Vh", long_options, NULL)) != -1)
         r = one_option(cmd, opt, e);
+    if (r == 0)
+        r = config_read_environment(&cmd->config, e);
     if (r == 0 && optind < argc)
         r = err_set(e, ERR_INVALID, "unexpected argument \"%s\"; see holmd --help", argv[optind]);
     enum log_level level;
@@ -154,6 +162,18 @@ static int key_account(void *arg, const char *key, char ret_account[ID_SIZE], bo
     return host_key_account(arg, key, ret_account, ret_admin, e);
 }
 
+static int session_account(void *arg, const char *token, char ret_account[ID_SIZE], bool *ret_admin,
+                           struct err *e)
+{
+    struct session_info s = {0};
+    int r = host_session(arg, token, &s, e);
+    if (r < 0)
+        return r;
+    strcpy(ret_account, s.account);
+    *ret_admin = s.admin;
+    return 0;
+}
+
 /* Where connections out of VMs come in (vms_forward.c joins them to it). */
 static struct listener_config guests_listener(const struct config *config)
 {
@@ -162,32 +182,73 @@ static struct listener_config guests_listener(const struct config *config)
     return (struct listener_config){.address = address, .trust = LISTENER_GUESTS};
 }
 
+struct listeners {
+    struct listener_config all[2 * LISTENERS_MAX + 1];
+    size_t n;
+};
+
+/* Those of one option, whose text is split in place; `mount` as in listener_config. */
+static int add_listeners(const struct config *config, char *text, const char *mount,
+                         struct listeners *to, struct err *e)
+{
+    const char *addresses[LISTENERS_MAX + 1];
+    int n = split(text, addresses, LISTENERS_MAX + 1);
+    if (n <= 0)
+        return err_field(e, "listen", "%s.listen needs 1 to %d addresses", mount ? mount : "server",
+                         LISTENERS_MAX);
+    for (int i = 0; i < n; i++)
+        to->all[to->n++] = (struct listener_config){
+            .address = addresses[i],
+            .trust = config->require_key ? LISTENER_KEY : LISTENER_AUTO,
+            .mount = mount,
+        };
+    return 0;
+}
+
+/* NULL: it cannot be told where it is. */
+static const char *web_dir(const struct config *config)
+{
+    static char dir[PATH_MAX];
+    char exe[PATH_MAX];
+    if (config->web_dir[0])
+        return config->web_dir;
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    if (n < 0)
+        return NULL;
+    exe[n] = '\0';
+    *strrchr(exe, '/') = '\0';
+    return path_printf(dir, sizeof(dir), "%s/../share/holm/web", exe) < 0 ? NULL : dir;
+}
+
 static int start_server(struct command *cmd, struct host *h, struct server **ret, struct err *e)
 {
-    static char listen[CONFIG_TEXT_SIZE], allowed[CONFIG_TEXT_SIZE];
-    static const char *addresses[LISTENERS_MAX + 1], *names[NAMES_MAX + 1];
-    static struct listener_config listeners[LISTENERS_MAX + 1];
-    strcpy(listen, cmd->config.listen);
-    strcpy(allowed, cmd->config.allowed_hosts);
-    int n = split(listen, addresses, LISTENERS_MAX + 1);
-    if (n <= 0)
-        return err_field(e, "listen", "server.listen needs 1 to %d addresses", LISTENERS_MAX);
+    static char listen[CONFIG_TEXT_SIZE], rds_listen[CONFIG_TEXT_SIZE], allowed[CONFIG_TEXT_SIZE];
+    static const char *names[NAMES_MAX + 1];
+    static struct listeners listeners;
+    const struct config *c = &cmd->config;
+    host_webhooks_tell(h, rds_event_json, rds_webhook_id_json);
+    strcpy(listen, c->listen);
+    strcpy(rds_listen, c->rds_listen);
+    strcpy(allowed, c->allowed_hosts);
+    int r = add_listeners(c, listen, NULL, &listeners, e);
+    if (r == 0 && c->rds)
+        r = add_listeners(c, rds_listen, "rds", &listeners, e);
+    if (r < 0)
+        return r;
     if (split(allowed, names, NAMES_MAX + 1) < 0)
         return err_field(e, "allowed_hosts", "server.allowed_hosts has more than %d names",
                          NAMES_MAX);
-    for (int i = 0; i < n; i++)
-        listeners[i] = (struct listener_config){
-            .address = addresses[i],
-            .trust = cmd->config.require_key ? LISTENER_KEY : LISTENER_AUTO,
-        };
-    listeners[n++] = guests_listener(&cmd->config);
+    listeners.all[listeners.n++] = guests_listener(c);
     struct server_config sc = {
         .host = h,
-        .listeners = listeners,
-        .n_listeners = (size_t)n,
+        .listeners = listeners.all,
+        .n_listeners = listeners.n,
         .hosts = names,
         .key_account = key_account,
         .key_arg = h,
+        .session_account = session_account,
+        .web_dir = web_dir(c),
+        .rate_limits = c->rds_rate_limits,
     };
     return server_new(&sc, ret, e);
 }
@@ -224,6 +285,7 @@ static int serve(struct command *cmd, struct err *e)
     int r = config_finish(&cmd->config, e);
     if (r == 0)
         r = host_new(&cmd->config, &h, e);
+    config_wipe_secrets(&cmd->config);
     if (r == 0)
         r = start_server(cmd, h, &server, e);
     if (r == 0) {

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "host/activity.h"
 #include "host/image_rows.h"
 
 _Static_assert(ACCOUNT_NAME_SIZE == ACCOUNT_NAME_MAX_BYTES + 1, "a name fits");
@@ -97,6 +98,16 @@ int accounts_add(struct accounts *a, const struct account_info *fresh, struct er
     return 0;
 }
 
+/* Told to the admin: it is he who does it. */
+static void note(struct host *h, const char *type, const struct account_info *about)
+{
+    char admin[ID_SIZE];
+    accounts_first_admin(h->accounts, admin);
+    const struct activity_note n = {
+        .account = admin, .type = type, .entity = about->id, .name = about->name};
+    host_note(h, &n);
+}
+
 int host_account_create(struct host *h, const char *name, const struct quota *limits,
                         struct account_info *ret, struct err *e)
 {
@@ -108,11 +119,16 @@ int host_account_create(struct host *h, const char *name, const struct quota *li
     id_new(fresh.id);
     if (limits)
         merge_limits(&fresh.limits, limits);
-    AUTO_LOCK(&a->change);
-    r = accounts_add(a, &fresh, e);
-    if (r == 0 && ret)
+    {
+        AUTO_LOCK(&a->change);
+        r = accounts_add(a, &fresh, e);
+    }
+    if (r < 0)
+        return r;
+    note(h, "account.created", &fresh);
+    if (ret)
         *ret = fresh;
-    return r;
+    return 0;
 }
 
 int host_account_get(struct host *h, const char *id, struct account_info *ret, struct err *e)
@@ -140,8 +156,8 @@ int host_account_list(struct host *h, struct account_info **ret, size_t *ret_n, 
     return 0;
 }
 
-int host_account_update(struct host *h, const char *id, const char *name,
-                        const struct quota *limits, struct account_info *ret, struct err *e)
+static int update(struct host *h, const char *id, const char *name, const struct quota *limits,
+                  struct account_info *ret, struct err *e)
 {
     struct accounts *a = h->accounts;
     struct account_info changed;
@@ -159,8 +175,20 @@ int host_account_update(struct host *h, const char *id, const char *name,
     struct account_info *there = &accounts_find(a, id)->info;
     memcpy(there->name, changed.name, sizeof(there->name));
     there->limits = changed.limits;
+    *ret = *there;
+    return 0;
+}
+
+int host_account_update(struct host *h, const char *id, const char *name,
+                        const struct quota *limits, struct account_info *ret, struct err *e)
+{
+    struct account_info changed;
+    int r = update(h, id, name, limits, &changed, e);
+    if (r < 0)
+        return r;
+    note(h, "account.updated", &changed);
     if (ret)
-        *ret = *there;
+        *ret = changed;
     return 0;
 }
 
@@ -178,7 +206,8 @@ static size_t count_admins(const struct accounts *a)
 }
 
 /* From here on nothing is charged to it. */
-static int close_account(struct accounts *a, const char *id, struct err *e)
+static int close_account(struct accounts *a, const char *id, struct account_info *ret,
+                         struct err *e)
 {
     AUTO_LOCK(&a->lock);
     struct account *found = accounts_find(a, id);
@@ -191,6 +220,7 @@ static int close_account(struct accounts *a, const char *id, struct err *e)
     if (found->info.admin && count_admins(a) == 1)
         return err_set(e, ERR_CONFLICT, "the account \"%s\" is the only admin's", found->info.name);
     found->is_closing = true;
+    *ret = found->info;
     return 0;
 }
 
@@ -202,11 +232,11 @@ static void drop_account(struct accounts *a, const char *id)
     memmove(found, found + 1, (size_t)(&a->accounts[a->n_accounts] - found) * sizeof(*found));
 }
 
-int host_account_delete(struct host *h, const char *id, struct err *e)
+static int delete_account(struct host *h, const char *id, struct account_info *ret, struct err *e)
 {
     struct accounts *a = h->accounts;
     AUTO_LOCK(&a->change);
-    int r = close_account(a, id, e);
+    int r = close_account(a, id, ret, e);
     if (r < 0)
         return r;
     /* What is made from here on finds it closing. */
@@ -219,6 +249,15 @@ int host_account_delete(struct host *h, const char *id, struct err *e)
         drop_account(a, id);
     else
         accounts_find(a, id)->is_closing = false;
+    return r;
+}
+
+int host_account_delete(struct host *h, const char *id, struct err *e)
+{
+    struct account_info was;
+    int r = delete_account(h, id, &was, e);
+    if (r == 0)
+        note(h, "account.deleted", &was);
     return r;
 }
 

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -60,7 +61,7 @@ static bool has_admin_key(struct accounts *a)
 {
     for (size_t i = 0; i < a->n_keys; i++) {
         const struct account *owner = accounts_find(a, a->keys[i].info.account);
-        if (owner && owner->info.admin)
+        if (owner && owner->info.admin && key_is_live(&a->keys[i].info, clock_real_ns()))
             return true;
     }
     return false;
@@ -72,11 +73,13 @@ static int write_admin_key(struct accounts *a, const char *path, struct err *e)
 {
     struct key_record k;
     char text[KEY_SIZE + 1] = "";
-    int r = keys_add(a, first_admin(a)->id, "admin.key", &k, text, e);
+    const struct key_wish w = {.account = first_admin(a)->id, .name = "admin.key"};
+    int r = keys_add(a, &w, &k, text, e);
     if (r < 0)
         return r;
-    text[KEY_SIZE - 1] = '\n';
-    r = file_write_atomic(path, text, KEY_SIZE, 0600);
+    size_t len = strlen(text);
+    text[len] = '\n';
+    r = file_write_atomic(path, text, len + 1, 0600);
     sodium_memzero(text, sizeof(text));
     if (r < 0)
         return err_errno(e, r, "write %s", path);
@@ -93,6 +96,13 @@ static int make_admin_key(struct accounts *a, const char *data_dir, struct err *
     if (access(path, F_OK) == 0 && has_admin_key(a))
         return 0;
     return write_admin_key(a, path, e);
+}
+
+void accounts_first_admin(struct accounts *a, char ret[ID_SIZE])
+{
+    AUTO_LOCK(&a->lock);
+    const struct account_info *admin = first_admin(a);
+    memcpy(ret, admin ? admin->id : "", admin ? ID_SIZE : 1);
 }
 
 DEFINE_AUTO(struct accounts *, accounts_free)

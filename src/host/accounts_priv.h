@@ -25,6 +25,10 @@ struct accounts {
     size_t n_accounts, cap_accounts;
     struct key_record *keys; /* by hash */
     size_t n_keys, cap_keys;
+
+    /* The configuration's; constant once requests come. */
+    bool has_set_key;
+    unsigned char set_key[KEY_HASH_BYTES];
 };
 
 /* --- with the lock held --- */
@@ -41,7 +45,7 @@ void keys_drop_of(struct accounts *a, const char *account);
 /* --- with `change` held --- */
 
 int accounts_add(struct accounts *a, const struct account_info *fresh, struct err *e);
-int keys_add(struct accounts *a, const char *account, const char *name, struct key_record *ret,
+int keys_add(struct accounts *a, const struct key_wish *w, struct key_record *ret,
              char ret_key[KEY_SIZE], struct err *e);
 
 /* ERR_NOT_FOUND. */

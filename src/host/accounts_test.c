@@ -11,6 +11,18 @@
 #include "host/host_priv.h"
 #include "host/store_priv.h"
 
+#define HOLM_KEY_LEN 45
+#define S INT64_C(1000000000)
+
+/* The clock is the tests' (--wrap). */
+static int64_t the_time = 1700000000 * S;
+
+int64_t __wrap_clock_real_ns(void);
+int64_t __wrap_clock_real_ns(void)
+{
+    return the_time++;
+}
+
 /* Accounts over a store in a directory of its own; may be opened again. */
 struct world {
     char *dir;
@@ -69,10 +81,10 @@ static void read_key_file(const struct world *w, char ret[KEY_SIZE])
     auto_buf struct buf b = {0};
     key_path(w, path);
     assert_int_equal(file_read(path, &b, 1000), 0);
-    assert_int_equal(b.len, KEY_SIZE);
-    assert_int_equal(b.data[KEY_SIZE - 1], '\n');
-    memcpy(ret, b.data, KEY_SIZE - 1);
-    ret[KEY_SIZE - 1] = '\0';
+    assert_int_equal(b.len, HOLM_KEY_LEN + 1);
+    assert_int_equal(b.data[HOLM_KEY_LEN], '\n');
+    memcpy(ret, b.data, HOLM_KEY_LEN);
+    ret[HOLM_KEY_LEN] = '\0';
 }
 
 static void admin_of(struct world *w, char ret[ID_SIZE])
@@ -90,7 +102,7 @@ static void drop_all_keys(struct world *w)
     size_t n = 0;
     assert_int_equal(host_key_list(&w->host, NULL, &list, &n, NULL), 0);
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(host_key_revoke(&w->host, NULL, list[i].id, NULL), 0);
+        assert_true(host_key_revoke(&w->host, NULL, list[i].id, NULL) >= 0);
 }
 
 static void test_first_start(void **state)
@@ -135,7 +147,7 @@ static void test_admin_key_again(void **state)
 
     assert_int_equal(host_key_account(&w->host, first, account, NULL, NULL), 0);
     drop_all_keys(w);
-    assert_int_equal(host_key_create(&w->host, account, "mine", &k, other, NULL), 0);
+    assert_int_equal(host_key_create(&w->host, &(struct key_wish){account, "mine"}, &k, other, NULL), 0);
     world_again(w);
     read_key_file(w, second);
     assert_string_equal(first, second);
@@ -153,11 +165,11 @@ static void test_keys(void **state)
     struct err e = ERR_INIT;
     admin_of(w, admin);
     assert_int_equal(host_account_create(&w->host, "ann", NULL, &a, NULL), 0);
-    assert_int_equal(host_key_create(&w->host, a.id, "laptop", &k, key, NULL), 0);
+    assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, "laptop"}, &k, key, NULL), 0);
     assert_string_equal(k.name, "laptop");
     assert_string_equal(k.account, a.id);
     assert_int_equal(strncmp(key, "holm_", 5), 0);
-    assert_int_equal(strlen(key), KEY_SIZE - 1);
+    assert_int_equal(strlen(key), HOLM_KEY_LEN);
     assert_int_equal(strlen(k.prefix), 12);
     assert_int_equal(strncmp(key, k.prefix, 12), 0);
     assert_int_equal(host_key_account(&w->host, key, account, &is_admin, NULL), 0);
@@ -165,7 +177,7 @@ static void test_keys(void **state)
     assert_string_equal(account, a.id);
 
     strcpy(wrong, key);
-    wrong[KEY_SIZE - 2] = wrong[KEY_SIZE - 2] == 'a' ? 'b' : 'a';
+    wrong[HOLM_KEY_LEN - 1] = wrong[HOLM_KEY_LEN - 1] == 'a' ? 'b' : 'a';
     const char *const bad[] = {wrong, "", "holm_", "x", k.prefix};
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         assert_int_equal(host_key_account(&w->host, bad[i], account, NULL, &e), -EACCES);
@@ -178,8 +190,9 @@ static void test_keys(void **state)
     assert_int_equal(host_key_account(&w->host, key, account, NULL, NULL), 0);
     assert_int_equal(host_key_revoke(&w->host, a.id, k.id, NULL), 0);
     assert_int_equal(host_key_account(&w->host, key, account, NULL, NULL), -EACCES);
-    assert_int_equal(host_key_revoke(&w->host, a.id, k.id, NULL), -ENOENT);
+    assert_int_equal(host_key_revoke(&w->host, a.id, k.id, NULL), 1);
     world_again(w);
+    assert_int_equal(host_key_revoke(&w->host, a.id, k.id, NULL), 1);
     assert_int_equal(host_key_account(&w->host, key, account, NULL, NULL), -EACCES);
 }
 
@@ -192,8 +205,8 @@ static void test_many_keys(void **state)
     struct err e = ERR_INIT;
     assert_int_equal(host_account_create(&w->host, "ann", NULL, &a, NULL), 0);
     for (int i = 0; i < ACCOUNT_KEYS_MAX; i++)
-        assert_int_equal(host_key_create(&w->host, a.id, NULL, NULL, keys[i], NULL), 0);
-    assert_int_equal(host_key_create(&w->host, a.id, NULL, NULL, more, &e), -EPERM);
+        assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, NULL}, NULL, keys[i], NULL), 0);
+    assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, NULL}, NULL, more, &e), -EPERM);
     assert_non_null(strstr(e.text, "revoke one"));
     for (int i = 0; i < ACCOUNT_KEYS_MAX; i++)
         assert_int_equal(host_key_account(&w->host, keys[i], account, NULL, NULL), 0);
@@ -203,6 +216,107 @@ static void test_many_keys(void **state)
     assert_int_equal(n, ACCOUNT_KEYS_MAX);
     for (int i = 0; i < ACCOUNT_KEYS_MAX; i++)
         assert_int_equal(strncmp(list[i].prefix, keys[i], 12), 0);
+}
+
+static size_t count_keys(struct world *w, const char *account, bool revoked)
+{
+    auto_free struct key_info *list = NULL;
+    size_t n = 0, count = 0;
+    assert_int_equal(host_key_list(&w->host, account, &list, &n, NULL), 0);
+    for (size_t i = 0; i < n; i++)
+        count += (list[i].revoked_ns != 0) == revoked;
+    return count;
+}
+
+/* They are remembered, but not for ever, and take nobody's place. */
+static void test_many_revoked(void **state)
+{
+    struct world *w = *state;
+    struct account_info a;
+    struct key_info k, first = {0};
+    char key[KEY_SIZE];
+    assert_int_equal(host_account_create(&w->host, "ann", NULL, &a, NULL), 0);
+    for (int i = 0; i < ACCOUNT_KEYS_MAX + 2; i++) {
+        assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, NULL}, &k, key, NULL),
+                         0);
+        assert_int_equal(host_key_revoke(&w->host, a.id, k.id, NULL), 0);
+        if (i == 0)
+            first = k;
+    }
+    assert_int_equal(count_keys(w, a.id, true), ACCOUNT_KEYS_MAX);
+    assert_int_equal(count_keys(w, a.id, false), 0);
+    assert_int_equal(host_key_revoke(&w->host, a.id, first.id, NULL), -ENOENT);
+    world_again(w);
+    assert_int_equal(count_keys(w, a.id, true), ACCOUNT_KEYS_MAX);
+}
+
+static void test_key_forms(void **state)
+{
+    struct world *w = *state;
+    char admin[ID_SIZE], account[ID_SIZE], key[KEY_SIZE];
+    struct key_info k;
+    admin_of(w, admin);
+    const struct key_wish wish = {.account = admin, .form = KEY_FORM_RDS};
+    assert_int_equal(host_key_create(&w->host, &wish, &k, key, NULL), 0);
+    assert_int_equal(strlen(key), KEY_SIZE - 1);
+    assert_int_equal(strspn(key + 4, "0123456789abcdef"), 12);
+    assert_int_equal(strncmp(key, "rds_", 4), 0);
+    assert_int_equal(key[16], '_');
+    assert_int_equal(strncmp(key, k.prefix, 12), 0);
+    assert_string_equal(k.name, "key");
+    assert_int_equal(host_key_account(&w->host, key, account, NULL, NULL), 0);
+    world_again(w);
+    assert_int_equal(host_key_account(&w->host, key, account, NULL, NULL), 0);
+    assert_string_equal(account, admin);
+}
+
+static void test_key_expires(void **state)
+{
+    struct world *w = *state;
+    char admin[ID_SIZE], account[ID_SIZE], key[KEY_SIZE], ref[KEY_REF_SIZE];
+    struct key_info k;
+    struct err e = ERR_INIT;
+    admin_of(w, admin);
+    struct key_wish wish = {.account = admin, .expires_ns = the_time + 10 * S};
+    assert_int_equal(host_key_create(&w->host, &wish, &k, key, NULL), 0);
+    assert_int_equal(k.expires_ns, wish.expires_ns);
+    assert_int_equal(accounts_find_key(w->host.accounts, key, account, ref, NULL), 0);
+    world_again(w);
+    assert_int_equal(host_key_account(&w->host, key, account, NULL, NULL), 0);
+    assert_true(accounts_key_lives(w->host.accounts, ref));
+    the_time = wish.expires_ns;
+    assert_int_equal(host_key_account(&w->host, key, account, NULL, &e), -EACCES);
+    assert_int_equal(e.class, ERR_UNAUTHORIZED);
+    assert_false(accounts_key_lives(w->host.accounts, ref));
+    assert_int_equal(host_key_create(&w->host, &wish, &k, key, &e), -EINVAL);
+    assert_string_equal(e.field, "expiresAt");
+}
+
+/* The one that the configuration gives. */
+static void test_set_key(void **state)
+{
+    struct world *w = *state;
+    char admin[ID_SIZE], account[ID_SIZE], ref[KEY_REF_SIZE], again[KEY_REF_SIZE];
+    bool is_admin = false;
+    struct err e = ERR_INIT;
+    const char *key = "correct horse battery";
+    admin_of(w, admin);
+    assert_int_equal(accounts_set_key(w->host.accounts, "7 chars", &e), -EINVAL);
+    assert_int_equal(host_key_account(&w->host, "7 chars", account, NULL, NULL), -EACCES);
+    assert_int_equal(accounts_set_key(w->host.accounts, key, NULL), 0);
+    assert_int_equal(host_key_account(&w->host, key, account, &is_admin, NULL), 0);
+    assert_true(is_admin);
+    assert_string_equal(account, admin);
+    assert_int_equal(count_keys(w, NULL, false), 1); /* admin.key */
+    assert_int_equal(accounts_find_key(w->host.accounts, key, account, ref, NULL), 0);
+    assert_true(accounts_key_lives(w->host.accounts, ref));
+    world_again(w);
+    assert_int_equal(host_key_account(&w->host, key, account, NULL, NULL), -EACCES);
+    assert_false(accounts_key_lives(w->host.accounts, ref));
+    assert_int_equal(accounts_set_key(w->host.accounts, "another one", NULL), 0);
+    assert_int_equal(accounts_find_key(w->host.accounts, "another one", account, again, NULL), 0);
+    assert_string_not_equal(ref, again);
+    assert_false(accounts_key_lives(w->host.accounts, ref));
 }
 
 static int64_t last_used(struct world *w)
@@ -259,7 +373,7 @@ static void test_account_changes(void **state)
     assert_string_equal(e.field, "name");
     assert_int_equal(host_account_update(&w->host, "nobody", NULL, NULL, NULL, &e), -ENOENT);
     assert_int_equal(host_account_get(&w->host, "nobody", &b, &e), -ENOENT);
-    assert_int_equal(host_key_create(&w->host, "nobody", NULL, NULL, NULL, &e), -ENOENT);
+    assert_int_equal(host_key_create(&w->host, &(struct key_wish){"nobody", NULL}, NULL, NULL, &e), -ENOENT);
 }
 
 static void test_account_delete(void **state)
@@ -273,7 +387,7 @@ static void test_account_delete(void **state)
     assert_int_equal(host_account_delete(&w->host, admin, &e), -EBUSY);
     assert_non_null(strstr(e.text, "only admin"));
     assert_int_equal(host_account_create(&w->host, "ann", NULL, &a, NULL), 0);
-    assert_int_equal(host_key_create(&w->host, a.id, NULL, NULL, key, NULL), 0);
+    assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, NULL}, NULL, key, NULL), 0);
     const struct quota disk = {.disk_bytes = 1};
     assert_int_equal(accounts_charge(as, a.id, &disk, NULL), 0);
     assert_int_equal(host_account_delete(&w->host, a.id, &e), -EBUSY);
@@ -339,13 +453,13 @@ static void test_store_fails(void **state)
     struct err e = ERR_INIT;
     admin_of(w, admin);
     assert_int_equal(host_account_create(&w->host, "ann", NULL, &a, NULL), 0);
-    assert_int_equal(host_key_create(&w->host, a.id, NULL, &k, key, NULL), 0);
+    assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, NULL}, &k, key, NULL), 0);
     sqlite3_exec(w->host.store->db, "PRAGMA query_only = ON", NULL, NULL, NULL);
     assert_int_equal(host_account_create(&w->host, "bob", NULL, &b, &e), -EIO);
     assert_int_equal(e.class, ERR_INTERNAL);
     assert_int_equal(host_account_update(&w->host, a.id, "anna", NULL, NULL, &e), -EIO);
     assert_int_equal(host_account_delete(&w->host, a.id, &e), -EIO);
-    assert_int_equal(host_key_create(&w->host, a.id, NULL, NULL, key, &e), -EIO);
+    assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, NULL}, NULL, key, &e), -EIO);
     assert_int_equal(host_key_revoke(&w->host, a.id, k.id, &e), -EIO);
     assert_int_equal(host_key_account(&w->host, key, account, NULL, &e), 0);
     const struct quota vm = {.vcpus = 1};
@@ -374,7 +488,8 @@ static void test_key_file_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_first_start),    TEST(test_admin_key_again), TEST(test_keys),
+        TEST(test_many_revoked),   TEST(test_key_forms),       TEST(test_key_expires),
+        TEST(test_set_key),        TEST(test_first_start),    TEST(test_admin_key_again), TEST(test_keys),
         TEST(test_many_keys),      TEST(test_last_used),       TEST(test_account_changes),
         TEST(test_account_delete), TEST(test_quota),           TEST(test_store_fails),
         TEST(test_key_file_fails),

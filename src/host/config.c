@@ -302,6 +302,33 @@ int config_set(struct config *c, const char *assignment, struct err *e)
     return set_option(c, text, dot + 1, eq + 1, e);
 }
 
+int config_read_environment(struct config *c, struct err *e)
+{
+    static const struct {
+        const char *name, *section, *key;
+    } rows[] = {
+        {"ADMIN_EMAIL", "admin", "email"},
+        {"ADMIN_PASSWORD", "admin", "password"},
+        {"API_KEY", "rds", "api_key"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char *value = getenv(rows[i].name);
+        int r = value && *value ? set_option(c, rows[i].section, rows[i].key, value, e) : 0;
+        if (r < 0)
+            return err_wrap(e, r, "%s", rows[i].name);
+        if (value)
+            explicit_bzero(value, strlen(value)); /* /proc/PID/environ shows that memory */
+        unsetenv(rows[i].name);
+    }
+    return 0;
+}
+
+void config_wipe_secrets(struct config *c)
+{
+    explicit_bzero(c->admin_password, sizeof(c->admin_password));
+    explicit_bzero(c->rds_api_key, sizeof(c->rds_api_key));
+}
+
 int config_pool_size(const struct config *c, const char *language)
 {
     for (int i = 0; i < c->n_pools; i++) {

@@ -101,6 +101,12 @@ void config_init(struct config *c);
  * names the line. */
 int config_read(struct config *c, const char *path, struct err *e);
 
+/* What has come by the environment counts more than file and command line: ADMIN_EMAIL,
+ * ADMIN_PASSWORD, API_KEY. They are wiped there. */
+int config_read_environment(struct config *c, struct err *e);
+/* The secrets, once the host has taken what it needs of them. */
+void config_wipe_secrets(struct config *c);
+
 /* One "section.key=value". */
 int config_set(struct config *c, const char *assignment, struct err *e);
 

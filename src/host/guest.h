@@ -105,6 +105,20 @@ int guest_open_write(struct link *l, const struct guest_file *f, const struct li
                      struct link_stream **ret, struct err *e);
 int guest_finish_write(struct link_stream *s, const struct link_wait *w, struct err *e);
 
+/* What is below a directory, as tar, packed and unpacked by the agent itself (so the guest needs no
+ * tar). No symbolic link is followed on the way, and nothing leads out of `root`. */
+struct guest_tree {
+    const char *root;  /* absolute */
+    const char *path;  /* relative to it; "" is the root itself */
+    uint32_t uid, gid; /* writing: with whose rights, and whose it becomes */
+};
+/* Returns when the agent has answered, as guest_open_read. `path` may be a file: a tar of one. */
+int guest_open_pack(struct link *l, const struct guest_tree *t, const struct link_wait *w,
+                    struct link_stream **ret, struct err *e);
+/* As guest_open_write; made when it is missing. What was unpacked before a failure stays. */
+int guest_open_unpack(struct link *l, const struct guest_tree *t, const struct link_wait *w,
+                      struct link_stream **ret, struct err *e);
+
 /* A program whose standard input and output are streams; it may have a terminal (spec->pty). One
  * thread reads; one writes, ends the input and resizes. */
 struct guest_program;

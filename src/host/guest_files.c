@@ -10,10 +10,8 @@
 
 #define FILES_URL "/v1/files?path="
 
-int guest_url(struct buf *b, const char *head, const char *path, struct err *e)
+static int add_encoded(struct buf *b, const char *head, const char *path)
 {
-    if (strnlen(path, AGENT_PATH_MAX_BYTES) == AGENT_PATH_MAX_BYTES)
-        return err_field(e, "path", "the path is longer than %d bytes", AGENT_PATH_MAX_BYTES - 1);
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-";
     buf_append_str(b, head);
@@ -24,7 +22,21 @@ int guest_url(struct buf *b, const char *head, const char *path, struct err *e)
         if (*p)
             buf_printf(b, "%%%02X", (unsigned char)*p++);
     }
-    return b->failed ? err_errno(e, -ENOMEM, "encode a request to the agent") : 0;
+    return b->failed ? -ENOMEM : 0;
+}
+
+int guest_url(struct buf *b, const char *head, const char *path, struct err *e)
+{
+    if (strnlen(path, AGENT_PATH_MAX_BYTES) == AGENT_PATH_MAX_BYTES)
+        return err_field(e, "path", "the path is longer than %d bytes", AGENT_PATH_MAX_BYTES - 1);
+    return add_encoded(b, head, path) < 0 ? err_errno(e, -ENOMEM, "encode a request to the agent")
+                                          : 0;
+}
+
+int guest_tree_url(struct buf *b, const struct guest_tree *t, struct err *e)
+{
+    int r = guest_url(b, "/v1/tar?root=", t->root, e);
+    return r < 0 ? r : guest_url(b, "&path=", t->path, e);
 }
 
 int guest_put_init(struct guest_put *p, const struct guest_file *f, struct link_request *ret,

@@ -25,6 +25,9 @@ int guest_simple(struct link *l, const struct guest_simple *s, struct buf *ret, 
 /* "<head><path, percent-encoded>" */
 int guest_url(struct buf *b, const char *head, const char *path, struct err *e);
 
+/* The same for a tree, without whose it is. */
+int guest_tree_url(struct buf *b, const struct guest_tree *t, struct err *e);
+
 /* guest_check for a stream; what an answer of another status says is read from it. */
 int guest_check_stream(struct link_stream *s, int expected, const struct link_wait *w,
                        struct err *e);

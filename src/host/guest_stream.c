@@ -76,6 +76,30 @@ int guest_finish_write(struct link_stream *s, const struct link_wait *w, struct 
     return guest_check_stream(s, 201, w, e);
 }
 
+int guest_open_pack(struct link *l, const struct guest_tree *t, const struct link_wait *w,
+                    struct link_stream **ret, struct err *e)
+{
+    auto_buf struct buf url = {0};
+    int r = guest_tree_url(&url, t, e);
+    if (r < 0)
+        return r;
+    struct link_head head = {.method = "GET", .path = buf_str(&url)};
+    return guest_open_stream(l, &head, w, ret, e);
+}
+
+int guest_open_unpack(struct link *l, const struct guest_tree *t, const struct link_wait *w,
+                      struct link_stream **ret, struct err *e)
+{
+    auto_buf struct buf url = {0};
+    int r = guest_tree_url(&url, t, e);
+    if (r < 0)
+        return r;
+    if (buf_printf(&url, "&uid=%" PRIu32 "&gid=%" PRIu32, t->uid, t->gid) < 0)
+        return err_errno(e, -ENOMEM, "encode a request to the agent");
+    struct link_head head = {.method = "PUT", .path = buf_str(&url), .has_body = true};
+    return link_stream_open(l, &head, w, ret, e);
+}
+
 int guest_accept(struct link *l, const char *address, int port, const struct link_wait *w,
                  struct link_stream **ret, struct err *e)
 {

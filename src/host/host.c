@@ -16,12 +16,16 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/accounts.h"
+#include "host/activity.h"
 #include "host/console.h"
 #include "host/image_rows.h"
 #include "host/instance.h"
+#include "host/overview.h"
+#include "host/sessions.h"
 #include "host/snapshots.h"
 #include "host/staging.h"
 #include "host/vm_pool.h"
+#include "host/webhooks.h"
 
 int host_helper_dir(const struct config *config, char *ret, size_t size)
 {
@@ -89,7 +93,8 @@ static void open_net(struct host *h)
         log_warn("host", "VMs have no network: %s", e.text);
 }
 
-static int open_living(struct host *h, struct err *e)
+/* Who may ask, and who is told. */
+static int open_people(struct host *h, struct err *e)
 {
     const struct config *c = h->config;
     struct quota defaults = {
@@ -98,13 +103,25 @@ static int open_living(struct host *h, struct err *e)
         .disk_bytes = c->quota_disk_gib * (int64_t)GIB,
         .snapshots = c->quota_snapshots,
     };
+    int r = activities_new(h, &h->activities, e);
+    if (r == 0)
+        r = accounts_new(h->store, c->data_dir, &defaults, &h->accounts, e);
+    if (r == 0 && c->rds_api_key[0])
+        r = accounts_set_key(h->accounts, c->rds_api_key, e);
+    if (r == 0)
+        r = sessions_new(h, &h->sessions, e);
+    return r == 0 ? webhooks_new(h, &h->webhooks, e) : r;
+}
+
+static int open_living(struct host *h, struct err *e)
+{
     char staging[PATH_MAX / 4];
     instance_path(h, "staging", "", staging);
-    int r = accounts_new(h->store, c->data_dir, &defaults, &h->accounts, e);
+    int r = open_people(h, e);
     if (r == 0)
         r = staging_new(staging, &h->staging, e);
     if (r == 0)
-        r = consoles_new(c->data_dir, &h->consoles, e);
+        r = consoles_new(h->config->data_dir, &h->consoles, e);
     if (r == 0)
         r = snapshots_new(h, &h->snapshots, e);
     if (r == 0)
@@ -221,7 +238,7 @@ static int start_parts(struct host *h, struct err *e)
         r = vm_pool_start(h->vm_pool, e);
     if (r == 0)
         r = instances_start(h->instances, e);
-    return r;
+    return r == 0 ? overview_new(h, &h->overview, e) : r;
 }
 
 /* What a former daemon left: monitors first, then what has none, then what nobody has. */
@@ -264,6 +281,11 @@ int host_new(const struct config *config, struct host **ret, struct err *e)
     return 0;
 }
 
+const struct config *host_config(const struct host *h)
+{
+    return h->config;
+}
+
 bool host_is_stopping(const struct host *h)
 {
     return h->aborting;
@@ -283,6 +305,8 @@ void host_end_runs(struct host *h, int grace_ms)
     h->draining = true;
     await_runs(h, grace_ms);
     h->aborting = true;
+    if (h->activities)
+        activities_stop(h->activities);
     AUTO_LOCK(&h->lock);
     while (h->runs > 0)
         pthread_cond_wait(&h->run_ended, &h->lock);
@@ -293,6 +317,7 @@ void host_free(struct host *h)
     if (!h)
         return;
     host_end_runs(h, 0);
+    overview_free(h->overview);
     /* Preparers wake the pool, fillers ask for images, reapers wake the pool: all threads first. */
     if (h->instances)
         instances_stop(h->instances);
@@ -315,6 +340,11 @@ void host_free(struct host *h)
         net_free(h->net);
     admission_done(&h->admission);
     staging_free(h->staging);
+    /* Webhooks note what they give up, and the last events wake them. */
+    webhooks_stop(h->webhooks);
+    activities_free(h->activities);
+    webhooks_free(h->webhooks);
+    sessions_free(h->sessions);
     accounts_free(h->accounts);
     store_close(h->store);
     engine_free(h->engine);

@@ -78,6 +78,9 @@ struct run_result {
  * images and filling the pool in the background. `config` is borrowed for the host's life. */
 int host_new(const struct config *config, struct host **ret, struct err *e);
 
+/* What it was made with. */
+const struct config *host_config(const struct host *h);
+
 /* Ends the runs without grace, every VM, and removes every runtime file. NULL is fine. */
 void host_free(struct host *h);
 

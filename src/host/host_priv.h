@@ -22,6 +22,7 @@
 #include "host/store.h"
 #include "host/vm.h"
 
+struct activities;
 struct net;
 struct accounts;
 struct instances;
@@ -29,7 +30,10 @@ struct snapshots;
 struct image_rows;
 struct consoles;
 struct staging;
+struct overview;
+struct sessions;
 struct vm_pool;
+struct webhooks;
 
 /* Where Holm's helper programs are, by configuration or beside the running one. */
 int host_helper_dir(const struct config *config, char *ret, size_t size);
@@ -38,7 +42,11 @@ struct host {
     const struct config *config;
     struct engine *engine;
     struct store *store;
+    struct activities *activities;
     struct accounts *accounts;
+    struct sessions *sessions;
+    struct webhooks *webhooks;
+    struct overview *overview;
     struct staging *staging;
     struct link_loop *links;
     struct admission admission;

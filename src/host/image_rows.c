@@ -245,6 +245,8 @@ static size_t count(const struct image_rows *s, const char *account)
 
 size_t image_rows_count(struct image_rows *s, const char *account)
 {
+    if (!s)
+        return 0;
     AUTO_LOCK(&s->lock);
     return count(s, account);
 }

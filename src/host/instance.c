@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/accounts.h"
+#include "host/vms_priv.h"
 
 void instance_path(const struct host *h, const char *kind, const char *id, char *ret)
 {
@@ -247,6 +248,12 @@ int instance_add(struct instances *s, struct instance_record *record, struct ins
         instance_unref(s, inst);
         return r;
     }
+    const struct vm_info *v = &inst->record.info;
+    vms_log(s->host, v->id, "created %s=%s image=%s cpus=%d memory_mib=%lld disk_mib=%lld",
+             v->forked_from[0] ? "fork_of" : "snapshot",
+             v->forked_from[0] ? v->forked_from : (v->snapshot[0] ? v->snapshot : "none"), v->image,
+             (int)v->shape.vcpus, (long long)v->shape.memory_mib,
+             (long long)(v->disk_bytes / (int64_t)MIB));
     *ret = inst;
     return 0;
 }
@@ -324,6 +331,8 @@ int instance_begin(struct instances *s, struct instance *inst, const struct inst
     if (r != 0)
         return r;
     r = put(s, &next, e);
+    if (r == 0)
+        vms_log(s->host, next.info.id, "%s", lifecycle_state_name(next.info.state));
     AUTO_LOCK(&s->lock);
     if (r == 0)
         inst->record = next;
@@ -365,6 +374,8 @@ void instance_mark(struct instances *s, struct instance *inst, enum vm_state sta
     if (put(s, &next, &e) < 0)
         log_error("vms", "vm=%s state=%s cannot be stored: %s", next.info.id,
                   lifecycle_state_name(state), e.text);
+    vms_log(s->host, next.info.id, "%s%s%s", lifecycle_state_name(state), why ? ": " : "",
+             why ? why : "");
     AUTO_LOCK(&s->lock);
     inst->record = next;
     pthread_cond_broadcast(&s->changed);
@@ -382,6 +393,7 @@ void instance_lose(struct instances *s, struct instance *inst, const char *why)
     instance_mark(s, inst, VM_LOST, why);
     instance_release_compute(s, inst);
     instance_let_go(s, inst);
+    vms_note(s, inst, "vm.lost", json_pack("{s:s}", "reason", why));
 }
 
 int instances_run_all(struct instances *s, struct instance *const *list, size_t n, struct err *e)
@@ -398,6 +410,8 @@ int instances_run_all(struct instances *s, struct instance *const *list, size_t 
     int r = store_instances_put(s->host->store, rows, n, e);
     if (r < 0)
         return r;
+    for (size_t i = 0; i < n; i++)
+        vms_log(s->host, next[i].info.id, "%s", lifecycle_state_name(VM_RUNNING));
     AUTO_LOCK(&s->lock);
     for (size_t i = 0; i < n; i++) {
         list[i]->record = next[i];

@@ -13,11 +13,17 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "host/activity.h"
 
-#define KEY_PREFIX "holm_"
-#define KEY_RANDOM_CHARS 40
+#define HOLM_PREFIX "holm_"
+#define HOLM_RANDOM_CHARS 40
+#define HOLM_KEY_LEN (sizeof(HOLM_PREFIX) - 1 + HOLM_RANDOM_CHARS)
+#define RDS_PREFIX "rds_"
+#define RDS_NAME_BYTES 6 /* of its first part, which tells keys apart */
+#define RDS_RANDOM_BYTES 32
 
-_Static_assert(KEY_SIZE == sizeof(KEY_PREFIX) + KEY_RANDOM_CHARS, "a key fits");
+_Static_assert(HOLM_KEY_LEN < KEY_SIZE, "a key fits");
+_Static_assert(KEY_SIZE == sizeof(RDS_PREFIX) + 2 * RDS_NAME_BYTES + 1 + 43, "the longest fits");
 _Static_assert(KEY_HASH_BYTES == crypto_hash_sha256_BYTES, "a hash fits");
 
 /* ---- in memory: with the lock held ---- */
@@ -36,16 +42,11 @@ static size_t key_place(const struct accounts *a, const unsigned char hash[KEY_H
     return low;
 }
 
-static struct key_record *find_key(struct accounts *a, const char *key)
+static struct key_record *find_key(struct accounts *a, const unsigned char hash[KEY_HASH_BYTES])
 {
-    unsigned char hash[KEY_HASH_BYTES];
-    size_t len = strlen(key);
-    if (len != KEY_SIZE - 1)
-        return NULL;
-    crypto_hash_sha256(hash, (const unsigned char *)key, len);
     size_t i = key_place(a, hash);
     bool found = i < a->n_keys && memcmp(a->keys[i].hash, hash, KEY_HASH_BYTES) == 0;
-    return found ? &a->keys[i] : NULL;
+    return found && key_is_live(&a->keys[i].info, clock_real_ns()) ? &a->keys[i] : NULL;
 }
 
 static struct key_record *find_key_id(struct accounts *a, const char *account, const char *id)
@@ -58,12 +59,26 @@ static struct key_record *find_key_id(struct accounts *a, const char *account, c
     return NULL;
 }
 
-static size_t count_keys(const struct accounts *a, const char *account)
+/* Those that count against the bound, or those that are only remembered. */
+static size_t count_keys(const struct accounts *a, const char *account, bool revoked)
 {
     size_t n = 0;
     for (size_t i = 0; i < a->n_keys; i++)
-        n += strcmp(a->keys[i].info.account, account) == 0;
+        n += strcmp(a->keys[i].info.account, account) == 0 &&
+             (a->keys[i].info.revoked_ns != 0) == revoked;
     return n;
+}
+
+static struct key_record *oldest_revoked(struct accounts *a, const char *account)
+{
+    struct key_record *oldest = NULL;
+    for (size_t i = 0; i < a->n_keys; i++) {
+        struct key_record *k = &a->keys[i];
+        if (k->info.revoked_ns && strcmp(k->info.account, account) == 0 &&
+            (!oldest || k->info.revoked_ns < oldest->info.revoked_ns))
+            oldest = k;
+    }
+    return oldest;
 }
 
 int keys_reserve(struct accounts *a)
@@ -95,16 +110,16 @@ void keys_drop_of(struct accounts *a, const char *account)
 
 /* ---- making, using, revoking ---- */
 
-static void new_key_text(char ret[KEY_SIZE])
+static void holm_key_text(char ret[KEY_SIZE])
 {
     static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    size_t n = strlen(KEY_PREFIX);
-    memcpy(ret, KEY_PREFIX, n);
-    while (n < KEY_SIZE - 1) {
-        unsigned char raw[2 * KEY_RANDOM_CHARS];
+    size_t n = strlen(HOLM_PREFIX);
+    memcpy(ret, HOLM_PREFIX, n);
+    while (n < HOLM_KEY_LEN) {
+        unsigned char raw[2 * HOLM_RANDOM_CHARS];
         id_random(raw, sizeof(raw));
         /* 248 = 4 * 62: bytes from there on would favour some digits. */
-        for (size_t i = 0; i < sizeof(raw) && n < KEY_SIZE - 1; i++) {
+        for (size_t i = 0; i < sizeof(raw) && n < HOLM_KEY_LEN; i++) {
             if (raw[i] < 248)
                 ret[n++] = digits[raw[i] % 62];
         }
@@ -113,32 +128,57 @@ static void new_key_text(char ret[KEY_SIZE])
     ret[n] = '\0';
 }
 
+static void rds_key_text(char ret[KEY_SIZE])
+{
+    unsigned char raw[RDS_NAME_BYTES + RDS_RANDOM_BYTES];
+    char *p = stpcpy(ret, RDS_PREFIX);
+    id_random(raw, sizeof(raw));
+    sodium_bin2hex(p, 2 * RDS_NAME_BYTES + 1, raw, RDS_NAME_BYTES);
+    p += 2 * RDS_NAME_BYTES;
+    *p++ = '_';
+    sodium_bin2base64(p, (size_t)(ret + KEY_SIZE - p), raw + RDS_NAME_BYTES, RDS_RANDOM_BYTES,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_memzero(raw, sizeof(raw));
+}
+
+/* Room for one more, in the account's number of keys and in memory. */
+static int make_room(struct accounts *a, const char *account, struct err *e)
+{
+    AUTO_LOCK(&a->lock);
+    if (!accounts_find(a, account))
+        return accounts_none(account, e);
+    if (count_keys(a, account, false) >= ACCOUNT_KEYS_MAX)
+        return err_set(e, ERR_FORBIDDEN, "the account has %d keys already: revoke one",
+                       ACCOUNT_KEYS_MAX);
+    int r = keys_reserve(a);
+    return r < 0 ? err_errno(e, r, "create a key") : 0;
+}
+
 /* With `change` held. */
-int keys_add(struct accounts *a, const char *account, const char *name, struct key_record *ret,
+int keys_add(struct accounts *a, const struct key_wish *w, struct key_record *ret,
              char ret_key[KEY_SIZE], struct err *e)
 {
-    struct key_record k = {.info.created_ns = clock_real_ns()};
-    int r = accounts_copy_name(name && *name ? name : "key", k.info.name, e);
+    struct key_record k = {
+        .info.created_ns = clock_real_ns(),
+        .info.expires_ns = w->expires_ns,
+    };
+    int r = accounts_copy_name(w->name && *w->name ? w->name : "key", k.info.name, e);
+    if (r == 0 && w->expires_ns && w->expires_ns <= k.info.created_ns)
+        r = err_field(e, "expiresAt", "field \"expiresAt\" must be in the future");
+    if (r == 0)
+        r = make_room(a, w->account, e);
     if (r < 0)
         return r;
-    {
-        AUTO_LOCK(&a->lock);
-        if (!accounts_find(a, account))
-            return accounts_none(account, e);
-        if (count_keys(a, account) >= ACCOUNT_KEYS_MAX)
-            return err_set(e, ERR_FORBIDDEN, "the account has %d keys already: revoke one",
-                           ACCOUNT_KEYS_MAX);
-        r = keys_reserve(a);
-        if (r < 0)
-            return err_errno(e, r, "create a key");
-    }
     char text[KEY_SIZE];
-    new_key_text(text);
+    if (w->form == KEY_FORM_RDS)
+        rds_key_text(text);
+    else
+        holm_key_text(text);
     id_new(k.info.id);
-    snprintf(k.info.account, sizeof(k.info.account), "%s", account);
+    snprintf(k.info.account, sizeof(k.info.account), "%s", w->account);
     snprintf(k.info.prefix, sizeof(k.info.prefix), "%s", text);
     crypto_hash_sha256(k.hash, (const unsigned char *)text, strlen(text));
-    r = store_key_add(a->store, &k, e);
+    r = store_key_put(a->store, &k, e);
     if (r == 0) {
         AUTO_LOCK(&a->lock);
         keys_insert(a, &k);
@@ -149,16 +189,78 @@ int keys_add(struct accounts *a, const char *account, const char *name, struct k
     return r;
 }
 
-int host_key_create(struct host *h, const char *account, const char *name, struct key_info *ret,
+static void note_key(struct host *h, const char *type, const struct key_info *k)
+{
+    const struct activity_note n = {
+        .account = k->account, .type = type, .entity = k->id, .name = k->name};
+    host_note(h, &n);
+}
+
+int host_key_create(struct host *h, const struct key_wish *w, struct key_info *ret,
                     char ret_key[KEY_SIZE], struct err *e)
 {
     struct accounts *a = h->accounts;
     struct key_record k;
-    AUTO_LOCK(&a->change);
-    int r = keys_add(a, account, name, &k, ret_key, e);
-    if (r == 0 && ret)
+    int r;
+    {
+        AUTO_LOCK(&a->change);
+        r = keys_add(a, w, &k, ret_key, e);
+    }
+    if (r < 0)
+        return r;
+    note_key(h, "key.created", &k.info);
+    if (ret)
         *ret = k.info;
-    return r;
+    return 0;
+}
+
+/* ---- the configuration's key ---- */
+
+int accounts_set_key(struct accounts *a, const char *key, struct err *e)
+{
+    size_t len = strlen(key);
+    if (len < KEY_CONFIGURED_MIN_BYTES || len > KEY_CONFIGURED_MAX_BYTES)
+        return err_field(e, "api_key", "rds.api_key (API_KEY) must have %d to %d characters",
+                         KEY_CONFIGURED_MIN_BYTES, KEY_CONFIGURED_MAX_BYTES);
+    crypto_hash_sha256(a->set_key, (const unsigned char *)key, len);
+    a->has_set_key = true;
+    return 0;
+}
+
+/* No id begins like this. */
+static void set_key_ref(const struct accounts *a, char ret[KEY_REF_SIZE])
+{
+    char hex[2 * KEY_HASH_BYTES + 1];
+    sodium_bin2hex(hex, sizeof(hex), a->set_key, KEY_HASH_BYTES);
+    snprintf(ret, KEY_REF_SIZE, "~%.20s", hex);
+}
+
+/* ---- whose it is ---- */
+
+/* Lock held. NULL: nobody's. */
+static const struct account *owner_of(struct accounts *a, const char *key, struct key_record **ret)
+{
+    unsigned char hash[KEY_HASH_BYTES];
+    size_t len = strnlen(key, KEY_CONFIGURED_MAX_BYTES + 1);
+    *ret = NULL;
+    if (len > KEY_CONFIGURED_MAX_BYTES)
+        return NULL;
+    crypto_hash_sha256(hash, (const unsigned char *)key, len);
+    *ret = find_key(a, hash);
+    if (*ret)
+        return accounts_find(a, (*ret)->info.account);
+    if (!a->has_set_key || sodium_memcmp(hash, a->set_key, sizeof(hash)) != 0)
+        return NULL;
+    for (size_t i = 0; i < a->n_accounts; i++) {
+        if (a->accounts[i].info.admin)
+            return &a->accounts[i];
+    }
+    return NULL;
+}
+
+static int no_key(struct err *e)
+{
+    return err_set(e, ERR_UNAUTHORIZED, "the API key is not valid");
 }
 
 int host_key_account(struct host *h, const char *key, char ret_account[ID_SIZE], bool *ret_admin,
@@ -169,14 +271,14 @@ int host_key_account(struct host *h, const char *key, char ret_account[ID_SIZE],
     int64_t now = clock_real_ns();
     {
         AUTO_LOCK(&a->lock);
-        struct key_record *k = find_key(a, key);
-        const struct account *owner = k ? accounts_find(a, k->info.account) : NULL;
+        struct key_record *k;
+        const struct account *owner = owner_of(a, key, &k);
         if (!owner)
-            return err_set(e, ERR_UNAUTHORIZED, "the API key is not valid");
+            return no_key(e);
         memcpy(ret_account, owner->info.id, ID_SIZE);
         if (ret_admin)
             *ret_admin = owner->info.admin;
-        if (now - k->info.last_used_ns >= KEY_USED_INTERVAL_S * 1000000000LL) {
+        if (k && now - k->info.last_used_ns >= KEY_USED_INTERVAL_S * 1000000000LL) {
             k->info.last_used_ns = now;
             memcpy(id, k->info.id, ID_SIZE);
         }
@@ -188,6 +290,45 @@ int host_key_account(struct host *h, const char *key, char ret_account[ID_SIZE],
         log_warn("accounts", "key=%s its use was not noted: %s", id, ignored.text);
     return 0;
 }
+
+int accounts_find_key(struct accounts *a, const char *key, char ret_account[ID_SIZE],
+                      char ret_ref[KEY_REF_SIZE], struct err *e)
+{
+    AUTO_LOCK(&a->lock);
+    struct key_record *k;
+    const struct account *owner = owner_of(a, key, &k);
+    if (!owner)
+        return no_key(e);
+    memcpy(ret_account, owner->info.id, ID_SIZE);
+    if (k)
+        memcpy(ret_ref, k->info.id, ID_SIZE);
+    else
+        set_key_ref(a, ret_ref);
+    return 0;
+}
+
+bool accounts_key_lives(struct accounts *a, const char *ref)
+{
+    char set[KEY_REF_SIZE];
+    AUTO_LOCK(&a->lock);
+    if (*ref == '~') {
+        set_key_ref(a, set);
+        return a->has_set_key && strcmp(ref, set) == 0;
+    }
+    const struct key_record *k = find_key_id(a, NULL, ref);
+    return k && key_is_live(&k->info, clock_real_ns());
+}
+
+bool accounts_is_admin(struct accounts *a, const char *account, bool *ret_admin)
+{
+    AUTO_LOCK(&a->lock);
+    const struct account *found = accounts_find(a, account);
+    if (found)
+        *ret_admin = found->info.admin;
+    return found != NULL;
+}
+
+/* ---- looking, revoking ---- */
 
 static int by_age(const void *x, const void *y)
 {
@@ -216,19 +357,57 @@ int host_key_list(struct host *h, const char *account, struct key_info **ret, si
     return 0;
 }
 
-int host_key_revoke(struct host *h, const char *account, const char *id, struct err *e)
+/* Of those that are only remembered, the oldest makes room. With `change` held. */
+static void forget_one(struct accounts *a, const char *account)
 {
-    struct accounts *a = h->accounts;
+    char id[ID_SIZE] = "";
+    struct err e = ERR_INIT;
+    {
+        AUTO_LOCK(&a->lock);
+        const struct key_record *k = oldest_revoked(a, account);
+        if (count_keys(a, account, true) > ACCOUNT_KEYS_MAX && k)
+            memcpy(id, k->info.id, ID_SIZE);
+    }
+    if (!*id)
+        return;
+    if (store_key_delete(a->store, id, &e) < 0) {
+        log_warn("accounts", "key=%s is revoked and cannot be forgotten: %s", id, e.text);
+        return;
+    }
+    AUTO_LOCK(&a->lock);
+    drop_key(a, (size_t)(find_key_id(a, NULL, id) - a->keys));
+}
+
+static int revoke_key(struct accounts *a, const char *account, const char *id,
+                      struct key_record *ret, struct err *e)
+{
     AUTO_LOCK(&a->change);
     {
         AUTO_LOCK(&a->lock);
-        if (!find_key_id(a, account, id))
+        const struct key_record *k = find_key_id(a, account, id);
+        if (!k)
             return err_set(e, ERR_NOT_FOUND, "there is no key %.40s", id);
+        *ret = *k;
     }
-    int r = store_key_delete(a->store, id, e);
+    if (ret->info.revoked_ns)
+        return 1;
+    ret->info.revoked_ns = clock_real_ns();
+    int r = store_key_put(a->store, ret, e);
     if (r < 0)
         return r;
-    AUTO_LOCK(&a->lock);
-    drop_key(a, (size_t)(find_key_id(a, account, id) - a->keys));
+    {
+        AUTO_LOCK(&a->lock);
+        find_key_id(a, account, id)->info.revoked_ns = ret->info.revoked_ns;
+    }
+    forget_one(a, ret->info.account);
     return 0;
+}
+
+int host_key_revoke(struct host *h, const char *account, const char *id, struct err *e)
+{
+    struct key_record k;
+    int r = revoke_key(h->accounts, account, id, &k, e);
+    if (r == 0)
+        note_key(h, "key.revoked", &k.info);
+    return r;
 }

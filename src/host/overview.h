@@ -28,3 +28,11 @@ struct host_overview {
 
 /* `account` NULL: everyone's VMs and snapshots are counted. */
 int host_overview(struct host *h, const char *account, struct host_overview *ret, struct err *e);
+
+/* --- for the host's own files: host->overview --- */
+
+struct overview;
+
+/* Its thread looks at the data directory: before what is in it is taken down. */
+int overview_new(struct host *h, struct overview **ret, struct err *e);
+void overview_free(struct overview *o); /* NULL is fine */

@@ -5,7 +5,8 @@
  *
  * The administrator's e-mail address and password come from the configuration; the store has the
  * address and the password's hash (Argon2id, libsodium's crypto_pwhash_str at its interactive
- * level), never the password. A session is a random token of 256 bits, of which the store has the
+ * level), never the password. An address without a password keeps the one that the store has for
+ * it. Who signs in so is the oldest admin account. A session is a random token of 256 bits, of which the store has the
  * SHA-256; it lasts SESSION_DAYS from its last use (noted to the hour), survives the daemon, and
  * ends when it is left, when its account is deleted, when the password changes, or when the key
  * it was made with is revoked or expires.
@@ -24,7 +25,7 @@
 struct host;
 
 #define SESSION_TOKEN_SIZE 44 /* 43 characters of base64url and a NUL */
-#define SESSION_EMAIL_SIZE 255
+#define SESSION_EMAIL_SIZE 256
 
 struct session_info {
     char account[ID_SIZE];
@@ -34,16 +35,32 @@ struct session_info {
     int64_t expires_ns;
 };
 
+/* What somebody signs in with; borrowed. */
+struct login {
+    const char *email, *password; /* host_login */
+    const char *key;              /* host_login_key */
+    const char *peer;             /* the client's address */
+};
+
 /* ERR_UNAUTHORIZED: "Invalid credentials", also when no password is configured. ERR_RATE with
- * retry_after_s. `peer` is the client's address. */
-int host_login(struct host *h, const char *email, const char *password, const char *peer,
-               char ret_token[SESSION_TOKEN_SIZE], struct session_info *ret, struct err *e);
+ * retry_after_s. */
+int host_login(struct host *h, const struct login *l, char ret_token[SESSION_TOKEN_SIZE],
+               struct session_info *ret, struct err *e);
 /* The same with an API key, of any account. */
-int host_login_key(struct host *h, const char *key, const char *peer,
-                   char ret_token[SESSION_TOKEN_SIZE], struct session_info *ret, struct err *e);
+int host_login_key(struct host *h, const struct login *l, char ret_token[SESSION_TOKEN_SIZE],
+                   struct session_info *ret, struct err *e);
 /* Whose session it is; ERR_UNAUTHORIZED. */
 int host_session(struct host *h, const char *token, struct session_info *ret, struct err *e);
 /* Ends it; one that is none is fine. */
 int host_logout(struct host *h, const char *token, struct err *e);
 /* Whether a password is configured, so that the page can say what to sign in with. */
 bool host_has_password(struct host *h);
+
+/* --- for the host's own files: host->sessions --- */
+
+struct sessions;
+
+/* Reads the store; makes the configuration's address and password those that count. After the
+ * accounts. ERR_INVALID: only one of the two is there. */
+int sessions_new(struct host *h, struct sessions **ret, struct err *e);
+void sessions_free(struct sessions *s); /* NULL is fine */

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "host/accounts.h"
+#include "host/activity.h"
 #include "host/vms_priv.h"
 
 #define CAN_SNAPSHOT (1u << VM_RUNNING | 1u << VM_PAUSED)
@@ -125,6 +126,18 @@ static void free_entry(struct entry *en)
     free(en);
 }
 
+static void note(struct snapshots *s, const char *type, const struct snapshot_info *info)
+{
+    json_t *data = json_pack("{s:s}", "vm", info->vm);
+    const struct activity_note n = {.account = info->account,
+                                    .type = type,
+                                    .entity = info->id,
+                                    .name = info->name,
+                                    .data = data};
+    host_note(s->host, &n);
+    json_decref(data);
+}
+
 /* --- looking --- */
 
 int host_snapshot_get(struct host *h, const char *account, const char *id,
@@ -157,6 +170,15 @@ int host_snapshot_list(struct host *h, const char *account, struct snapshot_list
     }
     *ret = list;
     return 0;
+}
+
+int snapshots_count(struct snapshots *s, const char *account)
+{
+    int n = 0;
+    AUTO_LOCK(&s->lock);
+    for (const struct entry *en = s->first; en; en = en->next)
+        n += !account || strcmp(en->info.account, account) == 0;
+    return n;
 }
 
 size_t snapshots_of_image(struct snapshots *s, const char *key)
@@ -267,9 +289,11 @@ static int fill(struct snapshots *s, struct entry *en, struct instance *inst,
     next.pause_us = times.pause_us;
     next.size_bytes = own_bytes(dir);
     r = store_snapshot_put(s->host->store, &next, e);
-    if (r == 0)
-        let_go(s, en, &next, ret);
-    return r;
+    if (r < 0)
+        return r;
+    note(s, "snapshot.created", &next);
+    let_go(s, en, &next, ret);
+    return 0;
 }
 
 int host_snapshot_create(struct host *h, const char *account, const char *vm, const char *name,
@@ -311,6 +335,8 @@ int host_snapshot_rename(struct host *h, const char *account, const char *id, co
     struct snapshot_info next = en->info;
     memcpy(next.name, clean, sizeof(next.name));
     r = store_snapshot_put(h->store, &next, e);
+    if (r == 0)
+        note(s, "snapshot.renamed", &next);
     let_go(s, en, r < 0 ? NULL : &next, r < 0 ? NULL : ret);
     return r;
 }
@@ -352,6 +378,7 @@ int host_snapshot_delete(struct host *h, const char *account, const char *id, st
         let_go(s, en, NULL, NULL);
         return r;
     }
+    note(s, "snapshot.deleted", &en->info);
     drop(s, en);
     return 0;
 }

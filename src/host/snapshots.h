@@ -17,5 +17,7 @@ void snapshots_free(struct snapshots *s); /* NULL is fine */
 int snapshots_source(struct snapshots *s, const char *id, char *ret_dir, int64_t *ret_disk_bytes,
                      struct err *e);
 
+/* How many there are, of one account or (NULL) of all. */
+int snapshots_count(struct snapshots *s, const char *account);
 /* How many are of VMs that were made from an image, by its key. */
 size_t snapshots_of_image(struct snapshots *s, const char *key);

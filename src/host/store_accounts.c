@@ -42,14 +42,16 @@ static int run_with_id(struct store *s, const char *sql, const char *id, struct 
 
 int store_account_delete(struct store *s, const char *id, struct err *e)
 {
-    return run_with_id(s, "DELETE FROM accounts WHERE id = ?", id, e);
+    /* What it did is of no use to anybody. */
+    int r = run_with_id(s, "DELETE FROM activity WHERE account = ?", id, e);
+    return r < 0 ? r : run_with_id(s, "DELETE FROM accounts WHERE id = ?", id, e);
 }
 
-int store_key_add(struct store *s, const struct key_record *k, struct err *e)
+int store_key_put(struct store *s, const struct key_record *k, struct err *e)
 {
     static const char sql[] =
-        "INSERT INTO keys (id, account, name, prefix, hash, created_real_ns, last_used_real_ns)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)";
+        "INSERT OR REPLACE INTO keys (id, account, name, prefix, hash, created_real_ns,"
+        " last_used_real_ns, expires_real_ns, revoked_real_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     AUTO_LOCK(&s->lock);
     auto_stmt sqlite3_stmt *st = store_prepare(s, sql, e);
     if (!st)
@@ -61,6 +63,8 @@ int store_key_add(struct store *s, const struct key_record *k, struct err *e)
     sqlite3_bind_blob(st, 5, k->hash, sizeof(k->hash), SQLITE_STATIC);
     sqlite3_bind_int64(st, 6, k->info.created_ns);
     sqlite3_bind_int64(st, 7, k->info.last_used_ns);
+    sqlite3_bind_int64(st, 8, k->info.expires_ns);
+    sqlite3_bind_int64(st, 9, k->info.revoked_ns);
     return store_step(s, st, e);
 }
 
@@ -158,13 +162,15 @@ static void read_key(sqlite3_stmt *st, void *ret)
         memcpy(k->hash, sqlite3_column_blob(st, 4), KEY_HASH_BYTES);
     k->info.created_ns = sqlite3_column_int64(st, 5);
     k->info.last_used_ns = sqlite3_column_int64(st, 6);
+    k->info.expires_ns = sqlite3_column_int64(st, 7);
+    k->info.revoked_ns = sqlite3_column_int64(st, 8);
 }
 
 int store_key_list(struct store *s, struct key_record **ret, size_t *ret_n, struct err *e)
 {
     static const struct rows rows = {
-        "SELECT id, account, name, prefix, hash, created_real_ns, last_used_real_ns"
-        " FROM keys ORDER BY created_real_ns, id",
+        "SELECT id, account, name, prefix, hash, created_real_ns, last_used_real_ns,"
+        " expires_real_ns, revoked_real_ns FROM keys ORDER BY created_real_ns, id",
         sizeof(struct key_record),
         read_key,
     };

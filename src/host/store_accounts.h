@@ -15,11 +15,12 @@ struct key_record {
 
 /* Inserts it, or replaces the one of the same id; `usage` is not stored. */
 int store_account_put(struct store *s, const struct account_info *a, struct err *e);
-int store_account_delete(struct store *s, const char *id, struct err *e); /* with its keys */
+int store_account_delete(struct store *s, const char *id, struct err *e); /* with its keys and activity */
 /* In order of creation. The caller frees *ret, an array of *ret_n. */
 int store_account_list(struct store *s, struct account_info **ret, size_t *ret_n, struct err *e);
 
-int store_key_add(struct store *s, const struct key_record *k, struct err *e);
+/* Inserts it, or replaces the one of the same id. */
+int store_key_put(struct store *s, const struct key_record *k, struct err *e);
 int store_key_used(struct store *s, const char *id, int64_t last_used_ns, struct err *e);
 int store_key_delete(struct store *s, const char *id, struct err *e);
 int store_key_list(struct store *s, struct key_record **ret, size_t *ret_n, struct err *e);

@@ -29,7 +29,13 @@ struct store_column {
     size_t size; /* STORE_TEXT */
 };
 
-enum store_table_id { STORE_INSTANCES, STORE_SNAPSHOTS, STORE_IMAGES, STORE_TABLES };
+enum store_table_id {
+    STORE_INSTANCES,
+    STORE_SNAPSHOTS,
+    STORE_IMAGES,
+    STORE_WEBHOOKS,
+    STORE_TABLES
+};
 
 /* A table of the database whose rows are structs. The first column is its primary key, a text. */
 struct store_table {

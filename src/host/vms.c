@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/accounts.h"
+#include "host/activity.h"
 #include "host/instance.h"
 #include "host/vms_priv.h"
 
@@ -28,6 +29,43 @@ int host_vm_get(struct host *h, const char *account, const char *id, struct vm_i
     instance_get_info(h->instances, inst, ret);
     instance_unref(h->instances, inst);
     return 0;
+}
+
+#define AWAIT_ASK_MS 100
+
+/* Why not to wait any longer; 0: there is no reason. */
+static int await_ends(struct host *h, const struct vm_wait *w, int64_t until_ms, struct err *e)
+{
+    if (w->cancelled && w->cancelled(w->arg))
+        return err_set(e, ERR_UNAVAILABLE, "nobody waits for the vm any more");
+    if (h->aborting || clock_mono_ms() >= until_ms)
+        return err_set(e, ERR_FULL, "the vm still waits for its start");
+    return 0;
+}
+
+int host_vm_await(struct host *h, const char *account, const char *id, const struct vm_wait *w,
+                  struct vm_info *ret, struct err *e)
+{
+    struct instances *s = h->instances;
+    struct instance *inst = NULL;
+    int64_t until_ms = clock_mono_ms() + w->timeout_ms;
+    int r = instance_find(s, account, id, &inst, e);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&s->lock);
+    while (r == 0 && !inst->gone && inst->record.info.state == VM_STARTING) {
+        link_cond_wait(&s->changed, &s->lock, clock_mono_ms() + AWAIT_ASK_MS);
+        pthread_mutex_unlock(&s->lock);
+        r = await_ends(h, w, until_ms, e);
+        pthread_mutex_lock(&s->lock);
+    }
+    if (r == 0 && inst->gone)
+        r = err_set(e, ERR_NOT_FOUND, "there is no such vm");
+    pthread_mutex_unlock(&s->lock);
+    if (r == 0)
+        instance_get_info(s, inst, ret);
+    instance_unref(s, inst);
+    return r;
 }
 
 int host_vm_list(struct host *h, const char *account, struct vm_list *ret, struct err *e)
@@ -252,8 +290,30 @@ static int patch_held(struct instances *s, struct instance *inst, const struct v
     return r < 0 ? r : carry_out(s, inst, p, had_bytes, e);
 }
 
-int host_vm_patch(struct host *h, const char *account, const char *id, const struct vm_patch *patch,
-                  struct vm_info *ret, struct err *e)
+static json_t *what_changed(unsigned what)
+{
+    static const struct {
+        unsigned bits;
+        const char *word;
+    } rows[] = {
+        {VM_PATCH_NAME, "name"},
+        {VM_PATCH_METADATA, "metadata"},
+        {VM_PATCH_TTL, "ttl"},
+        {VM_PATCH_IDLE, "idle"},
+        {VM_PATCH_FIREWALL | VM_PATCH_FIREWALL_AXES, "firewall"},
+        {VM_PATCH_MACHINE_TYPE, "machineType"},
+        {VM_PATCH_DISK, "disk"},
+    };
+    json_t *list = json_array();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (what & rows[i].bits)
+            json_array_append_new(list, json_string(rows[i].word));
+    }
+    return json_pack("{s:o}", "changed", list);
+}
+
+static int patch_vm(struct host *h, const char *account, const char *id,
+                    const struct vm_patch *patch, bool noted, struct vm_info *ret, struct err *e)
 {
     struct instances *s = h->instances;
     struct instance *inst = NULL;
@@ -265,10 +325,18 @@ int host_vm_patch(struct host *h, const char *account, const char *id, const str
         r = patch_held(s, inst, patch, e);
         instance_let_go(s, inst);
     }
+    if (r == 0 && noted)
+        vms_note(s, inst, "vm.updated", what_changed(patch->what));
     if (r == 0)
         instance_get_info(s, inst, ret);
     instance_unref(s, inst);
     return r;
+}
+
+int host_vm_patch(struct host *h, const char *account, const char *id, const struct vm_patch *patch,
+                  struct vm_info *ret, struct err *e)
+{
+    return patch_vm(h, account, id, patch, true, ret, e);
 }
 
 int host_vm_refresh_ttl(struct host *h, const char *account, const char *id, struct vm_info *ret,
@@ -282,7 +350,7 @@ int host_vm_refresh_ttl(struct host *h, const char *account, const char *id, str
     if (!now.ttl.seconds)
         r = err_set(e, ERR_CONFLICT, "vm %s has no TTL", now.name);
     else
-        r = host_vm_patch(h, account, id, &p, ret, e);
+        r = patch_vm(h, account, id, &p, false, ret, e); /* clients do it all the time */
     vm_info_done(&now);
     return r;
 }
@@ -292,4 +360,20 @@ void vms_copy_record(struct instances *s, struct instance *inst, struct instance
     AUTO_LOCK(&s->lock);
     *ret = inst->record;
     instance_copy_info(inst, &ret->info);
+}
+
+void vms_note(struct instances *s, struct instance *inst, const char *type, json_t *data)
+{
+    char name[VM_NAME_SIZE];
+    {
+        AUTO_LOCK(&s->lock);
+        memcpy(name, inst->record.info.name, sizeof(name));
+    }
+    const struct activity_note n = {.account = inst->record.info.account,
+                                    .type = type,
+                                    .entity = inst->record.info.id,
+                                    .name = name,
+                                    .data = data};
+    host_note(s->host, &n);
+    json_decref(data);
 }

@@ -101,6 +101,17 @@ int host_vm_launch(struct host *h, const struct vm_launch *rq, struct vm_info *r
 
 int host_vm_get(struct host *h, const char *account, const char *id, struct vm_info *ret,
                 struct err *e);
+
+struct vm_wait {
+    int timeout_ms;
+    bool (*cancelled)(void *arg); /* asked about ten times a second; may be NULL */
+    void *arg;
+};
+/* Waits until it is no longer starting (a launch whose turn had to come), whatever it is then.
+ * ERR_FULL: the time is over, or the host is stopping; ERR_UNAVAILABLE: cancelled. */
+int host_vm_await(struct host *h, const char *account, const char *id, const struct vm_wait *w,
+                  struct vm_info *ret, struct err *e);
+
 int host_vm_list(struct host *h, const char *account, struct vm_list *ret, struct err *e);
 
 enum {

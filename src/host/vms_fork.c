@@ -180,6 +180,18 @@ static void undo(struct fork *f)
         vms_remove_all(f->s, f->children[i].inst);
 }
 
+static void note_all(struct fork *f, struct instance *source)
+{
+    json_t *ids = json_array();
+    for (int i = 0; i < f->n; i++) {
+        const struct vm_info *v = &f->children[i].inst->record.info;
+        vms_note(f->s, f->children[i].inst, "vm.created",
+                 json_pack("{s:s}", "forkedFrom", v->forked_from));
+        json_array_append_new(ids, json_string(v->id));
+    }
+    vms_note(f->s, source, "vm.forked", json_pack("{s:o}", "children", ids));
+}
+
 /* The source is held until it is captured. */
 static int fork_held(struct fork *f, struct instance *source, const struct vm_fork *rq,
                      struct vm_fork_result *ret, struct err *e)
@@ -203,10 +215,12 @@ static int run(struct fork *f, struct instance *source, const struct vm_fork *rq
         r = start_all(f, e);
     if (r == 0)
         r = make_them_run(f, e);
-    if (r == 0)
+    if (r == 0) {
         fill_answer(f, ret);
-    else
+        note_all(f, source);
+    } else {
         undo(f);
+    }
     dir_remove(f->dir);
     for (int i = 0; i < f->n; i++)
         instance_unref(s, f->children[i].inst);

@@ -69,6 +69,13 @@ int host_vm_tar_read(struct host *h, const char *account, const char *id, const 
 int host_vm_tar_write(struct host *h, const char *account, const char *id, const char *path,
                       struct vm_stream **ret, struct err *e);
 
+/* The same by the agent, for what must stay below one directory: links are not followed, and what
+ * is written is written with the rights of one user. Reading takes a file, too. */
+int host_vm_pack(struct host *h, const char *account, const char *id, const struct guest_tree *t,
+                 struct vm_stream **ret, struct err *e);
+int host_vm_unpack(struct host *h, const char *account, const char *id, const struct guest_tree *t,
+                   struct vm_stream **ret, struct err *e);
+
 struct vm_terminal {
     const char *const *argv; /* n_argv; 0: the user's login shell */
     size_t n_argv;

@@ -195,6 +195,7 @@ static void launch_waiting(struct instances *s, struct instance *inst)
     if (r == 0)
         r = instances_run_all(s, &inst, 1, &e);
     if (r == 0) {
+        vms_note(s, inst, "vm.started", NULL);
         instance_unref(s, inst);
         return;
     }
@@ -492,6 +493,14 @@ static void give_up(struct instances *s, struct instance *inst, struct vm *vm)
     vms_remove_all(s, inst);
 }
 
+/* These do not change. */
+static json_t *origin_json(const struct instance *inst)
+{
+    const struct vm_info *v = &inst->record.info;
+    return v->snapshot[0] ? json_pack("{s:s, s:s}", "image", v->image, "snapshot", v->snapshot)
+                          : json_pack("{s:s}", "image", v->image);
+}
+
 int host_vm_launch(struct host *h, const struct vm_launch *rq, struct vm_info *ret, struct err *e)
 {
     struct err own = ERR_INIT;
@@ -517,6 +526,8 @@ int host_vm_launch(struct host *h, const struct vm_launch *rq, struct vm_info *r
         r = launch(s, inst, vm, had_bytes, e);
     else
         give_up(s, inst, vm);
+    if (r == 0)
+        vms_note(s, inst, "vm.created", origin_json(inst));
     if (r == 0)
         instance_get_info(s, inst, ret);
     instance_unref(s, inst);

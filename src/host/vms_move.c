@@ -79,6 +79,8 @@ static int run_pause(struct instances *s, struct instance *inst, const struct mo
     if (r < 0) /* who knows how far it came */
         (void)engine_resume(s->host->engine, &inst->vm->monitor, NULL);
     instance_end(s, inst, r < 0 ? VM_RUNNING : VM_PAUSED);
+    if (r == 0)
+        vms_note(s, inst, "vm.paused", NULL);
     return r;
 }
 
@@ -165,7 +167,10 @@ static int resume_disk(struct instances *s, struct instance *inst, struct err *e
 static int run_resume(struct instances *s, struct instance *inst, const struct move *m,
                       struct err *e)
 {
-    return inst->vm ? resume_memory(s, inst, e) : resume_disk(s, inst, e);
+    int r = inst->vm ? resume_memory(s, inst, e) : resume_disk(s, inst, e);
+    if (r == 0)
+        vms_note(s, inst, "vm.resumed", NULL);
+    return r;
 }
 
 int host_vm_resume(struct host *h, const char *account, const char *id, struct vm_info *ret,
@@ -200,6 +205,7 @@ static int run_suspend(struct instances *s, struct instance *inst, const struct 
     vm_end(s->host, instance_take_vm(s, inst));
     instance_release_compute(s, inst);
     instance_let_go(s, inst);
+    vms_note(s, inst, "vm.suspended", NULL);
     return 0;
 }
 
@@ -229,9 +235,11 @@ static void power_off(struct instances *s, struct instance *inst, int timeout_ms
         return;
     if (inst->before == VM_PAUSED && resume_for_stop(s, inst) < 0)
         return;
+    /* Both: a system with an init of its own acts on the button, one without it on its agent. */
+    (void)engine_power_button(s->host->engine, &vm->monitor, NULL);
     int64_t ask_ms = clock_mono_ms() + POWER_TIMEOUT_MS;
-    if (!vm->link || guest_power(vm->link, false, ask_ms < until_ms ? ask_ms : until_ms, NULL) < 0)
-        (void)engine_power_button(s->host->engine, &vm->monitor, NULL);
+    if (vm->link)
+        (void)guest_power(vm->link, false, ask_ms < until_ms ? ask_ms : until_ms, NULL);
     int left_ms = clock_left_ms(until_ms);
     while (left_ms > 0 && !s->host->aborting &&
            proc_wait(pidfd, left_ms < LOOK_MS ? left_ms : LOOK_MS, NULL) == -ETIMEDOUT)
@@ -252,6 +260,7 @@ static int run_stop(struct instances *s, struct instance *inst, const struct mov
     instance_mark(s, inst, VM_STOPPED, NULL);
     instance_release_compute(s, inst);
     instance_let_go(s, inst);
+    vms_note(s, inst, "vm.stopped", NULL);
     return 0;
 }
 
@@ -287,8 +296,10 @@ static int run_start(struct instances *s, struct instance *inst, const struct mo
         r = instance_start(s, inst, NULL, e);
     if (r == 0)
         r = instances_run_all(s, &inst, 1, e);
-    if (r == 0)
+    if (r == 0) {
+        vms_note(s, inst, "vm.started", NULL);
         return 0;
+    }
     if (inst->vm) {
         console_detach(s->host->consoles, inst->record.info.id);
         vm_end_keeping_disk(s->host, instance_take_vm(s, inst));
@@ -321,6 +332,7 @@ void vms_remove_all(struct instances *s, struct instance *inst)
         instance_drop_dir(s->host, "vms", id);
     instance_drop_dir(s->host, "suspended", id);
     console_forget(s->host->consoles, id);
+    vms_forget_log(s->host, id);
     instance_remove(s, inst);
 }
 
@@ -328,6 +340,7 @@ static int run_delete(struct instances *s, struct instance *inst, const struct m
                       struct err *e)
 {
     vms_remove_all(s, inst);
+    vms_note(s, inst, "vm.deleted", NULL);
     return 0;
 }
 

@@ -27,6 +27,14 @@ int vms_start_vm(struct host *h, const struct vm_plan *plan, struct vm **ret, st
 int vms_act(struct instances *s, struct instance *inst, enum vm_action action,
             bool (*due)(const struct instance *inst), struct err *e);
 
+/* A line for VM_LOG_MONITOR, of a busy instance. What happened is done or about to be; one that
+ * cannot be written is logged. */
+void vms_log(struct host *h, const char *id, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void vms_forget_log(struct host *h, const char *id);
+/* Notes what has happened to it; `data` (which it takes) may be NULL. Without the set's lock. */
+void vms_note(struct instances *s, struct instance *inst, const char *type, json_t *data);
+
 /* Monitor, files, record of a busy instance. */
 void vms_remove_all(struct instances *s, struct instance *inst);
 

@@ -16,6 +16,7 @@
 
 #define WORDS_MAX_BYTES 512 /* of what a tar says on its standard error */
 
+/* What the agent packs and unpacks is like a file; a tar is the guest's own program. */
 enum kind { FILE_READ, FILE_WRITE, TAR_READ, TAR_WRITE, TERMINAL, CONSOLE };
 
 struct vm_stream {
@@ -100,6 +101,34 @@ int host_vm_file_write(struct host *h, const char *account, const char *id,
         return r;
     struct link_wait w = patience(s);
     r = guest_open_write(s->use.link, f, &w, &s->file, e);
+    if (r == 0)
+        *ret = TAKE_PTR(s);
+    return r;
+}
+
+int host_vm_pack(struct host *h, const char *account, const char *id, const struct guest_tree *t,
+                 struct vm_stream **ret, struct err *e)
+{
+    auto_stream struct vm_stream *s = NULL;
+    int r = stream_new(h, account, id, FILE_READ, &s, e);
+    if (r < 0)
+        return r;
+    struct link_wait w = patience(s);
+    r = guest_open_pack(s->use.link, t, &w, &s->file, e);
+    if (r == 0)
+        *ret = TAKE_PTR(s);
+    return r;
+}
+
+int host_vm_unpack(struct host *h, const char *account, const char *id, const struct guest_tree *t,
+                   struct vm_stream **ret, struct err *e)
+{
+    auto_stream struct vm_stream *s = NULL;
+    int r = stream_new(h, account, id, FILE_WRITE, &s, e);
+    if (r < 0)
+        return r;
+    struct link_wait w = patience(s);
+    r = guest_open_unpack(s->use.link, t, &w, &s->file, e);
     if (r == 0)
         *ret = TAKE_PTR(s);
     return r;

@@ -49,6 +49,8 @@ int vms_capture(struct instances *s, struct instance *inst, const char *dir, enu
         return r;
     vm_kernel_carry(inst->vm->dir, dir);
     inst->captures++;
+    vms_log(s->host, inst->record.info.id, "%s",
+             kind == CAPTURE_DURABLE ? "snapshot taken" : "copied for a fork");
     AUTO_LOCK(&s->lock);
     inst->was_captured = true;
     pthread_cond_broadcast(&s->changed);
@@ -94,6 +96,7 @@ static void see_end(struct instances *s, struct instance *inst)
     instance_mark(s, inst, VM_STOPPED, NULL);
     instance_release_compute(s, inst);
     instance_let_go(s, inst);
+    vms_note(s, inst, "vm.stopped", json_pack("{s:s}", "by", "guest"));
 }
 
 /* The monitor lives, but its agent cannot be reached: it was started anew, say, or broke the
@@ -138,6 +141,11 @@ static bool is_idle(const struct instance *inst)
 static void act(struct instances *s, struct instance *inst, enum vm_action action,
                 bool (*due)(const struct instance *inst))
 {
+    static const char *const actions[] = {
+        [VM_ACTION_NONE] = "none",       [VM_ACTION_PAUSE] = "pause",
+        [VM_ACTION_SUSPEND] = "suspend", [VM_ACTION_STOP] = "stop",
+        [VM_ACTION_DELETE] = "delete",
+    };
     struct err e = ERR_INIT;
     const char *why = due == is_idle ? "was idle for its time" : "has lived its time";
     int r = vms_act(s, inst, action, due, &e);
@@ -145,6 +153,9 @@ static void act(struct instances *s, struct instance *inst, enum vm_action actio
         log_warn("vms", "vm=%s %s: %s", inst->record.info.id, why, e.text);
     else if (r == 0)
         log_info("vms", "vm=%s %s", inst->record.info.id, why);
+    if (r == 0)
+        vms_note(s, inst, due == is_idle ? "vm.idle" : "vm.expired",
+                 json_pack("{s:s}", "action", actions[action]));
     AUTO_LOCK(&s->lock);
     inst->act_ms = r < 0 ? clock_mono_ms() + ACT_AGAIN_MS : 0;
 }

@@ -86,6 +86,18 @@ export class Daemon {
     return this;
   }
 
+  // The base URL where the rds dialect is mounted.
+  async rdsUrl() {
+    return `http://${(await this.logged(/listening at (\S+) mount=rds/))[1]}`;
+  }
+
+  // Holds an answer whose body was read against the daemon's own OpenAPI document.
+  async checkAnswer(method, path, res, text) {
+    const { checkAnswer } = await import('../lib/openapi_check.mjs');
+    this.document ??= await (await this.fetch('/openapi.json')).json();
+    checkAnswer(this.document, method, path, res.status, res.headers, text);
+  }
+
   fetch(path, options) {
     return fetch(this.url + path, options);
   }
@@ -176,6 +188,9 @@ export function dropData(dir) {
     for (const pid of monitorsOf(join(dir, 'vms', id))) process.kill(pid, 'SIGKILL');
   rmSync(dir, { recursive: true, force: true });
 }
+
+// Options of a daemon that has the rds dialect on a listener of its own: see rdsUrl.
+export const rdsListener = { set: { 'rds.enabled': 'yes', 'rds.listen': '127.0.0.1:0', 'rds.rate_limits': 'no' } };
 
 // Runs `body` with a daemon and cleans up whatever happens.
 export async function withDaemon(options, body) {

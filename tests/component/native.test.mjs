@@ -20,6 +20,7 @@ async function call(d, key, method, path, { body, status = 200, headers = {} } =
   });
   const text = await res.text();
   assert.equal(res.status, status, `${method} ${path}: ${text}`);
+  await d.checkAnswer(method, path, res, text);
   return JSON.parse(text);
 }
 

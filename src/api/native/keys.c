@@ -9,14 +9,16 @@
 #include "api/native/native.h"
 #include "api/text.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/limits.h"
 
 static json_t *key_json(const struct key_info *k)
 {
-    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o}", "id", native_id_json(k->id), "name",
+    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "id", native_id_json(k->id), "name",
                      text_json(k->name, strlen(k->name)), "accountId", native_id_json(k->account),
                      "prefix", k->prefix, "createdAt", native_time_json(k->created_ns),
-                     "lastUsedAt", native_time_json(k->last_used_ns));
+                     "expiresAt", native_time_json(k->expires_ns), "lastUsedAt",
+                     native_time_json(k->last_used_ns));
 }
 
 /* The account that is asked for: one's own, or, for the admin, any that is there. */
@@ -42,7 +44,7 @@ static int choose_account(const struct request *rq, const char *uuid, char ret[I
 /* ---- POST /v1/keys ---- */
 
 struct create_input {
-    struct field_text name, account;
+    struct field_text name, account, expires;
 };
 
 static const struct field create_request[] = {
@@ -50,6 +52,8 @@ static const struct field create_request[] = {
      .max_bytes = ACCOUNT_NAME_MAX_BYTES, .doc = "What it is for"},
     {"accountId", FIELD_TEXT, 0, offsetof(struct create_input, account), .max_bytes = 64,
      .doc = "Whose it is; the admin may name another account"},
+    {"expiresAt", FIELD_TEXT, 0, offsetof(struct create_input, expires), .max_bytes = 64,
+     .doc = "An RFC 3339 time from which on it is worth nothing; never when it is not given"},
     {0},
 };
 
@@ -58,9 +62,12 @@ static int create(struct request *rq, struct answer *ret, struct err *e)
     const struct create_input *in = rq->input.data;
     char account[ID_SIZE], key[KEY_SIZE];
     struct key_info k;
+    struct key_wish w = {.account = account, .name = in->name.data};
     int r = choose_account(rq, in->account.data, account, e);
+    if (r == 0 && in->expires.data && clock_parse_rfc3339(in->expires.data, &w.expires_ns) < 0)
+        r = err_field(e, "expiresAt", "field \"expiresAt\" is no RFC 3339 time");
     if (r == 0)
-        r = host_key_create(rq->host, account, in->name.data, &k, key, e);
+        r = host_key_create(rq->host, &w, &k, key, e);
     if (r < 0)
         return r;
     ret->json = key_json(&k);
@@ -93,8 +100,10 @@ static int list(struct request *rq, struct answer *ret, struct err *e)
     if (r < 0)
         return r;
     ret->json = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(ret->json, key_json(&keys[i]));
+    for (size_t i = 0; i < n; i++) {
+        if (key_is_live(&keys[i], clock_real_ns()))
+            json_array_append_new(ret->json, key_json(&keys[i]));
+    }
     return ret->json ? 0 : -ENOMEM;
 }
 
@@ -106,6 +115,8 @@ static int revoke_key(struct request *rq, struct answer *ret, struct err *e)
     int r = native_id(rq, 0, "key", id, e);
     if (r == 0)
         r = host_key_revoke(rq->host, rq->is_admin ? NULL : rq->account, id, e);
+    if (r > 0) /* what was revoked is not there for this API */
+        r = native_parse_id(NULL, "key", id, e);
     return r < 0 ? r : native_deleted(id, true, ret);
 }
 
@@ -117,6 +128,8 @@ static int revoke_key(struct request *rq, struct answer *ret, struct err *e)
         {"accountId", FIELD_TEXT, FIELD_REQUIRED, .doc = "Whose it is"},                  \
         {"prefix", FIELD_TEXT, FIELD_REQUIRED, .doc = "How the key begins"},              \
         {"createdAt", FIELD_TEXT, FIELD_REQUIRED, .doc = "When it was made"},             \
+        {"expiresAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE,                        \
+         .doc = "From then on it is worth nothing"},                                      \
     {                                                                                     \
         "lastUsedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE, .doc = "To the minute" \
     }

@@ -207,6 +207,7 @@ const struct dialect native_dialect = {
     .title = "Holm",
     .doc = "Virtual machines that live: the FastVM API, and Holm's extensions of it.",
     .prefix = "/v1/",
+    .alias = "/native",
     .error = error_json,
     .error_fields = error_fields,
     .says_no_retry = true,

@@ -65,7 +65,8 @@ static const struct row_case {
     {"connectConsole", "?session=x", NULL, 400}, /* no handshake; console_test.c has the rest */
     {"getConsoleLog", NULL, NULL, 200},
     {"listKeys", NULL, NULL, 200},
-    {"createKey", NULL, "{\"name\":\"x\",\"accountId\":\"{account}\"}", 201},
+    {"createKey", NULL,
+     "{\"name\":\"x\",\"accountId\":\"{account}\",\"expiresAt\":\"2199-01-01T00:00:00Z\"}", 201},
     {"revokeKey", NULL, NULL, 200},
     {"getQuotas", NULL, NULL, 200},
     {"listAccounts", NULL, NULL, 200},

@@ -115,6 +115,22 @@ static void test_a_terminal(void **state)
     test_call_done(&c);
 }
 
+static void test_a_login_shell_by_exec(void **state)
+{
+    struct fixture *f = *state;
+    struct exec_spec spec = {.argv = STRINGS("sh", "-c", "exec \"${SHELL:-/bin/sh}\" -l"),
+                             .pty_rows = 24,
+                             .pty_cols = 80};
+    struct test_call c = {.guest = &f->guest};
+    test_boot_connected(f);
+    test_call_spec(&c, &spec);
+    test_call_wait_text(&c, "# ");
+    test_call_frame(&c, FRAME_STDIN, "exit 3\r", 7);
+    test_call_wait(&c, false);
+    assert_int_equal(3, c.exit.code);
+    test_call_done(&c);
+}
+
 static void test_a_terminal_is_hung_up_and_interrupted(void **state)
 {
     static const struct {
@@ -507,6 +523,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST_ENGINE(test_users_and_logins),
         TEST_ENGINE(test_a_terminal),
+        TEST_ENGINE(test_a_login_shell_by_exec),
         TEST_ENGINE(test_a_terminal_is_hung_up_and_interrupted),
         TEST_ENGINE(test_computing_is_counted),
         TEST_ENGINE(test_a_tar_comes_out_and_goes_in),

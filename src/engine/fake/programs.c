@@ -154,10 +154,21 @@ static bool names_a_file(struct script *s, char **args)
     return false;
 }
 
+/* "exec SHELL -l": how a login shell is asked for that only the guest knows by name. */
+static bool is_login_shell(const char *text)
+{
+    size_t len = strlen(text);
+    return strncmp(text, "exec ", 5) == 0 && len > 8 && strcmp(text + len - 3, " -l") == 0;
+}
+
 /* "sh -c 'compile it' main.c" runs main.c. */
 static int do_sh(struct script *s, char **args)
 {
     char **text = find_text(args);
+    if (text && is_login_shell(*text)) {
+        s->kind = SCRIPT_SHELL;
+        return 1;
+    }
     if (text && !names_a_file(s, text + 1)) {
         s->program = (int)(text - s->spec->argv);
         return set_text(s, *text);

@@ -5,10 +5,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from './holm.mjs';
 
+// One of each daemon.
+const documents = new WeakMap();
+
 export class Api {
-  // key: default is the one that holmd made when it started for the first time.
-  constructor(daemon, key) {
+  // key: default is the one that holmd made when it started for the first time. Every answer is held against the
+  // daemon's own OpenAPI document, unless `check` is false.
+  constructor(daemon, key, { check = true } = {}) {
     this.daemon = daemon;
+    this.check = check;
     this.key = key ?? readFileSync(join(daemon.data, 'admin.key'), 'utf8').trim();
     this.agent = new http.Agent({ keepAlive: true });
   }
@@ -39,6 +44,14 @@ export class Api {
     });
   }
 
+  async hold(method, path, answer, bytes) {
+    const { checkAnswer } = await import('../../lib/openapi_check.mjs');
+    if (!documents.has(this.daemon))
+      documents.set(this.daemon, fetch(`http://${this.daemon.address}/openapi.json`).then((r) => r.json()));
+    const document = await documents.get(this.daemon);
+    checkAnswer(document, method, path, answer.statusCode, answer.headers, bytes);
+  }
+
   // {status, headers, body, json}, of any status.
   async request(method, path, body, headers) {
     const answer = await this.open(method, path, body, headers);
@@ -47,6 +60,7 @@ export class Api {
     const bytes = Buffer.concat(parts);
     let json;
     try { json = JSON.parse(bytes); } catch { json = undefined; }
+    if (this.check) await this.hold(method, path, answer, bytes);
     return { status: answer.statusCode, headers: answer.headers, body: bytes, json };
   }
 
