@@ -19,6 +19,7 @@
 #include "host/host_priv.h"
 #include "host/image_check.h"
 #include "host/image_rows.h"
+#include "host/images_priv.h"
 #include "host/store_images.h"
 
 #define BLOCK_BYTES 4096                     /* of zeros becomes a hole */
@@ -257,6 +258,8 @@ int image_upload_finish(struct image_upload *u, struct image_info *ret, struct e
     image_forget(h->images, u->info.id);
     log_info("image", "image=%s %s uploaded bytes=%lld", u->info.id, parts[u->part],
              (long long)u->bytes);
+    images_note(h, u->info.account, "image.uploaded", &u->info,
+                json_pack("{s:s, s:I}", "part", parts[u->part], "bytes", (json_int_t)u->bytes));
     memcpy(id, u->info.id, sizeof(id));
     memcpy(account, u->info.account, sizeof(account));
     u->info.id[0] = '\0'; /* ended already */

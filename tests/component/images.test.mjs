@@ -86,6 +86,9 @@ test('from two uploads to VMs, and back', () => withDaemon({}, async (d) => {
   assert.deepEqual(readdirSync(join(d.dir, 'templates')).filter((n) => n.startsWith(idOf(id))), []);
   await c.call('GET', `/v1/images/${id}`, undefined, 404);
   await c.call('POST', '/v1/vms', { image: id }, 400);
+  const events = (await c.call('GET', '/rds/v1/admin/activity')).filter((e) => e.type.startsWith('image.'));
+  assert.deepEqual(events.map((e) => [e.type, e.meta.part]).reverse(), [['image.created', undefined],
+    ['image.uploaded', 'kernel'], ['image.uploaded', 'rootfs'], ['image.deleted', undefined]]);
 }));
 
 test('what is no kernel or file system is refused, and what was there stays', () => withDaemon({}, async (d) => {

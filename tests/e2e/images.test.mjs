@@ -166,7 +166,7 @@ test('holm image: from two files to a VM', async (t) => {
   assert.equal(made.code, 0, made.stderr);
   const { id } = JSON.parse(made.stdout);
   t.after(() => api.request('DELETE', `/v1/images/${id}`));
-  const vm = await daemon.holm(['vm', 'create', '--image', 'cli', 'fromcli']);
+  const vm = await daemon.holm(['vm', 'create', '--image', 'cli', '--name', 'fromcli']);
   assert.equal(vm.code, 0, vm.stderr);
   const out = await daemon.holm(['vm', 'exec', 'fromcli', 'uname', '-r']);
   assert.equal(out.stdout.trim(), OWN_RELEASE);
