@@ -240,7 +240,7 @@
 #define IMAGES_ACCOUNT_MAX 64
 #define IMAGE_UPLOAD_MAX_BYTES (64 * GIB)
 #define IMAGE_KERNEL_MAX_BYTES (512 * MIB)
-#define IMAGE_FREE_MIN_BYTES (512 * MIB) /* left on the host's disk, or nothing is taken */
+#define IMAGE_FREE_MIN_BYTES (512 * MIB)  /* left on the host's disk, or nothing is taken */
 #define IMAGE_TABLE_MAX_BYTES (4 * MIB)   /* modules.dep of a kernel */
 #define IMAGE_MODULE_MAX_BYTES (16 * MIB) /* one module, unpacked */
 #define IMAGE_MODULES_MAX_BYTES (64 * MIB)

@@ -435,7 +435,8 @@ enum language_state image_state_of_all(struct image_set *s, const char *key, cha
     AUTO_LOCK(&s->lock);
     for (int i = 0; i < s->n_images; i++) {
         const struct image *im = s->images[i];
-        if (!im->gone && strcmp(im->key, key) == 0 && (!best || rank[im->state] > rank[best->state]))
+        if (!im->gone && strcmp(im->key, key) == 0 &&
+            (!best || rank[im->state] > rank[best->state]))
             best = im;
     }
     if (best)

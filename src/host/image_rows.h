@@ -42,6 +42,9 @@ int image_rows_get(struct image_rows *s, const char *account, const char *ref,
 int image_rows_list(struct image_rows *s, const char *account, struct image_info **ret,
                     size_t *ret_n, struct err *e);
 
+/* How many an account has; `s` NULL: none. */
+size_t image_rows_count(struct image_rows *s, const char *account);
+
 /* ERR_FORBIDDEN: the account has IMAGES_ACCOUNT_MAX. */
 int image_rows_add(struct image_rows *s, const struct image_info *info, struct err *e);
 
