@@ -110,7 +110,7 @@ static struct image *add(struct image_set *s, const char *key, const struct mach
     im->state = LANGUAGE_PREPARING;
     strcpy(im->detail, "waiting for its turn");
     im->shape = shape ? *shape : (struct machine_shape){.vcpus = 1};
-    im->is_uploaded = image_rows_has(s->host->image_rows, key);
+    im->is_uploaded = image_rows_own(s->host->image_rows, key);
     path_printf(im->key, sizeof(im->key), "%s", key);
     if (shape)
         path_printf(im->name, sizeof(im->name), "%s@%dx%d", key, shape->vcpus, shape->memory_mib);
