@@ -298,7 +298,7 @@ static void test_the_default(void **state)
     assert_int_equal(0, host_vm_delete(t->host, t->account, v.id, &e));
     vm_info_done(&v);
     assert_int_equal(0, host_image_delete(t->host, t->account, i.id, &e));
-    get(t, "typescript", &i);
+    get(t, "bash", &i);
     assert_true(i.is_default);
     assert_int_equal(0, host_image_set_default(t->host, t->account, "python", &e));
     launch(t, NULL, &v);
