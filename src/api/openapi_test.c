@@ -6,6 +6,7 @@
 #include "api/meta.h"
 #include "api/native/native.h"
 #include "api/openapi.h"
+#include "api/rds/rds.h"
 #include "api/runner/runner.h"
 
 static json_t *at(json_t *j, const char *key)
@@ -102,8 +103,8 @@ static void check_row(json_t *doc, const struct route *r)
 
 static void test_every_row_is_in_the_document_of_its_dialect(void **state)
 {
-    const struct dialect *const dialects[] = {&native_dialect, &runner_dialect, &meta_dialect,
-                                              &test_dialect};
+    const struct dialect *const dialects[] = {&native_dialect, &rds_dialect, &runner_dialect,
+                                              &meta_dialect, &test_dialect};
     size_t n_rows = 0, n_operations = 0;
     while (route_at(n_rows))
         n_rows++;

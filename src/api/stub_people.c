@@ -205,8 +205,10 @@ int host_webhook_create(struct host *h, const char *account, const struct webhoo
     if (n_webhooks == WEBHOOKS)
         return err_set(e, ERR_FORBIDDEN, "too many webhooks");
     struct webhook_info *fresh = &webhooks[n_webhooks++];
-    *fresh = (struct webhook_info){
-        .secret = "whs_secret", .enabled = true, .created_ns = CREATED_NS, .updated_ns = CREATED_NS};
+    *fresh = (struct webhook_info){.secret = "whs_secret",
+                                   .enabled = true,
+                                   .created_ns = CREATED_NS,
+                                   .updated_ns = CREATED_NS};
     id_new(fresh->id);
     snprintf(fresh->account, sizeof(fresh->account), "%s", account);
     apply(w, fresh);

@@ -18,9 +18,10 @@
 #include "host/host_priv.h"
 #include "host/image_check.h"
 #include "host/image_rows.h"
+#include "host/images_priv.h"
 #include "host/store_images.h"
 
-#define BLOCK_BYTES 4096                  /* of zeros becomes a hole */
+#define BLOCK_BYTES 4096                     /* of zeros becomes a hole */
 #define LOOK_EVERY_BYTES (int64_t)(64 * MIB) /* written, between two looks at the free room */
 
 struct image_upload {
@@ -146,8 +147,7 @@ int image_upload_write(struct image_upload *u, const void *data, size_t len, str
     }
     while (len) {
         size_t run = 0, n;
-        while (run < len &&
-               !is_zero(p + run, n = piece(u->bytes + (int64_t)run, len - run)))
+        while (run < len && !is_zero(p + run, n = piece(u->bytes + (int64_t)run, len - run)))
             run += n;
         int r = write_run(u, p, run, u->bytes, e);
         if (r < 0)
@@ -231,6 +231,7 @@ int image_upload_finish(struct image_upload *u, struct image_info *ret, struct e
     image_forget(h->images, u->info.id);
     log_info("image", "image=%s %s uploaded bytes=%lld", u->info.id, parts[u->part],
              (long long)u->bytes);
+    images_note(h, u->info.account, "image.uploaded", &u->info, parts[u->part]);
     memcpy(id, u->info.id, sizeof(id));
     memcpy(account, u->info.account, sizeof(account));
     u->info.id[0] = '\0'; /* ended already */

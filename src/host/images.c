@@ -19,6 +19,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/accounts.h"
+#include "host/activity.h"
 #include "host/host_priv.h"
 #include "host/image_rows.h"
 #include "host/images_priv.h"
@@ -248,6 +249,16 @@ static int clean_name(struct host *h, const char *name, char ret[IMAGE_NAME_SIZE
     return r;
 }
 
+void images_note(struct host *h, const char *account, const char *type, const struct image_info *i,
+                 const char *part)
+{
+    json_t *data = part ? json_pack("{s:s}", "part", part) : NULL;
+    const struct activity_note n = {
+        .account = account, .type = type, .entity = i->id, .name = i->name, .data = data};
+    host_note(h, &n);
+    json_decref(data);
+}
+
 int host_image_create(struct host *h, const char *account, const char *name,
                       const char *description, struct image_info *ret, struct err *e)
 {
@@ -269,6 +280,7 @@ int host_image_create(struct host *h, const char *account, const char *name,
         return r;
     }
     log_info("image", "image=%s created", i.id);
+    images_note(h, account, "image.created", &i, NULL);
     complete(h, account, &i);
     if (ret)
         *ret = i;
@@ -312,7 +324,11 @@ int host_image_set_default(struct host *h, const char *account, const char *id, 
     int r = images_launchable(h, account, id, &i, e);
     if (r == -EINVAL && e) /* here it is what the request is about, not one of its fields */
         r = err_set(e, ERR_NOT_FOUND, "there is no image \"%.64s\"", id);
-    return r == 0 ? image_rows_set_default(h->image_rows, account, i.key, e) : r;
+    if (r == 0)
+        r = image_rows_set_default(h->image_rows, account, i.key, e);
+    if (r == 0)
+        images_note(h, account, "image.default", &i, NULL);
+    return r;
 }
 
 /* --- deleting --- */
@@ -362,5 +378,6 @@ int host_image_delete(struct host *h, const char *account, const char *id, struc
                   path, strerror(-gone));
     image_rows_remove(h->image_rows, i.id);
     log_info("image", "image=%s deleted", i.id);
+    images_note(h, account, "image.deleted", &i, NULL);
     return 0;
 }

@@ -16,3 +16,7 @@ int images_launchable(struct host *h, const char *account, const char *ref, stru
 /* For who has made something from an image, once that can be found: ERR_NOT_FOUND when the image
  * was deleted meanwhile. */
 int images_still_there(struct host *h, const char *key, struct err *e);
+
+/* Notes what `account` has done with an image (activity.h); `part` of an upload, else NULL. */
+void images_note(struct host *h, const char *account, const char *type, const struct image_info *i,
+                 const char *part);

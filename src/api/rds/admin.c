@@ -86,7 +86,7 @@ static int overview(struct request *rq, struct answer *ret, struct err *e)
 
 const struct route rds_admin_routes[] = {
     {
-        RDS_ROW(GET, "/rds/v1/admin/overview", "getOverview"),
+        RDS_ROW(GET, "/rds/v1/admin/overview", "rdsGetOverview"),
         .handler = overview,
         .response = overview_fields,
         .flags = ROUTE_ACCOUNT | ROUTE_ADMIN,

@@ -32,24 +32,6 @@ static void set_cookie(const struct request *rq, struct answer *ret, const char 
     answer_header(ret, "Cache-Control", "no-store");
 }
 
-/* Of a row that needs none, so that nobody has looked for it. */
-static bool find_cookie(const struct request *rq, char *ret, size_t size)
-{
-    const char *p = request_header(rq, "Cookie");
-    size_t name_len = strlen(SESSION_COOKIE "=");
-    while (p && *p) {
-        p += strspn(p, " \t;");
-        size_t n = strcspn(p, ";");
-        if (n > name_len && strncmp(p, SESSION_COOKIE "=", name_len) == 0 && n - name_len < size) {
-            memcpy(ret, p + name_len, n - name_len);
-            ret[n - name_len] = '\0';
-            return true;
-        }
-        p += n;
-    }
-    return false;
-}
-
 /* --- POST /auth/login --- */
 
 struct login_input {
@@ -77,8 +59,8 @@ static int login(struct request *rq, struct answer *ret, struct err *e)
                             .peer = rq->peer};
     if (!l.key && (!l.email || !l.password))
         return err_field(e, l.email ? "password" : "email", "email and password are required");
-    int r = l.key ? host_login_key(rq->host, &l, token, &s, e)
-                  : host_login(rq->host, &l, token, &s, e);
+    int r =
+        l.key ? host_login_key(rq->host, &l, token, &s, e) : host_login(rq->host, &l, token, &s, e);
     if (r < 0)
         return r;
     set_cookie(rq, ret, token);
@@ -97,7 +79,9 @@ static const struct field login_answer[] = {
 static int logout(struct request *rq, struct answer *ret, struct err *e)
 {
     char token[SESSION_TOKEN_SIZE];
-    int r = find_cookie(rq, token, sizeof(token)) ? host_logout(rq->host, token, e) : 0;
+    int r = request_cookie(rq, SESSION_COOKIE, token, sizeof(token))
+                ? host_logout(rq->host, token, e)
+                : 0;
     if (r < 0)
         return r;
     set_cookie(rq, ret, "");
@@ -154,7 +138,7 @@ static const struct field methods_answer[] = {
 
 const struct route rds_auth_routes[] = {
     {
-        RDS_ROW(POST, "/rds/auth/login", "login"),
+        RDS_ROW(POST, "/rds/auth/login", "rdsLogin"),
         .handler = login,
         .request = login_fields,
         .input_bytes = sizeof(struct login_input),
@@ -163,21 +147,21 @@ const struct route rds_auth_routes[] = {
         .doc = "Sign in: the answer sets a cookie",
     },
     {
-        RDS_ROW(POST, "/rds/auth/logout", "logout"),
+        RDS_ROW(POST, "/rds/auth/logout", "rdsLogout"),
         .handler = logout,
         .response = logout_answer,
         .flags = ROUTE_OPEN,
         .doc = "Sign out: the session of the cookie is over",
     },
     {
-        RDS_ROW(GET, "/rds/auth/me", "getMe"),
+        RDS_ROW(GET, "/rds/auth/me", "rdsGetMe"),
         .handler = me,
         .response = me_answer,
         .flags = ROUTE_ACCOUNT,
         .doc = "Who asks",
     },
     {
-        RDS_ROW(GET, "/rds/auth/methods", "getLoginMethods"),
+        RDS_ROW(GET, "/rds/auth/methods", "rdsGetLoginMethods"),
         .handler = methods,
         .response = methods_answer,
         .flags = ROUTE_OPEN,

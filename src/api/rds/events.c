@@ -24,10 +24,8 @@
 static const struct {
     const char *word, *prefix;
 } kinds[] = {
-    {"vm", RDS_VM_PREFIX},
-    {"forkedFrom", RDS_VM_PREFIX},
-    {"children", RDS_VM_PREFIX},
-    {"snapshot", RDS_SNAPSHOT_PREFIX},
+    {"vm", RDS_VM_PREFIX},       {"forkedFrom", RDS_VM_PREFIX},
+    {"children", RDS_VM_PREFIX}, {"snapshot", RDS_SNAPSHOT_PREFIX},
     {"image", RDS_IMAGE_PREFIX},
 };
 
@@ -213,7 +211,7 @@ static int follow(struct request *rq, struct answer *ret, struct err *e)
 
 const struct route rds_event_routes[] = {
     {
-        RDS_ROW(GET, "/rds/v1/admin/activity", "listActivity"),
+        RDS_ROW(GET, "/rds/v1/admin/activity", "rdsListActivity"),
         .handler = list,
         .query = list_query,
         .query_bytes = sizeof(struct activity_query_in),
@@ -223,7 +221,7 @@ const struct route rds_event_routes[] = {
         .doc = "What has happened, newest first",
     },
     {
-        RDS_ROW(GET, "/rds/v1/admin/events", "followActivity"),
+        RDS_ROW(GET, "/rds/v1/admin/events", "rdsFollowActivity"),
         .handler = follow,
         .query = events_query,
         .query_bytes = sizeof(struct events_query),

@@ -21,17 +21,16 @@ static json_t *key_json(const struct key_info *k)
                      rds_time_json(k->revoked_ns));
 }
 
-#define KEY_FIELDS                                                                    \
-    {"id", FIELD_TEXT, FIELD_REQUIRED, .doc = "A UUID; not the key"},                 \
-        {"name", FIELD_TEXT, FIELD_REQUIRED, .doc = "What it is for"},                \
-        {"prefix", FIELD_TEXT, FIELD_REQUIRED, .doc = "How the key begins"},          \
-        {"createdAt", FIELD_TEXT, FIELD_REQUIRED, .doc = "When it was made"},         \
-        {"expiresAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE,                    \
-         .doc = "From then on it is worth nothing"},                                  \
-        {"lastUsedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE,                   \
-         .doc = "To the minute"},                                                     \
-    {                                                                                 \
-        "revokedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE, .doc = "If it was"  \
+#define KEY_FIELDS                                                                           \
+    {"id", FIELD_TEXT, FIELD_REQUIRED, .doc = "A UUID; not the key"},                        \
+        {"name", FIELD_TEXT, FIELD_REQUIRED, .doc = "What it is for"},                       \
+        {"prefix", FIELD_TEXT, FIELD_REQUIRED, .doc = "How the key begins"},                 \
+        {"createdAt", FIELD_TEXT, FIELD_REQUIRED, .doc = "When it was made"},                \
+        {"expiresAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE,                           \
+         .doc = "From then on it is worth nothing"},                                         \
+        {"lastUsedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE, .doc = "To the minute"}, \
+    {                                                                                        \
+        "revokedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE, .doc = "If it was"         \
     }
 
 static const struct field key_fields[] = {KEY_FIELDS, {0}};
@@ -96,14 +95,14 @@ static int revoke_key(struct request *rq, struct answer *ret, struct err *e)
 
 const struct route rds_key_routes[] = {
     {
-        RDS_ROW(GET, "/rds/v1/admin/api-keys", "listApiKeys"),
+        RDS_ROW(GET, "/rds/v1/admin/api-keys", "rdsListApiKeys"),
         .handler = list,
         .response = key_fields,
         .flags = ROUTE_ACCOUNT | ROUTE_LIST,
         .doc = "The account's keys, revoked ones too",
     },
     {
-        RDS_ROW(POST, "/rds/v1/admin/api-keys", "createApiKey"),
+        RDS_ROW(POST, "/rds/v1/admin/api-keys", "rdsCreateApiKey"),
         .handler = create,
         .request = create_fields,
         .input_bytes = sizeof(struct create_input),
@@ -113,7 +112,7 @@ const struct route rds_key_routes[] = {
         .doc = "Make a key, which is shown this once",
     },
     {
-        RDS_ROW(POST, "/rds/v1/admin/api-keys/{id}/revoke", "revokeApiKey"),
+        RDS_ROW(POST, "/rds/v1/admin/api-keys/{id}/revoke", "rdsRevokeApiKey"),
         .handler = revoke_key,
         .success = 204,
         .content_type = "",

@@ -40,20 +40,20 @@ static json_t *webhook_json(const struct webhook_info *w)
                      text_or_null(w->last_error), "lastTriedAt", rds_time_json(w->last_tried_ns));
 }
 
-#define WEBHOOK_FIELDS                                                                         \
-    {"id", FIELD_TEXT, FIELD_REQUIRED, .doc = "A UUID"},                                       \
-        {"name", FIELD_TEXT, FIELD_REQUIRED, .doc = "What it is for"},                         \
-        {"url", FIELD_TEXT, FIELD_REQUIRED, .doc = "Where events are sent, by POST"},          \
-        {"enabled", FIELD_BOOL, FIELD_REQUIRED, .doc = "Whether they are"},                    \
-        {"eventTypes", FIELD_TEXTS, FIELD_REQUIRED, .doc = "Only these; none: all"},           \
-        {"createdAt", FIELD_TEXT, FIELD_REQUIRED, .doc = "When it was made"},                  \
-        {"updatedAt", FIELD_TEXT, FIELD_REQUIRED, .doc = "When it was changed"},               \
-        {"lastStatus", FIELD_INTEGER, FIELD_REQUIRED | FIELD_NULLABLE, .max = 999,             \
-         .doc = "HTTP status of the last try; null when none came"},                           \
-        {"lastError", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE,                             \
-         .doc = "Why that was no success"},                                                    \
-    {                                                                                          \
-        "lastTriedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE, .doc = "When that was"     \
+#define WEBHOOK_FIELDS                                                                     \
+    {"id", FIELD_TEXT, FIELD_REQUIRED, .doc = "A UUID"},                                   \
+        {"name", FIELD_TEXT, FIELD_REQUIRED, .doc = "What it is for"},                     \
+        {"url", FIELD_TEXT, FIELD_REQUIRED, .doc = "Where events are sent, by POST"},      \
+        {"enabled", FIELD_BOOL, FIELD_REQUIRED, .doc = "Whether they are"},                \
+        {"eventTypes", FIELD_TEXTS, FIELD_REQUIRED, .doc = "Only these; none: all"},       \
+        {"createdAt", FIELD_TEXT, FIELD_REQUIRED, .doc = "When it was made"},              \
+        {"updatedAt", FIELD_TEXT, FIELD_REQUIRED, .doc = "When it was changed"},           \
+        {"lastStatus", FIELD_INTEGER, FIELD_REQUIRED | FIELD_NULLABLE, .max = 999,         \
+         .doc = "HTTP status of the last try; null when none came"},                       \
+        {"lastError", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE,                         \
+         .doc = "Why that was no success"},                                                \
+    {                                                                                      \
+        "lastTriedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE, .doc = "When that was" \
     }
 
 static const struct field webhook_fields[] = {WEBHOOK_FIELDS, {0}};
@@ -73,16 +73,25 @@ struct webhook_input {
     struct field_texts types;
 };
 
-#define INPUT_FIELDS(required)                                                                  \
-    {"name", FIELD_TEXT, required, offsetof(struct webhook_input, name),                        \
-     .max_bytes = WEBHOOK_NAME_SIZE - 1, .doc = "What it is for"},                              \
-        {"url", FIELD_TEXT, required, offsetof(struct webhook_input, url),                      \
-         .max_bytes = WEBHOOK_URL_SIZE - 1, .doc = "http:// or https://"},                      \
-        {"enabled", FIELD_BOOL, 0, offsetof(struct webhook_input, enabled),                     \
-         .doc = "Whether it is told of events; true when a new one does not say"},              \
-    {                                                                                           \
-        "eventTypes", FIELD_TEXTS, 0, offsetof(struct webhook_input, types), .max = 64,         \
-            .max_bytes = WEBHOOK_TYPES_SIZE - 64, .doc = "Which; [] (as when it is new): all"   \
+#define INPUT_FIELDS(required)                                                     \
+    {"name",                                                                       \
+     FIELD_TEXT,                                                                   \
+     required,                                                                     \
+     offsetof(struct webhook_input, name),                                         \
+     .max_bytes = WEBHOOK_NAME_SIZE - 1,                                           \
+     .doc = "What it is for"},                                                     \
+        {"url",                                                                    \
+         FIELD_TEXT,                                                               \
+         required,                                                                 \
+         offsetof(struct webhook_input, url),                                      \
+         .max_bytes = WEBHOOK_URL_SIZE - 1,                                        \
+         .doc = "http:// or https://"},                                            \
+        {"enabled", FIELD_BOOL, 0, offsetof(struct webhook_input, enabled),        \
+         .doc = "Whether it is told of events; true when a new one does not say"}, \
+    {                                                                              \
+        "eventTypes", FIELD_TEXTS, 0, offsetof(struct webhook_input, types),       \
+            .max = 64, .max_bytes = WEBHOOK_TYPES_SIZE - 64,                       \
+            .doc = "Which; [] (as when it is new): all"                            \
     }
 
 static const struct field create_fields[] = {INPUT_FIELDS(FIELD_REQUIRED), {0}};
@@ -198,14 +207,14 @@ static int list_types(struct request *rq, struct answer *ret, struct err *e)
 
 const struct route rds_webhook_routes[] = {
     {
-        RDS_ROW(GET, "/rds/v1/admin/webhooks", "listWebhooks"),
+        RDS_ROW(GET, "/rds/v1/admin/webhooks", "rdsListWebhooks"),
         .handler = list,
         .response = webhook_fields,
         .flags = ADMIN | ROUTE_LIST,
         .doc = "The account's webhooks",
     },
     {
-        RDS_ROW(POST, "/rds/v1/admin/webhooks", "createWebhook"),
+        RDS_ROW(POST, "/rds/v1/admin/webhooks", "rdsCreateWebhook"),
         .handler = create,
         .request = create_fields,
         .input_bytes = sizeof(struct webhook_input),
@@ -215,20 +224,20 @@ const struct route rds_webhook_routes[] = {
         .doc = "Make one; the secret is shown this once",
     },
     {
-        RDS_ROW(GET, "/rds/v1/admin/webhooks/event-types", "listEventTypes"),
+        RDS_ROW(GET, "/rds/v1/admin/webhooks/event-types", "rdsListEventTypes"),
         .handler = list_types,
         .flags = ADMIN | ROUTE_LIST,
         .doc = "What webhooks can be told of: an array of strings",
     },
     {
-        RDS_ROW(GET, "/rds/v1/admin/webhooks/{id}", "getWebhook"),
+        RDS_ROW(GET, "/rds/v1/admin/webhooks/{id}", "rdsGetWebhook"),
         .handler = get,
         .response = webhook_fields,
         .flags = ADMIN,
         .doc = "One webhook",
     },
     {
-        RDS_ROW(PATCH, "/rds/v1/admin/webhooks/{id}", "updateWebhook"),
+        RDS_ROW(PATCH, "/rds/v1/admin/webhooks/{id}", "rdsUpdateWebhook"),
         .handler = update,
         .request = update_fields,
         .input_bytes = sizeof(struct webhook_input),
@@ -237,7 +246,7 @@ const struct route rds_webhook_routes[] = {
         .doc = "Change what is given",
     },
     {
-        RDS_ROW(DELETE, "/rds/v1/admin/webhooks/{id}", "deleteWebhook"),
+        RDS_ROW(DELETE, "/rds/v1/admin/webhooks/{id}", "rdsDeleteWebhook"),
         .handler = delete_one,
         .success = 204,
         .content_type = "",

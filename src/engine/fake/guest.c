@@ -48,8 +48,8 @@ void guest_boot(struct guest *g)
 
 int guest_install(struct guest *g)
 {
-    static const char *const dirs[] = {"/etc", "/home/user", "/root",    "/run/holm",
-                                       "/tmp", "/usr/bin",   "/var/lib", "/work"};
+    static const char *const dirs[] = {"/etc",     "/home/user", "/root", "/run/holm", "/tmp",
+                                       "/usr/bin", "/var/lib",   "/work", "/workspace"};
     static const char passwd[] = "root:x:0:0:root:/root:/bin/bash\n"
                                  "user:x:1000:1000:user:/home/user:/bin/bash\n"
                                  "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";

@@ -45,7 +45,7 @@ int script_start(struct script *s, const struct exec_spec *spec, struct guest *g
         r = programs_choose_late(s);
     if (r < 0)
         return err_errno(e, r, "start the program");
-    return r ? 0 : err_field(e, "argv", "%.200s: no such program", spec->argv[0]);
+    return r ? 0 : err_field(e, "argv", "argv[0] \"%.200s\": not found", spec->argv[0]);
 }
 
 void script_done(struct script *s)

@@ -203,7 +203,7 @@ static void test_the_program_is_the_first_argument_that_is_a_file(void **state)
                "O(x\n)exit 0;");
     check_argv(STRINGS("./prog.c", "main.c"), "O(main.c\n)exit 0;");
     check_argv(STRINGS("python3", "-u", "prog.c", "x"), "O(x\n)exit 0;");
-    check_argv(STRINGS("gcc", "--version"), "argv: gcc: no such program");
+    check_argv(STRINGS("gcc", "--version"), "argv: argv[0] \"gcc\": not found");
     check_argv(STRINGS("bash", "no.sh"), "E(bash: no.sh: No such file or directory\n)exit 127;");
 }
 

@@ -135,7 +135,7 @@ static int choose_dir(const struct files *f, const struct user *u, struct exec_s
         return spec->cwd ? 0 : err_errno(e, -ENOMEM, "cwd");
     }
     if (files_resolve(NULL, spec->cwd, path, sizeof(path)) < 0 || !files_is_dir(f, path))
-        return err_field(e, "cwd", "%.200s: no such directory", spec->cwd);
+        return err_field(e, "cwd", "cwd \"%.200s\": No such file or directory", spec->cwd);
     return 0;
 }
 

@@ -87,10 +87,10 @@ export function setUp({ set = {}, start } = {}) {
   // `body` gets a page. `allowed` are patterns of console errors that the test provokes.
   t.test = (name, options, body) => {
     if (!body) [options, body] = [{}, options];
-    const { viewport = WIDE, colorScheme = 'light', signedIn = true, allowed = [], path } = options;
+    const { viewport = WIDE, colorScheme = 'light', signedIn = true, javaScriptEnabled = true, allowed = [], path } = options;
     test(name, { timeout: 60_000 }, async () => {
       const context = await browser.newContext({
-        baseURL: t.url, viewport, colorScheme, reducedMotion: 'reduce', acceptDownloads: true, hasTouch: viewport === NARROW,
+        baseURL: t.url, viewport, colorScheme, javaScriptEnabled, reducedMotion: 'reduce', acceptDownloads: true, hasTouch: viewport === NARROW,
         storageState: signedIn ? await session() : undefined,
       });
       context.setDefaultTimeout(PATIENCE_MS);
