@@ -38,7 +38,7 @@ const toDaemon = { target: daemon, ws: true };
 
 export default defineConfig({
   plugins: [documents(), precompress()],
-  oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+  esbuild: { jsx: 'automatic', jsxImportSource: 'preact' },
   build: {
     target: 'es2022',
     // The terminal's chunk is large and loads when one is opened.

@@ -106,6 +106,15 @@ static enum MHD_Result answer(struct conn *cn)
     return conn_send(cn, &a);
 }
 
+static enum MHD_Result answer_static(struct conn *cn)
+{
+    struct MHD_Response *made;
+    struct err e = ERR_INIT;
+    if (server_static_response(cn->listener, cn->row, &made, &e) < 0)
+        return conn_send_error(cn, NULL, &e);
+    return conn_queue(cn, MHD_HTTP_OK, made);
+}
+
 static enum MHD_Result finish(struct conn *cn)
 {
     struct server *s = cn->listener->server;
@@ -119,9 +128,8 @@ static enum MHD_Result finish(struct conn *cn)
     }
     if (cn->web.file)
         return conn_send_web(cn);
-    struct MHD_Response *made = cn->listener->static_responses[cn->row];
-    if (made && !s->config.origins)
-        return conn_queue(cn, MHD_HTTP_OK, made);
+    if (cn->rq.route->flags & ROUTE_STATIC && !s->config.origins)
+        return answer_static(cn);
     conn_set_phase(cn, CONN_HANDLE, 0);
     return answer(cn);
 }

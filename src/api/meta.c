@@ -9,6 +9,7 @@
 
 #include "api/mount.h"
 #include "api/openapi.h"
+#include "api/rds/rds.h"
 #include "api/request.h"
 #include "api/runner/runner.h"
 #include "api/server_impl.h"
@@ -56,6 +57,12 @@ static int get_document(struct request *rq, struct answer *ret, struct err *e)
     const char *at = rq->route->path + strlen(DOCUMENT_PREFIX);
     snprintf(name, sizeof(name), "%.*s", (int)(strrchr(at, '.') - at), at);
     return openapi_answer(route_dialect_find(name), rq, ret);
+}
+
+/* Where clients of the run-dat-sheesh API look for its document. */
+static int get_swagger_json(struct request *rq, struct answer *ret, struct err *e)
+{
+    return openapi_answer(&rds_dialect, rq, ret);
 }
 
 static int get_openapi_list(struct request *rq, struct answer *ret, struct err *e)
@@ -131,6 +138,15 @@ const struct route meta_routes[] = {
         .response = documents_fields,
         .flags = ROUTE_STATIC | ROUTE_OPEN,
         .doc = "List of the OpenAPI documents, one a dialect",
+    },
+    {
+        .method = ROUTE_GET,
+        .path = "/swagger/json",
+        .operation = "swaggerJson",
+        .dialect = &meta_dialect,
+        .handler = get_swagger_json,
+        .flags = ROUTE_STATIC | ROUTE_OPEN,
+        .doc = "The same as /openapi/rds.json",
     },
     {0},
 };

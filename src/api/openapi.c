@@ -221,7 +221,8 @@ static json_t *response_schema(const struct view *v, const struct route *r)
 {
     char name[NAME_SIZE];
     schema_name(v, r, "Response", name);
-    json_t *schema = r->response ? reference(name) : json_pack("{s:s}", "type", "object");
+    const char *type = r->flags & ROUTE_LIST ? "string" : "object";
+    json_t *schema = r->response ? reference(name) : json_pack("{s:s}", "type", type);
     if (r->flags & ROUTE_LIST)
         return json_pack("{s:s, s:o}", "type", "array", "items", schema);
     return schema;

@@ -103,7 +103,7 @@ static void check_row(json_t *doc, const struct route *r)
 
 static void test_every_row_is_in_the_document_of_its_dialect(void **state)
 {
-    const struct dialect *const dialects[] = {&native_dialect, &runner_dialect, &rds_dialect,
+    const struct dialect *const dialects[] = {&native_dialect, &rds_dialect, &runner_dialect,
                                               &meta_dialect, &test_dialect};
     size_t n_rows = 0, n_operations = 0;
     while (route_at(n_rows))

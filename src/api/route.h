@@ -27,7 +27,7 @@ enum route_method {
 };
 
 enum {
-    ROUTE_STATIC = 1 << 0,  /* the answer never changes: made once, when the server is made */
+    ROUTE_STATIC = 1 << 0,  /* the answer never changes: made once, when it is first asked for */
     ROUTE_OPEN = 1 << 1,    /* needs no key, on no listener */
     ROUTE_STREAMS = 1 << 2, /* answers with NDJSON events when the client accepts them */
     ROUTE_ACCOUNT = 1 << 3, /* needs a key on every listener; request.account is whose it is */
@@ -36,7 +36,7 @@ enum {
      * Origin are not looked at. */
     ROUTE_SIGNED = 1 << 5,
     ROUTE_BODY_OPTIONAL = 1 << 6, /* no body is as good as {} */
-    ROUTE_LIST = 1 << 7,          /* answers with an array of `response` */
+    ROUTE_LIST = 1 << 7, /* answers with an array of `response`; without one, of strings */
     ROUTE_GUEST = 1 << 8,         /* may be called from inside of VMs */
 };
 
@@ -78,7 +78,7 @@ struct route {
      *
      * handler: fills the answer, or returns a negative errno and an error (headers that it put into
      * the answer are sent with the error). Called by the connection's thread when the body is
-     * there; may block. A ROUTE_STATIC handler is called once, by server_new.
+     * there; may block. A ROUTE_STATIC handler is called once a listener, without a host.
      *
      * upload: the body is taken as it comes (request.h). Called when the headers are there; what it
      * refuses is answered without the body being kept.

@@ -134,14 +134,28 @@ static void check_openapi_list(struct test_server *ts)
     }
 }
 
+static void check_swagger_json(struct test_server *ts)
+{
+    auto_reply struct reply r = {0}, same = {0};
+    request(ts, "GET", "/swagger/json", NULL, NULL, &r);
+    request(ts, "GET", "/openapi/rds.json", NULL, NULL, &same);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body.data, same.body.data);
+}
+
 static const struct {
     const char *operation;
     void (*check)(struct test_server *ts);
 } row_checks[] = {
-    {"health", check_health},        {"listLanguages", check_languages},
-    {"getLanguage", check_language}, {"execute", check_execute},
-    {"index", check_index},          {"metrics", check_metrics},
-    {"openapi", check_openapi},      {"openapiList", check_openapi_list},
+    {"health", check_health},
+    {"listLanguages", check_languages},
+    {"getLanguage", check_language},
+    {"execute", check_execute},
+    {"index", check_index},
+    {"metrics", check_metrics},
+    {"openapi", check_openapi},
+    {"openapiList", check_openapi_list},
+    {"swaggerJson", check_swagger_json},
 };
 
 static void test_every_row(void **state)

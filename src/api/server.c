@@ -54,26 +54,31 @@ static int make_static(struct server_listener *l, const struct route *route,
     return 0;
 }
 
-static int make_static_responses(struct server_listener *l, struct err *e)
+int server_static_response(struct server_listener *l, size_t row, struct MHD_Response **ret,
+                           struct err *e)
 {
-    size_t n = l->server->n_routes;
-    l->static_responses = calloc(n, sizeof(struct MHD_Response *));
-    if (!l->static_responses)
-        return err_errno(e, -ENOMEM, "start the server");
-    for (size_t i = 0; i < n; i++) {
-        const struct route *route = route_at(i);
-        if (!(route->flags & ROUTE_STATIC))
-            continue;
-        int r = make_static(l, route, &l->static_responses[i], e);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    AUTO_LOCK(&l->static_lock);
+    int r = 0;
+    if (!l->static_responses[row])
+        r = make_static(l, route_at(row), &l->static_responses[row], e);
+    if (r == 0)
+        *ret = l->static_responses[row];
+    return r;
+}
+
+static int init_static_responses(struct server_listener *l)
+{
+    pthread_mutex_init(&l->static_lock, NULL);
+    l->static_responses = calloc(l->server->n_routes, sizeof(struct MHD_Response *));
+    return l->static_responses ? 0 : -ENOMEM;
 }
 
 static void free_static_responses(struct server_listener *l)
 {
-    for (size_t i = 0; l->static_responses && i < l->server->n_routes; i++) {
+    if (!l->static_responses)
+        return;
+    pthread_mutex_destroy(&l->static_lock);
+    for (size_t i = 0; i < l->server->n_routes; i++) {
         if (l->static_responses[i])
             MHD_destroy_response(l->static_responses[i]);
     }
@@ -148,8 +153,8 @@ static int start_listener(struct server *s, size_t i, struct err *e)
     l->server = s;
     l->trust = config->trust;
     int r = find_mount(l, config->mount, e);
-    if (r == 0)
-        r = make_static_responses(l, e);
+    if (r == 0 && init_static_responses(l) < 0)
+        r = err_errno(e, -ENOMEM, "start the server");
     if (r == 0)
         r = listener_open(config->address, config->unix_mode, &l->listener, e);
     if (r == 0)
@@ -250,7 +255,7 @@ static void open_web(struct server *s, const char *dir)
     struct err e = ERR_INIT;
     if (web_new(dir, &s->web, &e) < 0)
         log_line(e.class == ERR_NOT_FOUND ? LOG_INFO : LOG_WARN, "http",
-                  "there is no dashboard: %s", e.text);
+                 "there is no dashboard: %s", e.text);
     else
         log_info("http", "dashboard dir=%s files=%zu", dir, web_count(s->web));
 }

@@ -21,9 +21,9 @@ struct server_listener {
     struct listener listener;
     enum listener_trust trust;
     const struct dialect *mount; /* NULL: none */
-    /* By row; NULL where the row is not ROUTE_STATIC. Some tell of paths, so each listener has its
-     * own. */
-    struct MHD_Response **static_responses;
+    /* By row; NULL until somebody has asked. Some tell of paths, so each listener has its own. */
+    struct MHD_Response **static_responses; /* static_lock */
+    pthread_mutex_t static_lock;
     struct MHD_Daemon *daemon;
     unsigned n_conns; /* server.lock */
 };
@@ -66,6 +66,11 @@ struct server {
 
 /* Headers that every answer has; for static ones they are added once. */
 int server_common_headers(struct MHD_Response *r, const char *cache_control);
+
+/* The answer of a ROUTE_STATIC row at a listener, made when it is first asked for. Borrowed for the
+ * server's life. */
+int server_static_response(struct server_listener *l, size_t row, struct MHD_Response **ret,
+                           struct err *e);
 
 /* MHD's callbacks, cls is the struct server_listener. */
 enum MHD_Result conn_request(void *cls, struct MHD_Connection *c, const char *url,

@@ -49,6 +49,7 @@ bool stub_fails(struct err *e);
 int stub_running(const char *account, const char *id, struct err *e);
 void stub_guest_reset(void);
 void stub_accounts_reset(void);
+void stub_people_reset(void);
 void stub_jobs_reset(void);
 void stub_images_reset(void);
 int stub_charge_snapshot(const char *account, struct err *e);

@@ -123,11 +123,10 @@ int clock_parse_rfc3339(const char *text, int64_t *ret_real_ns)
     if (!take_date(&text, &tm))
         return -EINVAL;
     int day = tm.tm_mday;
-    if (*text &&
-        (!take_char(&text, "Tt ") || !take_number(&text, 2, 0, 23, &tm.tm_hour) ||
-         !take_char(&text, ":") || !take_number(&text, 2, 0, 59, &tm.tm_min) ||
-         !take_char(&text, ":") || !take_number(&text, 2, 0, 60, &tm.tm_sec) ||
-         !take_fraction(&text, &ns) || !take_zone(&text, &zone) || *text))
+    if (*text && (!take_char(&text, "Tt ") || !take_number(&text, 2, 0, 23, &tm.tm_hour) ||
+                  !take_char(&text, ":") || !take_number(&text, 2, 0, 59, &tm.tm_min) ||
+                  !take_char(&text, ":") || !take_number(&text, 2, 0, 60, &tm.tm_sec) ||
+                  !take_fraction(&text, &ns) || !take_zone(&text, &zone) || *text))
         return -EINVAL;
     bool leaps = tm.tm_sec == 60;
     tm.tm_sec -= leaps;

@@ -215,6 +215,8 @@
 /* Signing in */
 #define SESSION_DAYS 7
 #define SESSIONS_MAX 1024     /* of all accounts; the oldest goes */
+#define LOGIN_PASSWORD_MAX_BYTES 1024
+#define LOGIN_KEY_MAX_BYTES 1024
 #define LOGIN_ATTEMPTS_MAX 10 /* that failed, of one peer */
 #define LOGIN_ATTEMPTS_ALL_MAX 100
 #define LOGIN_WINDOW_S 300
@@ -238,7 +240,7 @@
 #define IMAGES_ACCOUNT_MAX 64
 #define IMAGE_UPLOAD_MAX_BYTES (64 * GIB)
 #define IMAGE_KERNEL_MAX_BYTES (512 * MIB)
-#define IMAGE_FREE_MIN_BYTES (512 * MIB) /* left on the host's disk, or nothing is taken */
+#define IMAGE_FREE_MIN_BYTES (512 * MIB)  /* left on the host's disk, or nothing is taken */
 #define IMAGE_TABLE_MAX_BYTES (4 * MIB)   /* modules.dep of a kernel */
 #define IMAGE_MODULE_MAX_BYTES (16 * MIB) /* one module, unpacked */
 #define IMAGE_MODULES_MAX_BYTES (64 * MIB)

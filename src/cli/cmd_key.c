@@ -95,7 +95,8 @@ static void add_row(struct table *t, const struct term *term, const json_t *key)
 
 static int list(struct cli_call *call, struct err *e)
 {
-    static const char *const heads[] = {"NAME", "ID", "BEGINS", "ACCOUNT", "AGE", "USED", "EXPIRES"};
+    static const char *const heads[] = {"NAME", "ID",   "BEGINS", "ACCOUNT",
+                                        "AGE",  "USED", "EXPIRES"};
     auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads};
     auto_json json_t *all = NULL;
     size_t i;
@@ -152,7 +153,9 @@ const struct cli_command cmd_key = {
 const struct cli_command cmd_key_create = {
     .name = "key create",
     .summary = "Make a key, which is shown this once",
-    .usage = (const char *const[]){"key create [NAME] [--expires DURATION] [--account ACCOUNT] [--json]", NULL},
+    .usage =
+        (const char *const[]){"key create [NAME] [--expires DURATION] [--account ACCOUNT] [--json]",
+                              NULL},
     .options =
         (const struct option_row[]){
             {.name = "account",

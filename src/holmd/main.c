@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "api/rds/events.h"
 #include "api/server.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -21,6 +22,7 @@
 #include "host/config.h"
 #include "host/host.h"
 #include "host/sessions.h"
+#include "host/webhooks.h"
 
 #define LISTENERS_MAX 16
 #define NAMES_MAX 16
@@ -224,6 +226,7 @@ static int start_server(struct command *cmd, struct host *h, struct server **ret
     static const char *names[NAMES_MAX + 1];
     static struct listeners listeners;
     const struct config *c = &cmd->config;
+    host_webhooks_tell(h, rds_event_json, rds_webhook_id_json);
     strcpy(listen, c->listen);
     strcpy(rds_listen, c->rds_listen);
     strcpy(allowed, c->allowed_hosts);

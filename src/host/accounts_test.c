@@ -147,7 +147,8 @@ static void test_admin_key_again(void **state)
 
     assert_int_equal(host_key_account(&w->host, first, account, NULL, NULL), 0);
     drop_all_keys(w);
-    assert_int_equal(host_key_create(&w->host, &(struct key_wish){account, "mine"}, &k, other, NULL), 0);
+    assert_int_equal(
+        host_key_create(&w->host, &(struct key_wish){account, "mine"}, &k, other, NULL), 0);
     world_again(w);
     read_key_file(w, second);
     assert_string_equal(first, second);
@@ -165,7 +166,8 @@ static void test_keys(void **state)
     struct err e = ERR_INIT;
     admin_of(w, admin);
     assert_int_equal(host_account_create(&w->host, "ann", NULL, &a, NULL), 0);
-    assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, "laptop"}, &k, key, NULL), 0);
+    assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, "laptop"}, &k, key, NULL),
+                     0);
     assert_string_equal(k.name, "laptop");
     assert_string_equal(k.account, a.id);
     assert_int_equal(strncmp(key, "holm_", 5), 0);
@@ -205,8 +207,10 @@ static void test_many_keys(void **state)
     struct err e = ERR_INIT;
     assert_int_equal(host_account_create(&w->host, "ann", NULL, &a, NULL), 0);
     for (int i = 0; i < ACCOUNT_KEYS_MAX; i++)
-        assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, NULL}, NULL, keys[i], NULL), 0);
-    assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, NULL}, NULL, more, &e), -EPERM);
+        assert_int_equal(
+            host_key_create(&w->host, &(struct key_wish){a.id, NULL}, NULL, keys[i], NULL), 0);
+    assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, NULL}, NULL, more, &e),
+                     -EPERM);
     assert_non_null(strstr(e.text, "revoke one"));
     for (int i = 0; i < ACCOUNT_KEYS_MAX; i++)
         assert_int_equal(host_key_account(&w->host, keys[i], account, NULL, NULL), 0);
@@ -373,7 +377,8 @@ static void test_account_changes(void **state)
     assert_string_equal(e.field, "name");
     assert_int_equal(host_account_update(&w->host, "nobody", NULL, NULL, NULL, &e), -ENOENT);
     assert_int_equal(host_account_get(&w->host, "nobody", &b, &e), -ENOENT);
-    assert_int_equal(host_key_create(&w->host, &(struct key_wish){"nobody", NULL}, NULL, NULL, &e), -ENOENT);
+    assert_int_equal(host_key_create(&w->host, &(struct key_wish){"nobody", NULL}, NULL, NULL, &e),
+                     -ENOENT);
 }
 
 static void test_account_delete(void **state)
@@ -459,7 +464,8 @@ static void test_store_fails(void **state)
     assert_int_equal(e.class, ERR_INTERNAL);
     assert_int_equal(host_account_update(&w->host, a.id, "anna", NULL, NULL, &e), -EIO);
     assert_int_equal(host_account_delete(&w->host, a.id, &e), -EIO);
-    assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, NULL}, NULL, key, &e), -EIO);
+    assert_int_equal(host_key_create(&w->host, &(struct key_wish){a.id, NULL}, NULL, key, &e),
+                     -EIO);
     assert_int_equal(host_key_revoke(&w->host, a.id, k.id, &e), -EIO);
     assert_int_equal(host_key_account(&w->host, key, account, NULL, &e), 0);
     const struct quota vm = {.vcpus = 1};
@@ -488,11 +494,13 @@ static void test_key_file_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_many_revoked),   TEST(test_key_forms),       TEST(test_key_expires),
-        TEST(test_set_key),        TEST(test_first_start),    TEST(test_admin_key_again), TEST(test_keys),
-        TEST(test_many_keys),      TEST(test_last_used),       TEST(test_account_changes),
-        TEST(test_account_delete), TEST(test_quota),           TEST(test_store_fails),
-        TEST(test_key_file_fails),
+        TEST(test_many_revoked),   TEST(test_key_forms),
+        TEST(test_key_expires),    TEST(test_set_key),
+        TEST(test_first_start),    TEST(test_admin_key_again),
+        TEST(test_keys),           TEST(test_many_keys),
+        TEST(test_last_used),      TEST(test_account_changes),
+        TEST(test_account_delete), TEST(test_quota),
+        TEST(test_store_fails),    TEST(test_key_file_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,10 +227,12 @@ static void tally_reset(struct activities *a, const char *account)
 
 static void trim(struct activities *a, const struct pending *p)
 {
+    static struct log_limit limit;
     struct err e = ERR_INIT;
     if (tally_add(a, p->account) < ACTIVITY_TRIM_EVERY)
         return;
-    if (store_activity_trim(a->host->store, p->account, ACTIVITY_KEEP, &e) < 0)
+    if (store_activity_trim(a->host->store, p->account, ACTIVITY_KEEP, &e) < 0 &&
+        log_limit_pass(&limit))
         log_warn("activity", "account=%s old events stay: %s", p->account, e.text);
     tally_reset(a, p->account);
 }
@@ -253,13 +255,14 @@ static struct pending *take_batch(struct activities *a)
 
 static size_t write_batch(struct activities *a, const struct pending *batch, int64_t *ret_last)
 {
+    static struct log_limit limit;
     struct activity_row rows[BATCH_MAX];
     struct err e = ERR_INIT;
     size_t n = 0;
     for (const struct pending *p = batch; p; p = p->next)
         rows[n++] = (struct activity_row){p->at_ns, p->account, p->type, p->entity,
                                           p->name,  p->text,    p->data};
-    if (store_activity_add(a->host->store, rows, n, ret_last, &e) < 0)
+    if (store_activity_add(a->host->store, rows, n, ret_last, &e) < 0 && log_limit_pass(&limit))
         log_error("activity", "events=%zu cannot be written: %s", n, e.text);
     return n;
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /* What has happened: one row an event, in the store (the newest ACTIVITY_KEEP of an account, and a
- * few more until somebody looks), told to whoever follows and to the webhooks. Numbers grow by time;
- * who has seen one number has been told of all below it. Any thread.
+ * few more until somebody looks), told to whoever follows and to the webhooks. Numbers grow by
+ * time; who has seen one number has been told of all below it. Any thread.
  *
  * An event is noted when what it tells of is in the store. It is written by a thread of its own, so
  * that nobody who launches a VM waits for it, within milliseconds: a daemon that is killed in that
@@ -55,8 +55,8 @@ int host_activity_list(struct host *h, const char *account, int64_t before_id, i
 struct activity_feed;
 int host_activity_follow(struct host *h, const char *account, int64_t after_id,
                          struct activity_feed **ret, struct err *e);
-/* 1 and an event, each once and in order; 0 after `timeout_ms` without one; -ECANCELED after activity_feed_stop or when
- * the host is stopping. One thread. */
+/* 1 and an event, each once and in order; 0 after `timeout_ms` without one; -ECANCELED after
+ * activity_feed_stop or when the host is stopping. One thread. */
 int activity_feed_next(struct activity_feed *f, int timeout_ms, struct activity *ret,
                        struct err *e);
 void activity_feed_stop(struct activity_feed *f); /* any thread */

@@ -33,8 +33,8 @@ struct config {
     char admin_password[CONFIG_TEXT_SIZE]; /* wiped once its hash is in the store */
 
     /* [rds] */
-    bool rds;                          /* whether it has listeners of its own */
-    char rds_listen[CONFIG_TEXT_SIZE]; /* addresses separated by spaces */
+    bool rds;                           /* whether it has listeners of its own */
+    char rds_listen[CONFIG_TEXT_SIZE];  /* addresses separated by spaces */
     char rds_api_key[CONFIG_TEXT_SIZE]; /* a key of the admin's besides the others; "": none */
     bool rds_rate_limits;
     int rds_cpu_max;

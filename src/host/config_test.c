@@ -109,12 +109,41 @@ static void test_set(void **state)
     assert_string_equal(e.field, "listen");
 }
 
+/* It counts more than what was set, and nobody finds it there afterwards. */
+static void test_environment(void **state)
+{
+    struct config c;
+    struct err e = ERR_INIT;
+    config_init(&c);
+    assert_int_equal(config_set(&c, "admin.email=a@b", &e), 0);
+    assert_int_equal(config_set(&c, "admin.password=old", &e), 0);
+    setenv("ADMIN_PASSWORD", "new=word", 1);
+    setenv("API_KEY", "", 1);
+    const char *inside = getenv("ADMIN_PASSWORD");
+    assert_int_equal(config_read_environment(&c, &e), 0);
+    assert_string_equal(c.admin_email, "a@b");
+    assert_string_equal(c.admin_password, "new=word");
+    assert_string_equal(c.rds_api_key, "");
+    assert_string_equal(inside, "");
+    assert_null(getenv("ADMIN_PASSWORD"));
+    assert_null(getenv("API_KEY"));
+    char longtext[1000] = "";
+    memset(longtext, 'a', sizeof(longtext) - 1);
+    setenv("API_KEY", longtext, 1);
+    assert_int_equal(config_read_environment(&c, &e), -EINVAL);
+    assert_non_null(strstr(e.text, "API_KEY: rds.api_key is longer"));
+    assert_null(strstr(e.text, "aaaa"));
+    unsetenv("API_KEY");
+    config_wipe_secrets(&c);
+    assert_string_equal(c.admin_password, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults), cmocka_unit_test(test_print_is_readable),
         cmocka_unit_test(test_file),     cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_set),
+        cmocka_unit_test(test_set),      cmocka_unit_test(test_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "host/accounts.h"
+#include "host/activity.h"
 #include "host/host_priv.h"
 #include "host/image_rows.h"
 #include "host/images_priv.h"
@@ -52,7 +53,7 @@ static bool look_builtin(struct host *h, const char *name, struct image_info *re
 {
     char path[PATH_MAX];
     struct stat st;
-    if (!name_ok(name) || image_rows_has(h->image_rows, name))
+    if (!name_ok(name) || image_rows_own(h->image_rows, name))
         return false;
     image_path(h, name, "rootfs.ext4", path);
     if (stat(path, &st) < 0)
@@ -218,6 +219,15 @@ int images_launchable(struct host *h, const char *account, const char *ref, stru
 
 /* --- making, changing --- */
 
+void images_note(struct host *h, const char *account, const char *type,
+                 const struct image_info *image, json_t *data)
+{
+    const struct activity_note n = {
+        .account = account, .type = type, .entity = image->id, .name = image->name, .data = data};
+    host_note(h, &n);
+    json_decref(data);
+}
+
 /* Trimmed, without what would break a line. */
 static int clean(const char *text, size_t size, const char *field, char *ret, struct err *e)
 {
@@ -263,12 +273,16 @@ int host_image_create(struct host *h, const char *account, const char *name,
         r = image_rows_add(h->image_rows, &i, e);
     if (r < 0)
         return r;
-    r = store_image_put(h->store, &i, e);
+    /* Is the account there still? One that is being deleted looks for its images later. */
+    r = accounts_charge(h->accounts, account, &(struct quota){0}, e);
+    if (r == 0)
+        r = store_image_put(h->store, &i, e);
     if (r < 0) {
         image_rows_remove(h->image_rows, i.id);
         return r;
     }
     log_info("image", "image=%s created", i.id);
+    images_note(h, account, "image.created", &i, NULL);
     complete(h, account, &i);
     if (ret)
         *ret = i;
@@ -312,7 +326,11 @@ int host_image_set_default(struct host *h, const char *account, const char *id, 
     int r = images_launchable(h, account, id, &i, e);
     if (r == -EINVAL && e) /* here it is what the request is about, not one of its fields */
         r = err_set(e, ERR_NOT_FOUND, "there is no image \"%.64s\"", id);
-    return r == 0 ? image_rows_set_default(h->image_rows, account, i.key, e) : r;
+    if (r == 0)
+        r = image_rows_set_default(h->image_rows, account, i.key, e);
+    if (r == 0)
+        images_note(h, account, "image.default", &i, NULL);
+    return r;
 }
 
 /* --- deleting --- */
@@ -362,5 +380,6 @@ int host_image_delete(struct host *h, const char *account, const char *id, struc
                   path, strerror(-gone));
     image_rows_remove(h->image_rows, i.id);
     log_info("image", "image=%s deleted", i.id);
+    images_note(h, account, "image.deleted", &i, NULL);
     return 0;
 }

@@ -16,11 +16,11 @@ struct host_overview {
     int images;    /* images that can be launched */
     int templates; /* captured images */
     int cpus;
-    double cpu_used;     /* CPUs that were busy, over the last seconds: 0 to cpus */
+    double cpu_used;           /* CPUs that were busy, over the last seconds: 0 to cpus */
     int64_t memory_used_bytes; /* of the machine, not only Holm's */
     int64_t memory_capacity_bytes;
     int64_t memory_promised_bytes; /* to VMs */
-    int64_t storage_used_bytes; /* of the file system that has the data directory */
+    int64_t storage_used_bytes;    /* of the file system that has the data directory */
     int64_t storage_capacity_bytes;
     int64_t storage_holm_bytes; /* what Holm has there, by blocks; looked at once a minute */
     int64_t started_ns;         /* the daemon, since 1970 */

@@ -25,8 +25,8 @@
 
 _Static_assert(SESSION_HASH_BYTES == crypto_hash_sha256_BYTES, "a hash fits");
 _Static_assert(sizeof(((struct admin_record *)0)->hash) >= crypto_pwhash_STRBYTES, "a hash fits");
-_Static_assert(SESSION_TOKEN_SIZE == sodium_base64_ENCODED_LEN(
-                                         TOKEN_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING),
+_Static_assert(SESSION_TOKEN_SIZE ==
+                   sodium_base64_ENCODED_LEN(TOKEN_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING),
                "a token fits");
 
 struct sessions {
@@ -151,14 +151,16 @@ static int settle_admin(struct sessions *s, struct err *e)
         return r;
     bool same_email = strcmp(had.email, c->admin_email) == 0;
     if (!c->admin_email[0] && c->admin_password[0])
-        return err_field(e, "email", "admin.password (ADMIN_PASSWORD) is set, but not admin.email "
-                                     "(ADMIN_EMAIL)");
+        return err_field(e, "email",
+                         "admin.password (ADMIN_PASSWORD) is set, but not admin.email "
+                         "(ADMIN_EMAIL)");
     if (c->admin_email[0] && !c->admin_password[0] && !same_email)
-        return err_field(e, "password", "admin.email (ADMIN_EMAIL) is set, but not admin.password "
-                                        "(ADMIN_PASSWORD)");
+        return err_field(e, "password",
+                         "admin.email (ADMIN_EMAIL) is set, but not admin.password "
+                         "(ADMIN_PASSWORD)");
     size_t len = strlen(c->admin_password);
-    bool keeps = same_email && (!len || crypto_pwhash_str_verify(had.hash, c->admin_password,
-                                                                 len) == 0);
+    bool keeps =
+        same_email && (!len || crypto_pwhash_str_verify(had.hash, c->admin_password, len) == 0);
     if (keeps) {
         s->admin = had;
         return 0;

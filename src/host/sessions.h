@@ -6,10 +6,10 @@
  * The administrator's e-mail address and password come from the configuration; the store has the
  * address and the password's hash (Argon2id, libsodium's crypto_pwhash_str at its interactive
  * level), never the password. An address without a password keeps the one that the store has for
- * it. Who signs in so is the oldest admin account. A session is a random token of 256 bits, of which the store has the
- * SHA-256; it lasts SESSION_DAYS from its last use (noted to the hour), survives the daemon, and
- * ends when it is left, when its account is deleted, when the password changes, or when the key
- * it was made with is revoked or expires.
+ * it. Who signs in so is the oldest admin account. A session is a random token of 256 bits, of
+ * which the store has the SHA-256; it lasts SESSION_DAYS from its last use (noted to the hour),
+ * survives the daemon, and ends when it is left, when its account is deleted, when the password
+ * changes, or when the key it was made with is revoked or expires.
  *
  * Attempts are limited: LOGIN_ATTEMPTS_MAX that failed within LOGIN_WINDOW_S from one peer, and
  * LOGIN_ATTEMPTS_ALL_MAX of everyone's together, after which every further one is ERR_RATE until

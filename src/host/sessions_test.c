@@ -118,9 +118,9 @@ static void test_password(void **state)
     struct session_info s;
     struct err e = ERR_INIT;
     static const char *const wrong[][2] = {
-        {"admin@example.org", "swordfisH"}, {"admin@example.org", ""},
+        {"admin@example.org", "swordfisH"},  {"admin@example.org", ""},
         {"admin@example.org", "swordfish "}, {"", "swordfish"},
-        {"admin@example.or", "swordfish"},  {"", ""},
+        {"admin@example.or", "swordfish"},   {"", ""},
     };
     assert_true(host_has_password(&w->host));
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {

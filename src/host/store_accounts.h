@@ -15,7 +15,8 @@ struct key_record {
 
 /* Inserts it, or replaces the one of the same id; `usage` is not stored. */
 int store_account_put(struct store *s, const struct account_info *a, struct err *e);
-int store_account_delete(struct store *s, const char *id, struct err *e); /* with its keys and activity */
+int store_account_delete(struct store *s, const char *id,
+                         struct err *e); /* with its keys and activity */
 /* In order of creation. The caller frees *ret, an array of *ret_n. */
 int store_account_list(struct store *s, struct account_info **ret, size_t *ret_n, struct err *e);
 

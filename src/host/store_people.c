@@ -166,8 +166,9 @@ static int add_row(struct store *s, sqlite3_stmt *st, const struct activity_row 
 int store_activity_add(struct store *s, const struct activity_row *rows, size_t n,
                        int64_t *ret_last, struct err *e)
 {
-    static const char sql[] = "INSERT INTO activity (at_ns, account, type, entity, name, text, data)"
-                              " VALUES (?, ?, ?, ?, ?, ?, ?)";
+    static const char sql[] =
+        "INSERT INTO activity (at_ns, account, type, entity, name, text, data)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)";
     AUTO_LOCK(&s->lock);
     auto_stmt sqlite3_stmt *st = store_prepare(s, sql, e);
     int r = st ? run(s, "BEGIN IMMEDIATE", e) : -EIO;
@@ -256,8 +257,7 @@ int store_activity_list(struct store *s, const struct activity_query *q, struct 
 {
 #define COLUMNS "SELECT id, at_ns, account, type, entity, name, text, data FROM activity WHERE "
     static const char *const sql[2][2] = {
-        {COLUMNS "id < ?1 ORDER BY id DESC LIMIT ?2",
-         COLUMNS "id > ?1 ORDER BY id LIMIT ?2"},
+        {COLUMNS "id < ?1 ORDER BY id DESC LIMIT ?2", COLUMNS "id > ?1 ORDER BY id LIMIT ?2"},
         {COLUMNS "account = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2",
          COLUMNS "account = ?3 AND id > ?1 ORDER BY id LIMIT ?2"},
     };

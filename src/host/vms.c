@@ -18,6 +18,7 @@
 #include "host/vms_priv.h"
 
 #define ALL_STATES (~(1u << VM_DELETING))
+#define UNTOLD (1u << 31) /* of a patch: clients do it all the time, it is no event */
 
 int host_vm_get(struct host *h, const char *account, const char *id, struct vm_info *ret,
                 struct err *e)
@@ -312,8 +313,8 @@ static json_t *what_changed(unsigned what)
     return json_pack("{s:o}", "changed", list);
 }
 
-static int patch_vm(struct host *h, const char *account, const char *id,
-                    const struct vm_patch *patch, bool noted, struct vm_info *ret, struct err *e)
+int host_vm_patch(struct host *h, const char *account, const char *id, const struct vm_patch *patch,
+                  struct vm_info *ret, struct err *e)
 {
     struct instances *s = h->instances;
     struct instance *inst = NULL;
@@ -325,18 +326,12 @@ static int patch_vm(struct host *h, const char *account, const char *id,
         r = patch_held(s, inst, patch, e);
         instance_let_go(s, inst);
     }
-    if (r == 0 && noted)
+    if (r == 0 && !(patch->what & UNTOLD))
         vms_note(s, inst, "vm.updated", what_changed(patch->what));
     if (r == 0)
         instance_get_info(s, inst, ret);
     instance_unref(s, inst);
     return r;
-}
-
-int host_vm_patch(struct host *h, const char *account, const char *id, const struct vm_patch *patch,
-                  struct vm_info *ret, struct err *e)
-{
-    return patch_vm(h, account, id, patch, true, ret, e);
 }
 
 int host_vm_refresh_ttl(struct host *h, const char *account, const char *id, struct vm_info *ret,
@@ -346,11 +341,11 @@ int host_vm_refresh_ttl(struct host *h, const char *account, const char *id, str
     int r = host_vm_get(h, account, id, &now, e);
     if (r < 0)
         return r;
-    struct vm_patch p = {.what = VM_PATCH_TTL, .ttl = now.ttl};
+    struct vm_patch p = {.what = VM_PATCH_TTL | UNTOLD, .ttl = now.ttl};
     if (!now.ttl.seconds)
         r = err_set(e, ERR_CONFLICT, "vm %s has no TTL", now.name);
     else
-        r = patch_vm(h, account, id, &p, false, ret, e); /* clients do it all the time */
+        r = host_vm_patch(h, account, id, &p, ret, e);
     vm_info_done(&now);
     return r;
 }

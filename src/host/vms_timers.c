@@ -50,7 +50,7 @@ int vms_capture(struct instances *s, struct instance *inst, const char *dir, enu
     vm_kernel_carry(inst->vm->dir, dir);
     inst->captures++;
     vms_log(s->host, inst->record.info.id, "%s",
-             kind == CAPTURE_DURABLE ? "snapshot taken" : "copied for a fork");
+            kind == CAPTURE_DURABLE ? "snapshot taken" : "copied for a fork");
     AUTO_LOCK(&s->lock);
     inst->was_captured = true;
     pthread_cond_broadcast(&s->changed);
@@ -142,9 +142,8 @@ static void act(struct instances *s, struct instance *inst, enum vm_action actio
                 bool (*due)(const struct instance *inst))
 {
     static const char *const actions[] = {
-        [VM_ACTION_NONE] = "none",       [VM_ACTION_PAUSE] = "pause",
-        [VM_ACTION_SUSPEND] = "suspend", [VM_ACTION_STOP] = "stop",
-        [VM_ACTION_DELETE] = "delete",
+        [VM_ACTION_NONE] = "none", [VM_ACTION_PAUSE] = "pause",   [VM_ACTION_SUSPEND] = "suspend",
+        [VM_ACTION_STOP] = "stop", [VM_ACTION_DELETE] = "delete",
     };
     struct err e = ERR_INIT;
     const char *why = due == is_idle ? "was idle for its time" : "has lived its time";

@@ -37,7 +37,7 @@ struct webhook_info {
     char id[ID_SIZE];
     char account[ID_SIZE];
     char name[WEBHOOK_NAME_SIZE];
-    char url[WEBHOOK_URL_SIZE]; /* http or https */
+    char url[WEBHOOK_URL_SIZE];     /* http or https */
     char types[WEBHOOK_TYPES_SIZE]; /* words of host_activity_type separated by spaces; "": all */
     char secret[WEBHOOK_SECRET_SIZE];
     bool enabled;
@@ -56,14 +56,14 @@ struct webhook_patch {
     const bool *enabled;
 };
 
-/* Needs name and url; "enabled" is true and "types" "" when they are not given. ERR_FORBIDDEN: there
- * are WEBHOOKS_MAX. */
+/* Needs name and url; "enabled" is true and "types" "" when they are not given. ERR_FORBIDDEN:
+ * there are WEBHOOKS_MAX. */
 int host_webhook_create(struct host *h, const char *account, const struct webhook_patch *w,
                         struct webhook_info *ret, struct err *e);
-int host_webhook_list(struct host *h, const char *account, struct webhook_info **ret,
-                      size_t *ret_n, struct err *e); /* the caller frees */
-int host_webhook_get(struct host *h, const char *account, const char *id,
-                     struct webhook_info *ret, struct err *e);
+int host_webhook_list(struct host *h, const char *account, struct webhook_info **ret, size_t *ret_n,
+                      struct err *e); /* the caller frees */
+int host_webhook_get(struct host *h, const char *account, const char *id, struct webhook_info *ret,
+                     struct err *e);
 int host_webhook_update(struct host *h, const char *account, const char *id,
                         const struct webhook_patch *w, struct webhook_info *ret, struct err *e);
 int host_webhook_delete(struct host *h, const char *account, const char *id, struct err *e);

@@ -18,7 +18,7 @@
 #include "host/store_people.h"
 #include "host/webhooks_priv.h"
 
-#define LOOK_MS 60000   /* with nothing to do; everything that happens wakes the thread */
+#define LOOK_MS 60000 /* with nothing to do; everything that happens wakes the thread */
 #define EVENTS_AT_ONCE 32
 
 /* --- what is next --- */
@@ -156,7 +156,8 @@ static CURL *make_request(struct webhooks *w, struct hook *hook)
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L); /* no waiting for a resolver that does not answer */
+    curl_easy_setopt(c, CURLOPT_QUICK_EXIT,
+                     1L); /* no waiting for a resolver that does not answer */
     curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)w->timeout_ms);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "Holm/" HOLM_VERSION);
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, d->headers);

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Daemon, dropData, makeData, withDaemon } from './daemon.mjs';
+import { Daemon, dropData, makeData, rdsListener, withDaemon } from './daemon.mjs';
 
 const adminKey = (d) => readFileSync(join(d.dir, 'admin.key'), 'utf8').trim();
 
@@ -177,29 +177,40 @@ function fromInside(d, method, path, body) {
   });
 }
 
-test('staged files: in by a client, out in the guest, and the other way', async () => {
-  await withDaemon({}, async (d) => {
-    await d.settled();
-    const key = adminKey(d), vm = `/v1/vms/${(await launch(d, key)).id}`;
-    const presign = () => call(d, key, 'POST', `${vm}/files/presign`, { body: { path: '/tmp/x' } });
-    const url = await presign();
-    assert.ok(url.uploadUrl.startsWith(`${d.url}/v1/staging/`));
-    assert.equal(url.maxUploadBytes, 2 ** 30);
-    const put = await fetch(url.uploadUrl, { method: 'PUT', body: 'from the client' });
-    assert.equal(put.status, 200);
-    const fetched = await call(d, key, 'POST', `${vm}/files/fetch`, { body: { url: url.downloadUrl, path: '/got/it' } });
-    assert.equal(fetched.exitCode, 0);
-    const file = await d.fetch(`${vm}/files?path=/got/it`, { headers: { 'x-api-key': key } });
-    assert.equal(await file.text(), 'from the client');
+// `base`: where the native API is asked for; URLs in its answers lead back there.
+async function checkStaging(d, base) {
+  const key = adminKey(d), { id } = await launch(d, key);
+  const ask = async (method, path, body) => {
+    const res = await fetch(`${base}/v1/vms/${id}${path}`, {
+      method, headers: { 'x-api-key': key, ...(body && { 'content-type': 'application/json' }) },
+      body: body && JSON.stringify(body),
+    });
+    assert.equal(res.status, 200, `${method} ${base} ${path}`);
+    return res;
+  };
+  const presign = async () => (await ask('POST', '/files/presign', { path: '/tmp/x' })).json();
+  const url = await presign();
+  assert.ok(url.uploadUrl.startsWith(`${base}/v1/staging/`), url.uploadUrl);
+  assert.equal(url.maxUploadBytes, 2 ** 30);
+  assert.equal((await fetch(url.uploadUrl, { method: 'PUT', body: 'from the client' })).status, 200);
+  const fetched = await (await ask('POST', '/files/fetch', { url: url.downloadUrl, path: '/got/it' })).json();
+  assert.equal(fetched.exitCode, 0);
+  assert.equal(await (await ask('GET', '/files?path=/got/it')).text(), 'from the client');
 
-    const back = await presign();
-    const path = (u) => u.slice(d.url.length);
-    assert.equal((await fromInside(d, 'PUT', path(back.uploadUrl), 'from the guest')).status, 200);
-    assert.equal(await (await fetch(back.downloadUrl)).text(), 'from the guest');
-    assert.equal((await fromInside(d, 'GET', path(back.downloadUrl))).text, 'from the guest');
-    for (const other of ['/', '/health', '/healthz', '/v1/vms', '/metrics'])
-      assert.equal((await fromInside(d, 'GET', other)).status, 403);
-    assert.equal((await fetch(back.downloadUrl.replace(/.$/, (c) => (c === '0' ? '1' : '0')))).status, 403);
+  const back = await presign();
+  const path = (u) => u.slice(new URL(base).origin.length);
+  assert.equal((await fromInside(d, 'PUT', path(back.uploadUrl), 'from the guest')).status, 200);
+  assert.equal(await (await fetch(back.downloadUrl)).text(), 'from the guest');
+  assert.equal((await fromInside(d, 'GET', path(back.downloadUrl))).text, 'from the guest');
+  for (const other of ['/', '/health', '/healthz', '/v1/vms', '/metrics', '/native/v1/vms'])
+    assert.equal((await fromInside(d, 'GET', other)).status, 403);
+  assert.equal((await fetch(back.downloadUrl.replace(/.$/, (c) => (c === '0' ? '1' : '0')))).status, 403);
+}
+
+test('staged files: in by a client, out in the guest, and the other way', async () => {
+  await withDaemon(rdsListener, async (d) => {
+    await d.settled();
+    for (const base of [d.url, `${d.url}/native`, `${await d.rdsUrl()}/native`]) await checkStaging(d, base);
   });
 });
 

@@ -35,7 +35,7 @@ function written(page) {
 function referenced(page) {
   const doc = page.document;
   const body = `<h1 id="reference-title">${escape(page.title)}</h1>
-<p>Made from <a href="${doc}"><code>${doc}</code></a>, which this daemon serves; try calls in the <a href="/swagger/">explorer</a>.</p>
+<p>Made from <a href="${doc}"><code>${doc}</code></a>, which this daemon serves; try calls in the <a href="/swagger/?api=${doc.match(/(\w+)\.json$/)[1]}">explorer</a>.</p>
 <noscript><p class="note">This page needs a script to show that document; the link above is the document itself.</p></noscript>
 <div id="reference" data-document="${doc}" aria-live="polite"></div>`;
   const html = layout({ page, title: page.title, body, scripts: ['/docs/reference.js'] });

@@ -49,6 +49,7 @@ export function layout({ page, title, body, headings = [], scripts = [] }) {
 <link rel="icon" href="/favicon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/docs/docs.css">
 <script src="/theme.js"></script>
+<script src="/docs/early.js"></script>
 ${['/docs/docs.js', ...scripts].map((s) => `<script type="module" src="${s}"></script>`).join('\n')}
 </head>
 <body>
@@ -70,7 +71,7 @@ ${ICON.search}
 </header>
 <div class="columns">
 <nav class="pages" aria-label="Pages">
-<details id="pages"><summary>${ICON.menu} All pages</summary>
+<details id="pages" open><summary>${ICON.menu} All pages</summary>
 <div class="list">
 ${navigation(page)}
 </div>

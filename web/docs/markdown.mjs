@@ -93,9 +93,11 @@ function renderer(file, anchors) {
     },
     table({ header, rows }) {
       const cell = (tag) => (c) => `<${tag}>${this.parser.parseInline(c.tokens)}</${tag}>`;
-      const head = header.some((c) => c.text) ? `<thead><tr>${header.map(cell('th')).join('')}</tr></thead>` : '';
+      // A column without a name has no heading, which a th would be.
+      const title = (c) => cell(c.text ? 'th' : 'td')(c);
+      const head = header.some((c) => c.text) ? `<thead><tr>${header.map(title).join('')}</tr></thead>` : '';
       const body = rows.map((r) => `<tr>${r.map(cell('td')).join('')}</tr>`).join('\n');
-      return `<div class="table" role="region" aria-label="Table" tabindex="0"><table>${head}<tbody>${body}</tbody></table></div>\n`;
+      return `<div class="table" role="group" aria-label="Table" tabindex="0"><table>${head}<tbody>${body}</tbody></table></div>\n`;
     },
     // None of the documents has HTML of its own; a placeholder like <id> is text.
     html: ({ text: raw }) => escape(raw),

@@ -121,12 +121,12 @@ function Shell() {
     <div class={`shell ${menuOpen ? 'menu-is-open' : ''}`}>
       <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); main.current?.focus(); }}>Skip to the page</a>
       <OfflineBanner />
-      <div class="topbar">
+      <header class="topbar">
         <IconButton icon={menuOpen ? 'close' : 'menu'} label={menuOpen ? 'Close navigation' : 'Open navigation'} aria-expanded={menuOpen}
           onClick={() => setMenuOpen(!menuOpen)} />
         <Brand />
         <IconButton icon="search" label="Go to, or do" onClick={() => paletteOpen.set(true)} />
-      </div>
+      </header>
       <Sidebar path={path} />
       <div class="scrim" onClick={() => setMenuOpen(false)} />
       <main id="main" ref={main} tabIndex={-1}>

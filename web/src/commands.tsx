@@ -37,7 +37,7 @@ const PAIR_MS = 1200;
 function isTyping(target: EventTarget | null): boolean {
   const el = target as HTMLElement | null;
   if (!el?.closest) return false;
-  return Boolean(el.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], .terminal-screen'));
+  return Boolean(el.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable], .term-screen'));
 }
 
 // Listens for shortcuts while it is mounted.
@@ -45,7 +45,7 @@ export function useShortcuts() {
   const first = useRef<{ key: string; at: number } | undefined>(undefined);
   useEffect(() => {
     const onKey = (e: KeyboardEvent) => {
-      if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === 'k' && !(e.target as HTMLElement).closest?.('.terminal-screen')) {
+      if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === 'k' && !(e.target as HTMLElement).closest?.('.term-screen')) {
         e.preventDefault();
         paletteOpen.set(!paletteOpen.get());
         return;

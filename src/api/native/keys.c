@@ -16,8 +16,8 @@ static json_t *key_json(const struct key_info *k)
 {
     return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "id", native_id_json(k->id), "name",
                      text_json(k->name, strlen(k->name)), "accountId", native_id_json(k->account),
-                     "prefix", k->prefix, "createdAt", native_time_json(k->created_ns),
-                     "expiresAt", native_time_json(k->expires_ns), "lastUsedAt",
+                     "prefix", k->prefix, "createdAt", native_time_json(k->created_ns), "expiresAt",
+                     native_time_json(k->expires_ns), "lastUsedAt",
                      native_time_json(k->last_used_ns));
 }
 

@@ -11,6 +11,11 @@
 extern const struct dialect rds_dialect;
 
 /* Each ends with a row without path. */
+extern const struct route rds_auth_routes[];
+extern const struct route rds_admin_routes[];
+extern const struct route rds_event_routes[];
+extern const struct route rds_webhook_routes[];
+extern const struct route rds_key_routes[];
 extern const struct route rds_vm_routes[];
 extern const struct route rds_log_routes[];
 extern const struct route rds_exec_routes[];

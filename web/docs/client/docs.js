@@ -108,6 +108,7 @@ function setUpPages() {
   const fit = () => (details.open = wide.matches);
   wide.addEventListener('change', fit);
   fit();
+  details.classList.add('is-ready');
   details.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest' });
   window.scrollTo({ top: location.hash ? window.scrollY : 0 });
 }

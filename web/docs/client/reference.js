@@ -62,7 +62,8 @@ function bounds(s) {
     else if (s[high] !== undefined) out.push(`at most ${s[high]}${unit}`);
   };
   if (s.enum) out.push(`one of ${s.enum.map((/** @type {Json} */ v) => `\`${v}\``).join(' ')}`);
-  range('minimum', 'maximum', '');
+  // Any 32-bit number is no bound that is worth a word.
+  if (s.minimum !== -(2 ** 31) && s.maximum !== 2 ** 31 - 1) range('minimum', 'maximum', '');
   range('minLength', 'maxLength', ' characters');
   range('minItems', 'maxItems', ' items');
   range('minProperties', 'maxProperties', ' entries');
@@ -103,7 +104,7 @@ function table(doc, rows, asked) {
       cell,
     );
   });
-  const frame = make('div', { class: 'table', role: 'region', tabindex: '0', 'aria-label': 'Fields' });
+  const frame = make('div', { class: 'table', role: 'group', tabindex: '0', 'aria-label': 'Fields' });
   frame.append(make('table', { class: 'fields' }, make('tbody', {}, ...body)));
   return frame;
 }
@@ -120,14 +121,14 @@ function sample(doc, schema, name) {
   const type = [s.type].flat()[0];
   if (type === 'array') return s.items && s.minItems ? [sample(doc, s.items, name)] : [];
   if (type === 'object') return s.properties ? sampleObject(doc, s) : {};
-  if (type === 'integer' || type === 'number') return s.minimum ?? 1;
+  if (type === 'integer' || type === 'number') return KNOWN[name] ?? Math.max(s.minimum ?? 1, 0);
   if (type === 'boolean') return true;
   return KNOWN[name] ?? (name.toLowerCase().endsWith('id') ? 'ID' : name.toUpperCase());
 }
 
 /** @type {Record<string, Json>} What people would write there. */
 const KNOWN = {
-  cmd: 'echo hello', code: 'console.log(2 + 2)', language: 'python', path: '/workspace/a.txt', dest: '/workspace',
+  cpu: 1, memMb: 512, cmd: 'echo hello', code: 'console.log(2 + 2)', language: 'python', path: '/workspace/a.txt', dest: '/workspace',
   name: 'lab', description: 'What it is for', url: 'https://example.com/hook',
 };
 

@@ -5,7 +5,7 @@
 
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 
-import { offline, wasAborted } from './client';
+import { ApiError, offline, wasAborted } from './client';
 import { onActivity } from './events';
 import type { ActivityEvent } from './rds';
 
@@ -47,7 +47,12 @@ export function useQuery<T>(key: string, load: (signal: AbortSignal) => Promise<
         if (!abort.signal.aborted) setState({ key, data });
       } catch (e) {
         if (wasAborted(e) || abort.signal.aborted) return;
-        setState((s) => ({ key, data: s.key === key ? s.data : undefined, error: e as Error }));
+        const isUnreachable = e instanceof ApiError && e.status === 0;
+        setState((s) => {
+          const data = s.key === key ? s.data : undefined;
+          // That the daemon cannot be reached is told once, by the banner.
+          return isUnreachable && data !== undefined ? { key, data } : { key, data, error: e as Error };
+        });
       } finally {
         busy = false;
       }

@@ -127,7 +127,7 @@ export function Empty({ icon, title, children, actions }: {
   return (
     <div class="empty">
       {icon && <Icon name={icon} size={24} />}
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       {children && <p>{children}</p>}
       {actions && <div class="actions">{actions}</div>}
     </div>

@@ -119,9 +119,9 @@ function Screen({ vmId, kind, user, hidden, label }: {
   };
   const isOff = state.at === 'ended' || state.at === 'lost';
   return (
-    <div class="terminal" hidden={hidden}>
+    <div class="term" hidden={hidden}>
       {failed && <Note tone="bad">The terminal could not be loaded: {failed}</Note>}
-      <div class="terminal-screen" ref={frame} data-state={state.at}>{!loaded && !failed && <Loading />}</div>
+      <div class="term-screen" ref={frame} data-state={state.at}>{!loaded && !failed && <Loading />}</div>
       <div class="terminal-foot" ref={bar}>
         <span role="status" class={isOff ? 'is-off' : ''}>{WORDS[state.at]}{state.detail ? `: ${state.detail}` : ''}</span>
         {isOff && <Button small icon="refresh" onClick={() => session.current?.connect()}>{state.at === 'ended' ? 'Start again' : 'Reconnect'}</Button>}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Signing in and out, and the frame around all pages.
+
+import assert from 'node:assert/strict';
+
+import { EMAIL, NARROW, PASSWORD, accessible, fits, setUp } from './lib/page.mjs';
+
+const t = setUp();
+const NO_SESSION = /status of 401/;
+
+t.test('an API key signs in, and the page that was asked for comes', { signedIn: false, path: '/snapshots', allowed: [NO_SESSION] }, async (page) => {
+  await page.getByText('API key', { exact: true }).click();
+  await page.getByRole('textbox', { name: 'API key' }).fill(t.key);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'Snapshots' }).waitFor();
+  const cookies = await page.context().cookies();
+  const cookie = cookies.find((c) => c.name === 'rds_session');
+  assert.ok(cookie.httpOnly);
+  assert.equal(cookie.sameSite, 'Lax');
+  assert.equal(await page.evaluate(() => document.cookie), '');
+});
+
+t.test('e-mail and password sign in', { signedIn: false, path: '/', allowed: [NO_SESSION] }, async (page) => {
+  await page.getByLabel('E-mail address').fill(EMAIL);
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
+  assert.equal(new URL(page.url()).pathname, '/vms');
+  await page.getByText(EMAIL).first().waitFor();
+});
+
+t.test('a wrong password and a wrong key are told apart', { signedIn: false, path: '/', allowed: [NO_SESSION] }, async (page) => {
+  await page.getByLabel('E-mail address').fill(EMAIL);
+  await page.getByLabel('Password').fill('wrong');
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').filter({ hasText: 'The e-mail address or the password is wrong.' }).waitFor();
+  await page.getByText('API key', { exact: true }).click();
+  await page.getByRole('textbox', { name: 'API key' }).fill('no such key');
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').filter({ hasText: 'This key is not valid, or has been revoked.' }).waitFor();
+  await page.getByRole('textbox', { name: 'API key' }).fill('');
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').filter({ hasText: 'Enter an API key.' }).waitFor();
+});
+
+t.test('signing out ends the session for good', { signedIn: false, path: '/', allowed: [NO_SESSION] }, async (page) => {
+  await page.getByText('API key', { exact: true }).click();
+  await page.getByRole('textbox', { name: 'API key' }).fill(t.key);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
+  const before = await page.context().cookies();
+  await page.getByRole('button', { name: 'Account' }).click();
+  await page.getByRole('menuitem', { name: 'Sign out' }).click();
+  await page.getByRole('heading', { name: 'Sign in to Holm' }).waitFor();
+  assert.equal(await page.getByText('Your session has ended').count(), 0);
+  await page.context().addCookies(before);
+  await page.goto('/vms');
+  await page.getByRole('heading', { name: 'Sign in to Holm' }).waitFor();
+});
+
+t.test('a session that is over says so, and the page comes back after it', { signedIn: false, path: '/', allowed: [NO_SESSION] }, async (page, context) => {
+  await page.getByText('API key', { exact: true }).click();
+  await page.getByRole('textbox', { name: 'API key' }).fill(t.key);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
+  await context.clearCookies();
+  await page.getByText('Your session has ended').waitFor(); // by the next look at the list
+  await page.getByText('API key', { exact: true }).click();
+  await page.getByRole('textbox', { name: 'API key' }).fill(t.key);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
+});
+
+t.test('a daemon that is gone is told, and its return too', { path: '/vms', allowed: [/ERR_FAILED|ERR_INTERNET_DISCONNECTED/] }, async (page, context) => {
+  await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
+  await context.setOffline(true);
+  const banner = page.getByRole('alert').filter({ hasText: 'Holm cannot be reached. What' });
+  await banner.waitFor();
+  await context.setOffline(false);
+  await page.getByRole('button', { name: 'Try now' }).click();
+  await banner.waitFor({ state: 'detached' });
+});
+
+t.test('pages by keyboard: shortcuts, palette, help', { path: '/vms' }, async (page) => {
+  await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
+  await page.keyboard.press('g');
+  await page.keyboard.press('s');
+  await page.getByRole('heading', { level: 1, name: 'Snapshots' }).waitFor();
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).getByText('Create a VM').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('images');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { level: 1, name: 'Images' }).waitFor();
+  await page.goBack();
+  await page.getByRole('heading', { level: 1, name: 'Snapshots' }).waitFor();
+});
+
+t.test('the first tab stop skips the navigation', { path: '/vms' }, async (page) => {
+  await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to the page');
+  await page.keyboard.press('Enter');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+});
+
+t.test('colours are the system’s until one is chosen, and it stays chosen', { path: '/vms', colorScheme: 'dark' }, async (page) => {
+  const background = () => page.evaluate(() => getComputedStyle(document.body.parentElement).backgroundColor);
+  await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
+  const dark = await background();
+  await page.getByRole('button', { name: 'Light' }).click();
+  await page.waitForFunction((was) => getComputedStyle(document.documentElement).backgroundColor !== was, dark);
+  const light = await background();
+  assert.notEqual(light, dark);
+  await page.reload();
+  await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
+  assert.equal(await background(), light);
+  await page.getByRole('button', { name: 'As the system' }).click();
+  await page.waitForFunction((was) => getComputedStyle(document.documentElement).backgroundColor === was, dark);
+});
+
+t.test('the navigation slides in on a narrow screen', { path: '/vms', viewport: NARROW }, async (page) => {
+  await page.getByRole('button', { name: 'Open navigation' }).click();
+  await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'API keys' }).click();
+  await page.getByRole('heading', { level: 1, name: 'API keys' }).waitFor();
+  await page.getByRole('button', { name: 'Open navigation' }).waitFor();
+});
+
+t.test('an address that is no page says so', { path: '/no/such/page' }, async (page) => {
+  await page.getByRole('heading', { name: 'There is no such page' }).waitFor();
+});
+
+const PAGES = ['/vms', '/overview', '/snapshots', '/images', '/activity', '/keys', '/webhooks', '/accounts'];
+
+for (const [name, viewport, colorScheme] of [['wide', undefined, 'light'], ['narrow', NARROW, 'dark']]) {
+  t.test(`every page, ${name} and ${colorScheme}: accessible, and no wider than the screen`, { path: '/vms', viewport, colorScheme }, async (page) => {
+    for (const path of PAGES) {
+      await page.goto(path);
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      await page.locator('.loading').first().waitFor({ state: 'detached' });
+      await fits(page);
+      await accessible(page);
+    }
+  });
+}
+
+t.test('the login, too', { signedIn: false, path: '/', viewport: NARROW, allowed: [NO_SESSION] }, async (page) => {
+  await page.getByRole('heading', { name: 'Sign in to Holm' }).waitFor();
+  await page.getByLabel('Password').waitFor();
+  await fits(page);
+  await accessible(page);
+});
