@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Shortcuts; the work is done by meson, ninja and the scripts that are named here.
-.PHONY: all build demo stop test bench check format install clean
+.PHONY: all build web demo stop test bench check format install clean
 
 all: build
 
@@ -9,6 +9,9 @@ build: build/build.ninja
 
 build/build.ninja:
 	meson setup build
+
+web:
+	./tools/web
 
 demo:
 	./demo
@@ -28,8 +31,9 @@ check:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-install: build
+install: build web
 	meson install -C build --no-rebuild --only-changed
+	./tools/web /usr/local/share/holm/web
 
 clean:
-	rm -rf build build-*
+	rm -rf build build-* web/dist

@@ -203,6 +203,16 @@ bool image_rows_has(struct image_rows *s, const char *key)
     return find(s, NULL, key);
 }
 
+bool image_rows_own(struct image_rows *s, const char *key)
+{
+    AUTO_LOCK(&s->lock);
+    for (const struct image_row *row = s->first; row; row = row->next) {
+        if (strcmp(row->info.id, key) == 0)
+            return true;
+    }
+    return false;
+}
+
 int image_rows_get(struct image_rows *s, const char *account, const char *ref,
                    struct image_info *ret, struct err *e)
 {

@@ -53,7 +53,7 @@ static bool look_builtin(struct host *h, const char *name, struct image_info *re
 {
     char path[PATH_MAX];
     struct stat st;
-    if (!name_ok(name) || image_rows_has(h->image_rows, name))
+    if (!name_ok(name) || image_rows_own(h->image_rows, name))
         return false;
     image_path(h, name, "rootfs.ext4", path);
     if (stat(path, &st) < 0)

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -296,7 +298,7 @@ static void test_the_default(void **state)
     assert_int_equal(0, host_vm_delete(t->host, t->account, v.id, &e));
     vm_info_done(&v);
     assert_int_equal(0, host_image_delete(t->host, t->account, i.id, &e));
-    get(t, "typescript", &i);
+    get(t, "bash", &i);
     assert_true(i.is_default);
     assert_int_equal(0, host_image_set_default(t->host, t->account, "python", &e));
     launch(t, NULL, &v);
@@ -329,6 +331,60 @@ static void test_what_a_killed_daemon_left(void **state)
     get(t, "kept", &i);
     assert_int_equal(sizeof(kernel), i.kernel_bytes);
     assert_string_equal("ready", i.state);
+}
+
+/* --- a launch and a deletion at the same time --- */
+
+struct racer {
+    struct test_host *t;
+    const char *image;
+    int result;
+    char vm[ID_SIZE];
+};
+
+static void *race(void *arg)
+{
+    struct racer *r = arg;
+    struct vm_info v = {0};
+    struct err e = ERR_INIT;
+    r->result = host_vm_launch(
+        r->t->host, &(struct vm_launch){.account = r->t->account, .image = r->image}, &v, &e);
+    memcpy(r->vm, v.id, sizeof(r->vm));
+    if (r->result == 0)
+        vm_info_done(&v);
+    else
+        assert_true(e.class == ERR_INVALID || e.class == ERR_NOT_FOUND);
+    return NULL;
+}
+
+/* Never both. */
+static void test_a_launch_or_a_deletion(void **state)
+{
+    struct test_host *t = *state;
+    struct image_info i;
+    bool is_new = true;
+    for (int n = 0; n < 30; n++) {
+        struct err e = ERR_INIT;
+        if (is_new) {
+            create(t, "raced", &i);
+            upload_both(t, i.id);
+        }
+        struct racer r = {.t = t, .image = i.id};
+        pthread_t thread;
+        assert_int_equal(0, pthread_create(&thread, NULL, race, &r));
+        if (n % 2)
+            sched_yield();
+        int deleted = host_image_delete(t->host, t->account, i.id, &e);
+        pthread_join(thread, NULL);
+        assert_false(deleted == 0 && r.result == 0);
+        if (deleted < 0)
+            assert_int_equal(ERR_CONFLICT, e.class);
+        if (r.result == 0) {
+            test_await_state(t, r.vm, VM_RUNNING);
+            assert_int_equal(0, host_vm_delete(t->host, t->account, r.vm, &e));
+        }
+        is_new = deleted == 0;
+    }
 }
 
 /* --- machine shapes and their templates --- */
@@ -415,6 +471,7 @@ int main(int argc, char **argv)
         TEST(test_its_kernel_goes_with_a_vm),
         TEST(test_the_default),
         TEST(test_what_a_killed_daemon_left),
+        TEST(test_a_launch_or_a_deletion),
         TEST(test_odd_shapes),
         cmocka_unit_test_setup_teardown(test_templates_are_bounded, setup_few, teardown),
     };

@@ -64,7 +64,8 @@ void test_host_init(struct test_host *t, const char *const *settings)
 {
     signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     static const char *const basics[] = {"engine.engine=fake", "engine.jail=no",
-                                         "network.enabled=no", "pool.default=0", "pool.vms=0"};
+                                         "network.enabled=no", "pool.default=0",
+                                         "pool.vms=0",         "vms.image=bash"};
     char text[128];
     struct err e = ERR_INIT;
     *t = (struct test_host){0};

@@ -52,8 +52,8 @@ static void test_launch_fills_what_was_not_asked(void **state)
     test_launch(t, &(struct vm_launch){.name = "  a \t b  "}, &v);
     assert_string_equal("a b", v.name);
     assert_string_equal("c1m0.25", v.machine_type);
-    assert_string_equal("typescript", v.image);
-    assert_string_equal("typescript", v.source);
+    assert_string_equal("bash", v.image);
+    assert_string_equal("bash", v.source);
     assert_int_equal(1, v.shape.vcpus);
     assert_int_equal(256, v.shape.memory_mib);
     assert_int_equal(0, json_object_size(v.metadata));

@@ -5,9 +5,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
-const DIST = resolve(process.env.HOLM_WEB ?? 'web/dist');
+const DIST = resolve(process.env.HOLM_WEB ?? fileURLToPath(new URL('../../web/dist', import.meta.url)));
 // The reach is 300 KB; what is far below today shall not creep up unseen.
 const FIRST_LOAD_MOST = 60 * 1024;
 

@@ -214,7 +214,7 @@ const operations = [
 ];
 
 async function start(dir, die) {
-  const d = new Daemon(dir, { set: { 'pool.vms': 0, 'pool.default': 0 }, env: { HOLM_STORE_DIE: die } });
+  const d = new Daemon(dir, { set: { 'pool.vms': 0, 'pool.default': 0, 'vms.image': 'bash' }, env: { HOLM_STORE_DIE: die } });
   await d.ready();
   await d.settled(); // then nothing else writes
   return d;

@@ -70,6 +70,14 @@ test("a root file system of one's own, with Debian's cloud kernel", async (t) =>
   await lives(t, await image(t, 'cloud', OWN_KERNEL, plain), OWN_RELEASE);
 });
 
+test('its file system grows with the disk', async (t) => {
+  const id = await image(t, 'growing', OWN_KERNEL, plain);
+  const vm = await api.launch({ image: id, diskGiB: 1 });
+  const mib = Number(/(\d+) +\d+ +\d+ +\d+% \/\n/.exec(await api.exec(vm.id, 'df -m /'))[1]);
+  assert.ok(mib > 900, `${mib} MiB`);
+  await api.delete(vm.id);
+});
+
 test('the same kernel as a vmlinux', async (t) => {
   const file = join(TMP, 'vmlinux');
   writeFileSync(file, vmlinuxOf(readFileSync(OWN_KERNEL)));

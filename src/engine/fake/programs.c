@@ -154,31 +154,13 @@ static bool names_a_file(struct script *s, char **args)
     return false;
 }
 
+#define UNPACK "mkdir -p -- \"$1\" && exec tar -x -C \"$1\""
+
 /* "exec SHELL -l": how a login shell is asked for that only the guest knows by name. */
 static bool is_login_shell(const char *text)
 {
     size_t len = strlen(text);
     return strncmp(text, "exec ", 5) == 0 && len > 8 && strcmp(text + len - 3, " -l") == 0;
-}
-
-/* "sh -c 'compile it' main.c" runs main.c. */
-static int do_sh(struct script *s, char **args)
-{
-    char **text = find_text(args);
-    if (text && is_login_shell(*text)) {
-        s->kind = SCRIPT_SHELL;
-        return 1;
-    }
-    if (text && !names_a_file(s, text + 1)) {
-        s->program = (int)(text - s->spec->argv);
-        return set_text(s, *text);
-    }
-    while (!text && *args && args[0][0] == '-')
-        args++;
-    if (text || *args)
-        return 0;
-    s->kind = SCRIPT_SHELL;
-    return 1;
 }
 
 /* Options of the real one that change nothing here are passed over. */
@@ -209,6 +191,38 @@ static int do_tar(struct script *s, char **args)
     }
     free(TAKE_PTR(s->tar));
     return answer(s, 2);
+}
+
+/* How holmd unpacks an archive into a directory that may not be there yet: $1. */
+static int do_unpack(struct script *s, char *dir)
+{
+    char extract[] = "-x", into[] = "-C", path[AGENT_PATH_MAX_BYTES];
+    char *args[] = {extract, into, dir, NULL};
+    if (!resolve(s, dir, path))
+        files_make_dir(&s->guest->files, path);
+    return do_tar(s, args);
+}
+
+/* "sh -c 'compile it' main.c" runs main.c. */
+static int do_sh(struct script *s, char **args)
+{
+    char **text = find_text(args);
+    if (text && is_login_shell(*text)) {
+        s->kind = SCRIPT_SHELL;
+        return 1;
+    }
+    if (text && strcmp(*text, UNPACK) == 0 && text[1] && text[2])
+        return do_unpack(s, text[2]);
+    if (text && !names_a_file(s, text + 1)) {
+        s->program = (int)(text - s->spec->argv);
+        return set_text(s, *text);
+    }
+    while (!text && *args && args[0][0] == '-')
+        args++;
+    if (text || *args)
+        return 0;
+    s->kind = SCRIPT_SHELL;
+    return 1;
 }
 
 static const struct {

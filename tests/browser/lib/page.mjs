@@ -10,12 +10,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 import { Daemon, dropData, makeData } from '../../component/daemon.mjs';
 
 const CHROMIUM = process.env.HOLM_CHROMIUM ?? '/usr/bin/chromium';
-const DIST = resolve(process.env.HOLM_WEB ?? 'web/dist');
+export const DIST = resolve(process.env.HOLM_WEB ?? fileURLToPath(new URL('../../../web/dist', import.meta.url)));
 // How long anything may take; none of it is waited for when all is well.
 const PATIENCE_MS = 20_000;
 
@@ -24,14 +25,15 @@ export const WIDE = { width: 1280, height: 800 }, NARROW = { width: 390, height:
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-// What the tests of one file share: call it at the head of the file.
+// What the tests of one file share: call it at the head of the file. With `start`, which resolves to
+// {url, key, stop}, it is another daemon than a fake one.
 export function setUp({ set = {}, start } = {}) {
   const t = { url: '', key: '' };
-  let daemon, browser, dir;
+  let daemon, browser, dir, stop;
 
   before(async () => {
     assert.ok(existsSync(join(DIST, 'index.html')), `${DIST} is not built: npm run build in web/`);
-    [t.url, t.key] = start ? await start() : await startDaemon();
+    ({ url: t.url, key: t.key, stop } = await (start ?? startDaemon)());
     browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
   });
   async function startDaemon() {
@@ -40,12 +42,12 @@ export function setUp({ set = {}, start } = {}) {
     await daemon.ready();
     await daemon.settled();
     t.daemon = daemon;
-    return [daemon.url, readFileSync(join(dir, 'admin.key'), 'utf8').trim()];
+    return { url: daemon.url, key: readFileSync(join(dir, 'admin.key'), 'utf8').trim(), stop: () => daemon.stop() };
   }
   after(async () => {
     await browser?.close();
     if (t.url) await removeAll();
-    await daemon?.stop();
+    await stop?.();
     if (dir) dropData(dir);
   });
 
@@ -87,8 +89,8 @@ export function setUp({ set = {}, start } = {}) {
   // `body` gets a page. `allowed` are patterns of console errors that the test provokes.
   t.test = (name, options, body) => {
     if (!body) [options, body] = [{}, options];
-    const { viewport = WIDE, colorScheme = 'light', signedIn = true, javaScriptEnabled = true, allowed = [], path } = options;
-    test(name, { timeout: 60_000 }, async () => {
+    const { viewport = WIDE, colorScheme = 'light', signedIn = true, javaScriptEnabled = true, allowed = [], path, timeout = 60_000 } = options;
+    test(name, { timeout }, async () => {
       const context = await browser.newContext({
         baseURL: t.url, viewport, colorScheme, javaScriptEnabled, reducedMotion: 'reduce', acceptDownloads: true, hasTouch: viewport === NARROW,
         storageState: signedIn ? await session() : undefined,
