@@ -23,8 +23,8 @@ const struct config *host_config(const struct host *h)
 }
 
 /* Three lines of each, the last one without an end. */
-int host_vm_log(struct host *h, const char *account, const char *id, enum vm_log which,
-                size_t lines, struct buf *ret, bool *ret_more, struct err *e)
+int host_vm_log(struct host *h, const char *account, const char *id, struct vm_log_tail *t,
+                struct err *e)
 {
     static const char *const names[] = {"life", "console", "monitor"};
     STUB_MAY_FAIL(e);
@@ -33,9 +33,9 @@ int host_vm_log(struct host *h, const char *account, const char *id, enum vm_log
     if (r < 0)
         return r;
     vm_info_done(&v);
-    for (size_t i = lines < 3 ? 3 - lines : 0; i < 3; i++)
-        buf_printf(ret, "%s \xff%zu%s", names[which], i, i < 2 ? "\r\n" : "");
-    *ret_more = lines < 3;
+    for (size_t i = t->lines < 3 ? 3 - t->lines : 0; i < 3; i++)
+        buf_printf(&t->text, "%s \xff%zu%s", names[t->which], i, i < 2 ? "\r\n" : "");
+    t->has_more = t->lines < 3;
     return 0;
 }
 

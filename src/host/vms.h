@@ -172,10 +172,15 @@ enum vm_log {
     VM_LOG_STDOUT,  /* its serial console */
     VM_LOG_STDERR,  /* what its monitor program wrote */
 };
-/* The last `lines` lines, joined by line ends, appended; *ret_more: there are more before. Works in
- * every state; what is kept is bounded. What a guest wrote may be any bytes. */
-int host_vm_log(struct host *h, const char *account, const char *id, enum vm_log which,
-                size_t lines, struct buf *ret, bool *ret_more, struct err *e);
+struct vm_log_tail {
+    enum vm_log which;
+    size_t lines;    /* at most */
+    struct buf text; /* out, appended: the last lines, joined by line ends */
+    bool has_more;   /* out: there are more before */
+};
+/* Works in every state; what is kept is bounded. What a guest wrote may be any bytes. */
+int host_vm_log(struct host *h, const char *account, const char *id, struct vm_log_tail *t,
+                struct err *e);
 
 /* --- fork --- */
 

@@ -137,8 +137,8 @@ static size_t tail_of(const struct buf *b, size_t lines)
     return at;
 }
 
-int host_vm_log(struct host *h, const char *account, const char *id, enum vm_log which,
-                size_t lines, struct buf *ret, bool *ret_more, struct err *e)
+int host_vm_log(struct host *h, const char *account, const char *id, struct vm_log_tail *t,
+                struct err *e)
 {
     struct vm_info info;
     auto_buf struct buf all = {0};
@@ -146,16 +146,16 @@ int host_vm_log(struct host *h, const char *account, const char *id, enum vm_log
     if (r < 0)
         return r;
     vm_info_done(&info);
-    if (which == VM_LOG_STDOUT)
+    if (t->which == VM_LOG_STDOUT)
         r = console_log(h->consoles, id, &all, e);
     else
-        r = which == VM_LOG_MONITOR ? read_life(h, id, &all) : read_stderr(h, id, &all);
+        r = t->which == VM_LOG_MONITOR ? read_life(h, id, &all) : read_stderr(h, id, &all);
     if (r < 0)
         return e && e->class == ERR_NONE ? err_errno(e, r, "read the log") : r;
-    size_t at = lines ? tail_of(&all, lines) : all.len;
-    r = buf_append(ret, buf_str(&all) + at, all.len - at);
+    size_t at = t->lines ? tail_of(&all, t->lines) : all.len;
+    r = buf_append(&t->text, buf_str(&all) + at, all.len - at);
     if (r < 0)
         return err_errno(e, r, "read the log");
-    *ret_more = at > 0;
+    t->has_more = at > 0;
     return 0;
 }

@@ -26,13 +26,17 @@ static int teardown(void **state)
     return 0;
 }
 
-static void read_log(struct test_host *t, const char *id, enum vm_log which, size_t lines,
-                     struct buf *ret, bool *ret_more)
+/* Whether there is more before. */
+static bool read_log(struct test_host *t, const char *id, enum vm_log which, size_t lines,
+                     struct buf *ret)
 {
     struct err e = ERR_INIT;
-    buf_clear(ret);
-    if (host_vm_log(t->host, t->account, id, which, lines, ret, ret_more, &e) < 0)
+    struct vm_log_tail tail = {.which = which, .lines = lines};
+    if (host_vm_log(t->host, t->account, id, &tail, &e) < 0)
         fail_msg("%s", e.text);
+    buf_done(ret);
+    *ret = tail.text;
+    return tail.has_more;
 }
 
 /* The events without their times, each with a line's end. */
@@ -60,7 +64,7 @@ static void test_a_life(void **state)
     assert_int_equal(
         0, host_snapshot_create(t->host, t->account, id, "s", &(struct snapshot_info){0}, NULL));
     assert_int_equal(0, host_vm_stop(t->host, t->account, id, 30000, NULL, NULL));
-    read_log(t, id, VM_LOG_MONITOR, 1000, &log, &more);
+    more = read_log(t, id, VM_LOG_MONITOR, 1000, &log);
     assert_false(more);
     events(&log, &all);
     const char *first_end = strchr(buf_str(&all), '\n');
@@ -69,7 +73,7 @@ static void test_a_life(void **state)
     assert_non_null(running);
     assert_string_equal(running, "running\npausing\npaused\nresuming\nrunning\nsnapshot taken\n"
                                  "stopping\nstopped\n");
-    read_log(t, id, VM_LOG_MONITOR, 2, &log, &more);
+    more = read_log(t, id, VM_LOG_MONITOR, 2, &log);
     assert_true(more);
     buf_clear(&all);
     events(&log, &all);
@@ -77,13 +81,14 @@ static void test_a_life(void **state)
     /* The next daemon has it too, and a deleted one has none. */
     test_host_stop(t);
     test_host_start(t);
-    read_log(t, id, VM_LOG_MONITOR, 2, &log, &more);
+    more = read_log(t, id, VM_LOG_MONITOR, 2, &log);
     assert_non_null(strstr(buf_str(&log), "stopped\n"));
     int before = test_count_entries(t, "consoles");
     assert_int_equal(0, host_vm_delete(t->host, t->account, id, NULL));
     assert_true(test_count_entries(t, "consoles") < before);
     struct err e = ERR_INIT;
-    assert_true(host_vm_log(t->host, t->account, id, VM_LOG_MONITOR, 1, &log, &more, &e) < 0);
+    struct vm_log_tail none = {.lines = 1};
+    assert_true(host_vm_log(t->host, t->account, id, &none, &e) < 0);
     assert_int_equal(e.class, ERR_NOT_FOUND);
 }
 
@@ -99,10 +104,10 @@ static void test_the_log_is_bounded(void **state)
     test_launch_default(t, id);
     for (int i = 0; i < 1000; i++)
         vms_log(t->host, id, "%d\n%s", i, long_text);
-    read_log(t, id, VM_LOG_MONITOR, 100000, &log, &more);
+    more = read_log(t, id, VM_LOG_MONITOR, 100000, &log);
     assert_true(log.len > VM_LOG_KEEP_BYTES && log.len < 2 * VM_LOG_KEEP_BYTES + 1024);
     assert_false(more);
-    read_log(t, id, VM_LOG_MONITOR, 1, &log, &more);
+    more = read_log(t, id, VM_LOG_MONITOR, 1, &log);
     assert_non_null(strstr(buf_str(&log), " 999 xxx"));
     assert_true(more);
 }
@@ -114,15 +119,15 @@ static void test_the_other_logs(void **state)
     bool more = true;
     auto_buf struct buf log = {0};
     test_launch_default(t, id);
-    read_log(t, id, VM_LOG_STDOUT, 10, &log, &more);
-    read_log(t, id, VM_LOG_STDERR, 10, &log, &more);
+    more = read_log(t, id, VM_LOG_STDOUT, 10, &log);
+    more = read_log(t, id, VM_LOG_STDERR, 10, &log);
     char path[256];
     snprintf(path, sizeof(path), "%s/vms/%s/monitor.log", t->dir, id);
     assert_int_equal(0, file_write_atomic(path, "one\ntwo\nthree", 13, 0600));
-    read_log(t, id, VM_LOG_STDERR, 2, &log, &more);
+    more = read_log(t, id, VM_LOG_STDERR, 2, &log);
     assert_string_equal(buf_str(&log), "two\nthree");
     assert_true(more);
-    read_log(t, id, VM_LOG_STDERR, 0, &log, &more);
+    more = read_log(t, id, VM_LOG_STDERR, 0, &log);
     assert_string_equal(buf_str(&log), "");
 }
 

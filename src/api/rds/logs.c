@@ -58,25 +58,30 @@ static json_t *lines_json(const struct buf *text)
     return lines;
 }
 
+static void tail_done(struct vm_log_tail *t)
+{
+    buf_done(&t->text);
+}
+
 static int get_logs(struct request *rq, struct answer *ret, struct err *e)
 {
     const struct logs_query *q = rq->query.data;
     char vm[ID_SIZE];
-    auto_buf struct buf text = {0};
+    CLEANUP(tail_done) struct vm_log_tail tail = {0};
     size_t type = 0;
-    bool more = false;
-    int64_t tail = q->tail < 1 ? 1 : q->tail < RDS_LOG_LINES_MAX ? q->tail : RDS_LOG_LINES_MAX;
+    int64_t lines = q->tail < 1 ? 1 : q->tail < RDS_LOG_LINES_MAX ? q->tail : RDS_LOG_LINES_MAX;
+    tail.lines = (size_t)lines;
     int r = rds_id(rq, 0, RDS_VM, vm, e);
     if (r == 0)
         r = find_type(q, &type, e);
+    tail.which = logs[type];
     if (r == 0)
-        r = rds_failed(
-            host_vm_log(rq->host, rq->account, vm, logs[type], (size_t)tail, &text, &more, e),
-            RDS_VM, e);
+        r = rds_failed(host_vm_log(rq->host, rq->account, vm, &tail, e), RDS_VM, e);
     if (r < 0)
         return r;
-    ret->json = json_pack("{s:s, s:o, s:b, s:o}", "type", types[type], "lines", lines_json(&text),
-                          "truncated", more, "updatedAt", rds_time_json(clock_real_ns()));
+    ret->json =
+        json_pack("{s:s, s:o, s:b, s:o}", "type", types[type], "lines", lines_json(&tail.text),
+                  "truncated", tail.has_more, "updatedAt", rds_time_json(clock_real_ns()));
     return ret->json ? 0 : -ENOMEM;
 }
 
