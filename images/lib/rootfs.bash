@@ -117,7 +117,7 @@ add_line() {
 skeleton() {
     local tree=$1 shell=/bin/sh
     [[ -x $tree/bin/bash ]] && shell=/bin/bash
-    mkdir -p "$tree"/{dev,proc,sys,run,tmp,var/tmp,etc,root,home,work}
+    mkdir -p "$tree"/{dev,proc,sys,run,tmp,var/tmp,etc,root,home,work,workspace}
     chmod 1777 "$tree/tmp" "$tree/var/tmp"
     chmod 0700 "$tree/root"
     add_line "$tree/etc/passwd" "root:x:0:0:root:/root:$shell"
@@ -128,7 +128,7 @@ skeleton() {
     add_line "$tree/etc/shadow" 'root:*:19000:0:99999:7:::'
     add_line "$tree/etc/shadow" 'user:*:19000:0:99999:7:::'
     chmod 0640 "$tree/etc/shadow"
-    install -d -m 0755 -o 1000 -g 1000 "$tree/home/user" "$tree/work"
+    install -d -m 0755 -o 1000 -g 1000 "$tree/home/user" "$tree/work" "$tree/workspace"
     skeleton_network "$tree"
     # One KEY=VALUE a line, no quotes: pam_env reads it so, and so can the agent.
     printf '%s\n' 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \

@@ -35,42 +35,41 @@ struct unpack {
     int fd;            /* of a file */
     struct bulk *bulk; /* it is large; NULL: it is not, or others have it */
     int status;        /* of the answer to a failure; 0: by its class */
+
+    /* The rights are the user's now; whose they were. */
+    bool has_rights;
+    uid_t own_uid;
+    gid_t own_gid;
+    mode_t mask;
 };
 
 /* --- whose rights --- */
 
 /* The file system rights of this thread, the only one, become the user's: with another fsuid than
  * root's the kernel drops the capabilities that override permissions, too. No masked bits: modes
- * are the archive's. */
-struct rights {
-    uid_t uid;
-    gid_t gid;
-    mode_t mask;
-};
-
-static struct rights rights_now(void)
+ * are the archive's. For every step that names a file; what is open needs no rights any more, and
+ * changing them costs as much as writing a piece does. */
+static int rights_take(struct unpack *p)
 {
-    struct rights now = {
-        .uid = (uid_t)setfsuid((uid_t)-1), .gid = (gid_t)setfsgid((gid_t)-1), .mask = umask(0)};
-    umask(now.mask);
-    return now;
-}
-
-static void rights_restore(struct rights *was)
-{
-    setfsuid(was->uid);
-    setfsgid(was->gid);
-    umask(was->mask);
-}
-
-/* -EPERM: not ours to take. */
-static int rights_take(const struct unpack *p)
-{
-    umask(0);
-    setfsgid(p->gid);
-    setfsuid(p->uid);
+    if (p->has_rights)
+        return 0;
+    p->has_rights = true;
+    p->mask = umask(0);
+    p->own_gid = (gid_t)setfsgid(p->gid);
+    p->own_uid = (uid_t)setfsuid(p->uid);
     bool taken = (uid_t)setfsuid((uid_t)-1) == p->uid && (gid_t)setfsgid((gid_t)-1) == p->gid;
     return taken ? 0 : -EPERM;
+}
+
+/* Before the agent does anything else. */
+static void rights_restore(struct unpack *p)
+{
+    if (!p->has_rights)
+        return;
+    p->has_rights = false;
+    setfsuid(p->own_uid);
+    setfsgid(p->own_gid);
+    umask(p->mask);
 }
 
 /* --- directories --- */
@@ -194,7 +193,8 @@ static int on_entry(void *arg, const struct ustar_entry *en, struct err *e)
     p->mtime_s = en->mtime_s;
     if (!p->name[0])
         return 0;
-    int r = enter_parent(p, &name);
+    int r = rights_take(p);
+    r = r < 0 ? r : enter_parent(p, &name);
     if (r == 0)
         r = p->is_dir ? put_dir(p, name, en->mode & 0777) : put_file(p, name, en);
     return r < 0 ? failed(p, r, e) : 0;
@@ -275,9 +275,9 @@ static int open_dest(struct unpack *p, const struct place *at, struct err *e)
         p->status = path_error(root_fd, at->root, e);
         return root_fd;
     }
-    CLEANUP(rights_restore) struct rights was = rights_now();
     int r = rights_take(p);
     p->dest_fd = r < 0 ? r : open_dir(root_fd, at->path);
+    rights_restore(p);
     if (p->dest_fd < 0)
         p->status = path_error(p->dest_fd, at->path, e);
     return p->dest_fd < 0 ? p->dest_fd : 0;
@@ -319,9 +319,8 @@ void unpack_body(struct call *c, const uint8_t *data, size_t len)
 {
     struct unpack *p = c->data;
     struct err e = ERR_INIT;
-    CLEANUP(rights_restore) struct rights was = rights_now();
-    int r = rights_take(p);
-    r = r < 0 ? err_errno(&e, r, "unpack") : untar_feed(&p->tar, data, len, &e);
+    int r = untar_feed(&p->tar, data, len, &e);
+    rights_restore(p);
     agent_server_consume(c->stream, len);
     if (r < 0)
         fail(c, &e);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/test_cmd.h"
 
 #define QUOTAS(vcpu) "{\"vcpu\":" vcpu ",\"memoryMiB\":16384,\"diskGiB\":100,\"snapshotCount\":0}"
@@ -72,7 +73,8 @@ static void test_quota(void **state)
 
 #define KEY_JSON(more)                                                                            \
     "{\"id\":\"" ID_C "\",\"name\":\"laptop\",\"accountId\":\"" ID_A "\",\"prefix\":\"holm_ab\"," \
-    "\"createdAt\":\"2020-01-01T00:00:00Z\",\"lastUsedAt\":null" more "}"
+    "\"createdAt\":\"2020-01-01T00:00:00Z\",\"lastUsedAt\":null,"                                 \
+    "\"expiresAt\":\"2199-01-01T00:00:00Z\"" more "}"
 
 static void test_keys(void **state)
 {
@@ -82,13 +84,19 @@ static void test_keys(void **state)
                 CALL("DELETE", "/v1/keys/" ID_C, 200, "{}")));
     test_expect(s, ARGV("key", "create", "laptop", "--account", "ada"), 0, "holm_abSECRET\n", "");
     assert_string_equal(test_server_body(s), "{\"name\":\"laptop\",\"accountId\":\"" ID_B "\"}");
+    test_expect(s, ARGV("key", "create", "--expires", "30d"), 0, "holm_abSECRET\n", "");
+    auto_json json_t *body = json_loads(test_server_body(s), 0, NULL);
+    int64_t expires_ns = 0, now_ns = clock_real_ns(), days_ns = INT64_C(86400000000000);
+    assert_int_equal(clock_parse_rfc3339(json_text(body, "expiresAt"), &expires_ns), 0);
+    assert_true(expires_ns > now_ns + 29 * days_ns && expires_ns <= now_ns + 30 * days_ns);
+    test_expect_error(s, ARGV("key", "create", "--expires", "soon"), 2, "soon");
     auto_buf struct buf shown = {0};
     assert_int_equal(test_on_terminal(s, ARGV("key", "create"), NULL, &shown), 0);
     test_has(&shown, "holm_abSECRET\nholm: this is the only time it is shown; keep it in");
     auto_test_ran struct test_ran list;
     test_holm(s, &(struct test_run){.argv = ARGV("key", "list")}, &list);
     test_has(&list.out, "laptop  " ID_C "  holm_ab  " ID_A "  ");
-    test_has(&list.out, "  never\n");
+    test_has(&list.out, "  never  2199-01-01\n");
     test_expect(s, ARGV("key", "revoke", "laptop"), 0, "", "");
     assert_int_equal(test_server_count(s, "/v1/keys/" ID_C), 1);
     test_expect_error(s, ARGV("key", "revoke"), 2, "which key? 'holm key list' shows all");

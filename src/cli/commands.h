@@ -39,6 +39,14 @@ extern const struct cli_command cmd_snapshot_show;
 extern const struct cli_command cmd_snapshot_rename;
 extern const struct cli_command cmd_snapshot_delete;
 
+extern const struct cli_command cmd_image;
+extern const struct cli_command cmd_image_create;
+extern const struct cli_command cmd_image_upload;
+extern const struct cli_command cmd_image_list;
+extern const struct cli_command cmd_image_show;
+extern const struct cli_command cmd_image_set_default;
+extern const struct cli_command cmd_image_delete;
+
 extern const struct cli_command cmd_cp;
 extern const struct cli_command cmd_shell;
 extern const struct cli_command cmd_console;

@@ -18,6 +18,7 @@ static const struct {
 } kinds[] = {
     [REF_VM] = {"VM", "/v1/vms", "holm vm list", "id"},
     [REF_SNAPSHOT] = {"snapshot", "/v1/snapshots", "holm snapshot list", "id"},
+    [REF_IMAGE] = {"image", "/v1/images", "holm image list", "id"},
     [REF_ACCOUNT] = {"account", "/v1/accounts", "holm account list", "id"},
     [REF_KEY] = {"key", "/v1/keys", "holm key list", "id"},
     [REF_JOB] = {"job", "", "holm vm jobs", "execId"},

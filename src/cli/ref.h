@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "cli/api_client.h"
 
-enum ref_kind { REF_VM, REF_SNAPSHOT, REF_ACCOUNT, REF_KEY, REF_JOB };
+enum ref_kind { REF_VM, REF_SNAPSHOT, REF_IMAGE, REF_ACCOUNT, REF_KEY, REF_JOB };
 
 #define REF_ID_SIZE 64
 #define REF_NAME_SIZE 260

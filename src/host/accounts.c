@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "host/activity.h"
+#include "host/image_rows.h"
 
 _Static_assert(ACCOUNT_NAME_SIZE == ACCOUNT_NAME_MAX_BYTES + 1, "a name fits");
 
@@ -231,14 +232,18 @@ static void drop_account(struct accounts *a, const char *id)
     memmove(found, found + 1, (size_t)(&a->accounts[a->n_accounts] - found) * sizeof(*found));
 }
 
-static int delete_account(struct accounts *a, const char *id, struct account_info *ret,
-                          struct err *e)
+static int delete_account(struct host *h, const char *id, struct account_info *ret, struct err *e)
 {
+    struct accounts *a = h->accounts;
     AUTO_LOCK(&a->change);
     int r = close_account(a, id, ret, e);
     if (r < 0)
         return r;
-    r = store_account_delete(a->store, id, e);
+    /* What is made from here on finds it closing. */
+    if (image_rows_count(h->image_rows, id) > 0)
+        r = err_set(e, ERR_CONFLICT, "the account still has images: delete these first");
+    else
+        r = store_account_delete(a->store, id, e);
     AUTO_LOCK(&a->lock);
     if (r == 0)
         drop_account(a, id);
@@ -250,7 +255,7 @@ static int delete_account(struct accounts *a, const char *id, struct account_inf
 int host_account_delete(struct host *h, const char *id, struct err *e)
 {
     struct account_info was;
-    int r = delete_account(h->accounts, id, &was, e);
+    int r = delete_account(h, id, &was, e);
     if (r == 0)
         note(h, "account.deleted", &was);
     return r;

@@ -91,7 +91,7 @@ int host_account_list(struct host *h, struct account_info **ret, size_t *ret_n, 
 /* `name`, `limits`: NULL leaves it. */
 int host_account_update(struct host *h, const char *id, const char *name,
                         const struct quota *limits, struct account_info *ret, struct err *e);
-/* With its keys; ERR_CONFLICT while it has VMs or snapshots, or is the last admin. */
+/* With its keys; ERR_CONFLICT while it has VMs, snapshots or images, or is the last admin. */
 int host_account_delete(struct host *h, const char *id, struct err *e);
 
 /* --- for the host's own files: host->accounts --- */

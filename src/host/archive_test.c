@@ -350,7 +350,8 @@ ssize_t __wrap_vm_stream_read(struct vm_stream *s, void *buf, size_t max, struct
     n = n < max ? n : max;
     if (n == 0 && from->fails)
         return err_set(e, ERR_UNAVAILABLE, "the guest is gone");
-    memcpy(buf, from->data->data + from->at, n);
+    if (n)
+        memcpy(buf, from->data->data + from->at, n);
     from->at += n;
     return (ssize_t)n;
 }

@@ -110,7 +110,7 @@ static struct image *add(struct image_set *s, const char *key, const struct mach
     im->state = LANGUAGE_PREPARING;
     strcpy(im->detail, "waiting for its turn");
     im->shape = shape ? *shape : (struct machine_shape){.vcpus = 1};
-    im->is_uploaded = image_rows_has(s->host->image_rows, key);
+    im->is_uploaded = image_rows_own(s->host->image_rows, key);
     path_printf(im->key, sizeof(im->key), "%s", key);
     if (shape)
         path_printf(im->name, sizeof(im->name), "%s@%dx%d", key, shape->vcpus, shape->memory_mib);
@@ -304,6 +304,22 @@ static int add_images(struct image_set *s, struct err *e)
     return 0;
 }
 
+/* What a launch that names nothing gets is there before the first one, and the first of all. */
+static int add_default(struct image_set *s, struct err *e)
+{
+    const struct config *c = s->host->config;
+    const struct machine_shape *shape = &c->machine_types[0].shape;
+    char path[PATH_MAX];
+    image_path(s->host, c->vm_image, "rootfs.ext4", path);
+    if (find(s, c->vm_image, shape) || access(path, R_OK) < 0)
+        return 0;
+    struct image *im = add(s, c->vm_image, shape, e);
+    if (!im)
+        return -EINVAL;
+    im->due_ms = -1;
+    return 0;
+}
+
 /* Shapes that were asked for in former times: "KEY@VCPUSxMIB.json" among the templates. The
  * manifest's time is that of its last use. */
 static void add_known_shapes(struct image_set *s)
@@ -369,6 +385,8 @@ int image_set_new(struct host *h, struct image_set **ret, struct err *e)
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->stop_asked, NULL);
     int r = add_images(s, e);
+    if (r == 0)
+        r = add_default(s, e);
     if (r < 0) {
         image_set_free(s);
         return r;
@@ -435,7 +453,8 @@ enum language_state image_state_of_all(struct image_set *s, const char *key, cha
     AUTO_LOCK(&s->lock);
     for (int i = 0; i < s->n_images; i++) {
         const struct image *im = s->images[i];
-        if (!im->gone && strcmp(im->key, key) == 0 && (!best || rank[im->state] > rank[best->state]))
+        if (!im->gone && strcmp(im->key, key) == 0 &&
+            (!best || rank[im->state] > rank[best->state]))
             best = im;
     }
     if (best)

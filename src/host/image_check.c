@@ -65,9 +65,13 @@ static const struct {
     const char *what; /* it is; and what to do */
 } mistakes[] = {
     {0, "\x1f\x8b", 2, "a gzip file: unpack it first (gunzip)"},
-    {0, "\xfd" "7zXZ", 5, "an xz file: unpack it first (unxz)"},
+    {0,
+     "\xfd"
+     "7zXZ",
+     5, "an xz file: unpack it first (unxz)"},
     {0, "\x28\xb5\x2f\xfd", 4, "a zstd file: unpack it first (unzstd)"},
     {0, "BZh", 3, "a bzip2 file: unpack it first (bunzip2)"},
+    {0, "\x02\x21\x4c\x18", 4, "an lz4 file: unpack it first (unlz4)"},
     {0, "\x04\x22\x4d\x18", 4, "an lz4 file: unpack it first (unlz4)"},
     {0, "PK\x03\x04", 4, "a zip file: unpack it first"},
     {0, "QFI\xfb", 4, "a qcow2 disk: convert it first (qemu-img convert -O raw)"},
@@ -129,8 +133,8 @@ static void take_release(const char *text, size_t len, char ret[IMAGE_RELEASE_SI
     ret[n] = '\0';
 }
 
-static int check_bzimage(int fd, int64_t bytes, const unsigned char *head,
-                         struct image_kernel *ret, struct err *e)
+static int check_bzimage(int fd, int64_t bytes, const unsigned char *head, struct image_kernel *ret,
+                         struct err *e)
 {
     unsigned version = le16(head + BZ_VERSION);
     if (version < 0x020c)
@@ -256,8 +260,8 @@ static int check_segment(const unsigned char *ph, int64_t bytes, uint64_t *loade
     return 0;
 }
 
-static int check_vmlinux(int fd, int64_t bytes, const unsigned char *head,
-                         struct image_kernel *ret, struct err *e)
+static int check_vmlinux(int fd, int64_t bytes, const unsigned char *head, struct image_kernel *ret,
+                         struct err *e)
 {
     int r = check_elf_header(head, e);
     if (r < 0)
@@ -265,7 +269,8 @@ static int check_vmlinux(int fd, int64_t bytes, const unsigned char *head,
     unsigned char ph[PHDRS_MAX * sizeof(Elf64_Phdr)];
     size_t n = le16(head + offsetof(Elf64_Ehdr, e_phnum));
     uint64_t at = le64(head + offsetof(Elf64_Ehdr, e_phoff)), loaded = 0;
-    ssize_t got = at > (uint64_t)bytes ? 0 : read_at(fd, ph, n * sizeof(Elf64_Phdr), (int64_t)at, e);
+    ssize_t got =
+        at > (uint64_t)bytes ? 0 : read_at(fd, ph, n * sizeof(Elf64_Phdr), (int64_t)at, e);
     if (got < 0)
         return (int)got;
     if ((size_t)got < n * sizeof(Elf64_Phdr))
@@ -304,8 +309,8 @@ int image_check_kernel(int fd, int64_t bytes, struct image_kernel *ret, struct e
     } else if (has_boot_signature(head) && memcmp(head + BZ_MAGIC, "HdrS", 4) == 0) {
         r = check_bzimage(fd, bytes, head, &k, e);
     } else {
-        const char *what = has_ext_magic(head) ? "an ext4 file system: it belongs to the rootfs"
-                                               : mistake(head);
+        const char *what =
+            has_ext_magic(head) ? "an ext4 file system: it belongs to the rootfs" : mistake(head);
         return what ? err_set(e, ERR_INVALID, "this is %s", what)
                     : err_set(e, ERR_INVALID,
                               "this is no kernel: neither a bzImage nor an ELF vmlinux");
@@ -335,7 +340,7 @@ enum {
 /* Those that stand for something Linux of today mounts: file types, a journal to be replayed,
  * meta groups, extents, 64 bits, flexible groups, inodes for attributes, checksum seed, large
  * directories, data in inodes, encryption, case folding. */
-#define INCOMPAT_KNOWN \
+#define INCOMPAT_KNOWN                                                                     \
     (0x2u | 0x4u | 0x10u | 0x40u | 0x80u | 0x200u | 0x400u | 0x2000u | 0x4000u | 0x8000u | \
      0x10000u | 0x20000u)
 

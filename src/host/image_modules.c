@@ -27,9 +27,8 @@ static const struct {
     const char *name;
     bool is_needed;
 } wanted[] = {
-    {"virtio_pci", true},     {"virtio_blk", true}, {"virtio_console", true},
-    {"crc32c_generic", false}, {"ext4", true},       {"rng_core", false},
-    {"virtio_rng", false},    {"virtio_net", false},
+    {"virtio_pci", true}, {"virtio_blk", true}, {"virtio_console", true}, {"crc32c_generic", false},
+    {"ext4", true},       {"rng_core", false},  {"virtio_rng", false},    {"virtio_net", false},
 };
 
 struct packer {
@@ -241,8 +240,8 @@ static int read_module(void *arg, const char *path, struct buf *ret, struct err 
 /* modules.dep is made when modules are installed; modules.order comes with the kernel's package.
  * /lib is a link on a merged system; debugfs follows links on the way, but one that leads nowhere
  * must not hide the other. */
-static int read_tables(struct files *f, const char *release, struct buf *paths,
-                       struct buf *builtin, struct err *e)
+static int read_tables(struct files *f, const char *release, struct buf *paths, struct buf *builtin,
+                       struct err *e)
 {
     static const char *const tops[] = {"/lib/modules", "/usr/lib/modules"};
     static const char *const names[] = {"modules.dep", "modules.order"};
@@ -294,8 +293,8 @@ static int pack_foreign(const struct image_modules *m, struct buf *archive, stru
     r = read_tables(&f, release, &paths, &builtin, e);
     if (r < 0 || !paths.len)
         return r;
-    struct image_module_source src = {.paths = buf_str(&paths), .builtin = buf_str(&builtin),
-                                      .read = read_module, .arg = &f};
+    struct image_module_source src = {
+        .paths = buf_str(&paths), .builtin = buf_str(&builtin), .read = read_module, .arg = &f};
     r = image_modules_pack(&src, archive, &count, e);
     if (r == 0)
         log_info("image", "release=%s modules=%zu taken from %s", release, count, m->dir);

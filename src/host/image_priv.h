@@ -16,7 +16,7 @@
 
 /* One image in one machine shape: what a template is made of. */
 struct image {
-    char key[IMAGE_KEY_SIZE]; /* of the image */
+    char key[IMAGE_KEY_SIZE];       /* of the image */
     char name[IMAGE_KEY_SIZE + 32]; /* of its template: the key, or "KEY@VCPUSxMIB" when no language
                                        asked for it */
     struct machine_shape shape;

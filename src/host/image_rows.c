@@ -131,7 +131,8 @@ static void tidy(const char *dir)
     for (struct dirent *de; d && (de = readdir(d));) {
         char path[PATH_MAX];
         bool half = strncmp(de->d_name, "modules.cpio.", 13) == 0;
-        if ((de->d_name[0] != '.' && !half) || strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
+        if ((de->d_name[0] != '.' && !half) || strcmp(de->d_name, ".") == 0 ||
+            strcmp(de->d_name, "..") == 0)
             continue;
         if (path_printf(path, sizeof(path), "%s/%s", dir, de->d_name) == 0)
             dir_remove(path);
@@ -202,6 +203,16 @@ bool image_rows_has(struct image_rows *s, const char *key)
     return find(s, NULL, key);
 }
 
+bool image_rows_own(struct image_rows *s, const char *key)
+{
+    AUTO_LOCK(&s->lock);
+    for (const struct image_row *row = s->first; row; row = row->next) {
+        if (strcmp(row->info.id, key) == 0)
+            return true;
+    }
+    return false;
+}
+
 int image_rows_get(struct image_rows *s, const char *account, const char *ref,
                    struct image_info *ret, struct err *e)
 {
@@ -233,15 +244,29 @@ int image_rows_list(struct image_rows *s, const char *account, struct image_info
     return 0;
 }
 
+/* Lock held. */
+static size_t count(const struct image_rows *s, const char *account)
+{
+    size_t n = 0;
+    for (const struct image_row *row = s->first; row; row = row->next)
+        n += strcmp(row->info.account, account) == 0;
+    return n;
+}
+
+size_t image_rows_count(struct image_rows *s, const char *account)
+{
+    if (!s)
+        return 0;
+    AUTO_LOCK(&s->lock);
+    return count(s, account);
+}
+
 /* --- changing --- */
 
 int image_rows_add(struct image_rows *s, const struct image_info *info, struct err *e)
 {
     AUTO_LOCK(&s->lock);
-    int n = 0;
-    for (struct image_row *row = s->first; row; row = row->next)
-        n += strcmp(row->info.account, info->account) == 0;
-    if (n >= IMAGES_ACCOUNT_MAX)
+    if (count(s, info->account) >= IMAGES_ACCOUNT_MAX)
         return err_set(e, ERR_FORBIDDEN, "the account has %d images already, more are not allowed",
                        IMAGES_ACCOUNT_MAX);
     return append(s, info, e);
@@ -257,8 +282,7 @@ int image_rows_begin(struct image_rows *s, const char *account, const char *id, 
     if (row->busy)
         return err_set(e, ERR_CONFLICT, "image %s is being changed", row->info.name);
     if (part < 0 ? row->uploading[0] || row->uploading[1] : row->uploading[part])
-        return err_set(e, ERR_CONFLICT, "another upload for image %s is under way",
-                       row->info.name);
+        return err_set(e, ERR_CONFLICT, "another upload for image %s is under way", row->info.name);
     *(part < 0 ? &row->busy : &row->uploading[part]) = true;
     *ret = row->info;
     return 0;

@@ -34,6 +34,9 @@ void image_path(const struct host *h, const char *key, const char *file, char *r
 
 /* Whether there is an uploaded image of this key, whoever owns it. */
 bool image_rows_has(struct image_rows *s, const char *key);
+/* The same, also while it is being deleted: then the directory of that name is no built-in one's.
+ */
+bool image_rows_own(struct image_rows *s, const char *key);
 /* By id or, when just one of the account's has it, by name. ERR_NOT_FOUND; ERR_CONFLICT: several
  * have that name. */
 int image_rows_get(struct image_rows *s, const char *account, const char *ref,
@@ -41,6 +44,9 @@ int image_rows_get(struct image_rows *s, const char *account, const char *ref,
 /* The account's; the caller frees. */
 int image_rows_list(struct image_rows *s, const char *account, struct image_info **ret,
                     size_t *ret_n, struct err *e);
+
+/* How many an account has; `s` NULL: none. */
+size_t image_rows_count(struct image_rows *s, const char *account);
 
 /* ERR_FORBIDDEN: the account has IMAGES_ACCOUNT_MAX. */
 int image_rows_add(struct image_rows *s, const struct image_info *info, struct err *e);

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -134,7 +135,7 @@ static int write_run(struct image_upload *u, const char *p, size_t len, int64_t 
     return 0;
 }
 
-int image_upload_write(struct image_upload *u, const void *data, size_t len, struct err *e)
+static int take(struct image_upload *u, const void *data, size_t len, struct err *e)
 {
     const char *p = data;
     if (len > (size_t)(u->max_bytes - u->bytes))
@@ -158,6 +159,25 @@ int image_upload_write(struct image_upload *u, const void *data, size_t len, str
         u->bytes += (int64_t)(run + hole);
     }
     return 0;
+}
+
+/* One that failed is over before its client has the answer, and may begin anew. */
+static void release(struct image_upload *u)
+{
+    if (u->path[0])
+        unlink(u->path);
+    u->path[0] = '\0';
+    if (u->info.id[0])
+        image_rows_end(u->host->image_rows, u->info.id, (int)u->part, NULL);
+    u->info.id[0] = '\0';
+}
+
+int image_upload_write(struct image_upload *u, const void *data, size_t len, struct err *e)
+{
+    int r = take(u, data, len, e);
+    if (r < 0)
+        release(u);
+    return r;
 }
 
 /* --- the end --- */
@@ -185,7 +205,12 @@ static int publish(struct image_upload *u, struct err *e)
     char path[PATH_MAX], dir[PATH_MAX];
     image_path(u->host, u->info.id, "", dir);
     image_path(u->host, u->info.id, files[u->part], path);
-    if (ftruncate(u->fd, u->bytes) < 0 || fsync(u->fd) < 0 || rename(u->path, path) < 0)
+    /* The kernel's own idea of the time is that of its last tick. */
+    int64_t now_ns = clock_real_ns();
+    const struct timespec now = {.tv_sec = now_ns / 1000000000, .tv_nsec = now_ns % 1000000000};
+    const struct timespec times[] = {now, now};
+    if (ftruncate(u->fd, u->bytes) < 0 || futimens(u->fd, times) < 0 || fsync(u->fd) < 0 ||
+        rename(u->path, path) < 0)
         return errno == ENOSPC ? err_set(e, ERR_FULL, "the host's disk is full")
                                : err_errno(e, -errno, "put %s in place", path);
     u->path[0] = '\0';
@@ -222,8 +247,10 @@ int image_upload_finish(struct image_upload *u, struct image_info *ret, struct e
         r = publish(u, e);
     if (r == 0)
         r = note(u, e);
-    if (r < 0)
+    if (r < 0) {
+        release(u);
         return r;
+    }
     /* It counts already: what the store says of it is made to fit when the daemon starts. */
     if (store_image_put(h->store, &u->info, e) < 0)
         log_warn("image", "image=%s: %s", u->info.id, e ? e->text : "");
@@ -231,7 +258,8 @@ int image_upload_finish(struct image_upload *u, struct image_info *ret, struct e
     image_forget(h->images, u->info.id);
     log_info("image", "image=%s %s uploaded bytes=%lld", u->info.id, parts[u->part],
              (long long)u->bytes);
-    images_note(h, u->info.account, "image.uploaded", &u->info, parts[u->part]);
+    images_note(h, u->info.account, "image.uploaded", &u->info,
+                json_pack("{s:s, s:I}", "part", parts[u->part], "bytes", (json_int_t)u->bytes));
     memcpy(id, u->info.id, sizeof(id));
     memcpy(account, u->info.account, sizeof(account));
     u->info.id[0] = '\0'; /* ended already */
@@ -242,10 +270,7 @@ void image_upload_free(struct image_upload *u)
 {
     if (!u)
         return;
-    if (u->path[0])
-        unlink(u->path);
+    release(u);
     cleanup_close(&u->fd);
-    if (u->info.id[0])
-        image_rows_end(u->host->image_rows, u->info.id, (int)u->part, NULL);
     free(u);
 }

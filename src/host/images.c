@@ -53,7 +53,7 @@ static bool look_builtin(struct host *h, const char *name, struct image_info *re
 {
     char path[PATH_MAX];
     struct stat st;
-    if (!name_ok(name) || image_rows_has(h->image_rows, name))
+    if (!name_ok(name) || image_rows_own(h->image_rows, name))
         return false;
     image_path(h, name, "rootfs.ext4", path);
     if (stat(path, &st) < 0)
@@ -219,6 +219,15 @@ int images_launchable(struct host *h, const char *account, const char *ref, stru
 
 /* --- making, changing --- */
 
+void images_note(struct host *h, const char *account, const char *type,
+                 const struct image_info *image, json_t *data)
+{
+    const struct activity_note n = {
+        .account = account, .type = type, .entity = image->id, .name = image->name, .data = data};
+    host_note(h, &n);
+    json_decref(data);
+}
+
 /* Trimmed, without what would break a line. */
 static int clean(const char *text, size_t size, const char *field, char *ret, struct err *e)
 {
@@ -249,16 +258,6 @@ static int clean_name(struct host *h, const char *name, char ret[IMAGE_NAME_SIZE
     return r;
 }
 
-void images_note(struct host *h, const char *account, const char *type, const struct image_info *i,
-                 const char *part)
-{
-    json_t *data = part ? json_pack("{s:s}", "part", part) : NULL;
-    const struct activity_note n = {
-        .account = account, .type = type, .entity = i->id, .name = i->name, .data = data};
-    host_note(h, &n);
-    json_decref(data);
-}
-
 int host_image_create(struct host *h, const char *account, const char *name,
                       const char *description, struct image_info *ret, struct err *e)
 {
@@ -274,7 +273,10 @@ int host_image_create(struct host *h, const char *account, const char *name,
         r = image_rows_add(h->image_rows, &i, e);
     if (r < 0)
         return r;
-    r = store_image_put(h->store, &i, e);
+    /* Is the account there still? One that is being deleted looks for its images later. */
+    r = accounts_charge(h->accounts, account, &(struct quota){0}, e);
+    if (r == 0)
+        r = store_image_put(h->store, &i, e);
     if (r < 0) {
         image_rows_remove(h->image_rows, i.id);
         return r;

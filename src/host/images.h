@@ -71,7 +71,8 @@ struct image_upload;
  * for it (ERR_FULL). */
 int host_image_upload(struct host *h, const char *account, const char *id, enum image_part part,
                       int64_t length, struct image_upload **ret, struct err *e);
-/* Runs of zeros become holes. ERR_TOO_LARGE: more than IMAGE_UPLOAD_MAX_BYTES; ERR_FULL: no room. */
+/* Runs of zeros become holes. ERR_TOO_LARGE: more than IMAGE_UPLOAD_MAX_BYTES; ERR_FULL: no room.
+ */
 int image_upload_write(struct image_upload *u, const void *data, size_t len, struct err *e);
 /* Checks and publishes it. ERR_INVALID says what is wrong with the file. */
 int image_upload_finish(struct image_upload *u, struct image_info *ret, struct err *e);

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/proc.h"
+#include "host/cpio.h"
 
 #define PATIENCE_MS 60000
 
@@ -24,6 +25,17 @@ static void write_file(const char *dir, const char *name)
     assert_int_equal(0, file_write_atomic(path, name, strlen(name), 0644));
 }
 
+/* As images/initramfs makes it, with an agent by name only. */
+static void write_initrd(const char *dir)
+{
+    char path[256];
+    auto_buf struct buf b = {0};
+    snprintf(path, sizeof(path), "%s/kernel/initrd.img", dir);
+    assert_int_equal(0, cpio_add(&b, "init", 0755, "agent", 5));
+    assert_int_equal(0, cpio_end(&b));
+    assert_int_equal(0, file_write_atomic(path, b.data, b.len, 0644));
+}
+
 static void make_data(const char *dir)
 {
     static const char *const images[] = {"bash", "c", "nodejs", "perl", "python", "typescript"};
@@ -31,7 +43,7 @@ static void make_data(const char *dir)
     snprintf(path, sizeof(path), "%s/kernel", dir);
     assert_int_equal(0, dir_make(path, 0755));
     write_file(dir, "kernel/vmlinuz");
-    write_file(dir, "kernel/initrd.img");
+    write_initrd(dir);
     for (size_t i = 0; i < ARRAY_SIZE(images); i++) {
         char name[64];
         snprintf(path, sizeof(path), "%s/images/%s", dir, images[i]);
@@ -52,7 +64,8 @@ void test_host_init(struct test_host *t, const char *const *settings)
 {
     signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     static const char *const basics[] = {"engine.engine=fake", "engine.jail=no",
-                                         "network.enabled=no", "pool.default=0", "pool.vms=0"};
+                                         "network.enabled=no", "pool.default=0",
+                                         "pool.vms=0",         "vms.image=bash"};
     char text[128];
     struct err e = ERR_INIT;
     *t = (struct test_host){0};

@@ -45,9 +45,9 @@ struct vm_plan {
     const struct language *lang;     /* of the pool it is for; or NULL */
     const struct net_policy *policy; /* NULL: no network */
     struct guest_identity who;
-    bool ephemeral; /* as vm_spec's */
-    bool lives;     /* belongs to an instance; not one of the pool */
-    bool keep_dir;  /* its directory was there before, and stays when this fails */
+    bool ephemeral;     /* as vm_spec's */
+    bool lives;         /* belongs to an instance; not one of the pool */
+    bool keep_dir;      /* its directory was there before, and stays when this fails */
     bool is_first_boot; /* of an image: when it does not come up, the error has its last words */
     int timeout_s;      /* until its agent has answered */
 };

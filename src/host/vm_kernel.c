@@ -42,8 +42,8 @@ static int add_agent(struct buf *archive, const char *base, struct err *e)
     if (r < 0)
         return err_errno(e, r, "read %s", base);
     if (!cpio_find(buf_str(&own), own.len, "init", &agent, &len))
-        return err_set(e, ERR_INTERNAL, "there is no agent in %s: make it anew with images/initramfs",
-                       base);
+        return err_set(e, ERR_INTERNAL,
+                       "there is no agent in %s: make it anew with images/initramfs", base);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dirs); i++)
         r = cpio_add(archive, dirs[i], 0755, NULL, 0);
     if (r == 0)

@@ -82,13 +82,14 @@ struct vm_launch {
     const char *name;         /* NULL or "": made up */
     const char *machine_type; /* NULL: the default, or the snapshot's */
     /* vcpus 0: as machine_type says; else it counts, and machine_type is NULL: the VM's is then
-     * "cNmM" (M is GiB, with a fraction where needed). From a snapshot it must be the snapshot's. */
+     * "cNmM" (M is GiB, with a fraction where needed). From a snapshot it must be the snapshot's.
+     */
     struct machine_shape shape;
-    const char *image;        /* key, id or name (images.h). NULL: the account's default, or the
-                                 snapshot's */
-    const char *snapshot;     /* id; NULL: from the image */
-    int64_t disk_bytes;       /* 0: the image's or snapshot's */
-    json_t *metadata;         /* NULL: {} or the snapshot's; likewise env and firewall */
+    const char *image;    /* key, id or name (images.h). NULL: the account's default, or the
+                             snapshot's */
+    const char *snapshot; /* id; NULL: from the image */
+    int64_t disk_bytes;   /* 0: the image's or snapshot's */
+    json_t *metadata;     /* NULL: {} or the snapshot's; likewise env and firewall */
     json_t *env;
     json_t *firewall;
     struct vm_timer ttl;

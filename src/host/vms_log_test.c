@@ -98,7 +98,7 @@ static void test_the_log_is_bounded(void **state)
     long_text[sizeof(long_text) - 1] = '\0';
     test_launch_default(t, id);
     for (int i = 0; i < 1000; i++)
-        vms_note(t->host, id, "%d\n%s", i, long_text);
+        vms_log(t->host, id, "%d\n%s", i, long_text);
     read_log(t, id, VM_LOG_MONITOR, 100000, &log, &more);
     assert_true(log.len > VM_LOG_KEEP_BYTES && log.len < 2 * VM_LOG_KEEP_BYTES + 1024);
     assert_false(more);

@@ -7,6 +7,7 @@ import { parseArgs, promisify } from 'node:util';
 import { Daemon, DATA, until } from '../e2e/lib/holm.mjs';
 import { Guest } from '../lib/guest.mjs';
 import { Client, get, post } from './client.mjs';
+import { rdsFigures } from './rds.mjs';
 import { hostFacts, median, percentile } from './stats.mjs';
 import { vmFigures } from './vms.mjs';
 
@@ -217,6 +218,7 @@ function printTable() {
 const figures = {
   cold, python, bash, restore, sustained, memory, health, fake,
   ...vmFigures({ withDaemon, row, save, samples: SAMPLES }),
+  ...rdsFigures({ withDaemon, row, save, samples: SAMPLES }),
 };
 for (const name of wanted.length ? wanted : Object.keys(figures)) {
   if (!figures[name]) throw new Error(`no figure ${name}; there are: ${Object.keys(figures).join(' ')}`);

@@ -16,7 +16,14 @@ import { accessible, fits, setUp } from './lib/page.mjs';
 const HOSTILE = '<img src=x onerror="document.title=1">';
 
 const dir = mkdtempSync(join(tmpdir(), 'holm-browser-'));
-after(() => rmSync(dir, { recursive: true, force: true }));
+const servers = [];
+after(() => {
+  for (const s of servers) {
+    s.close();
+    s.closeAllConnections();
+  }
+  rmSync(dir, { recursive: true, force: true });
+});
 
 const t = setUp({ set: { 'rds.rate_limits': 'no' } });
 const call = caller(t);
@@ -114,7 +121,7 @@ t.test('snapshots are renamed, taken, filtered and deleted', async (page) => {
   await page.goto('/snapshots');
   await page.getByRole('treeitem', { name: /base/ }).click();
   await page.getByRole('button', { name: 'Rename' }).click();
-  await page.getByRole('dialog').getByLabel('Name').fill(HOSTILE);
+  await page.getByRole('dialog').getByLabel('Name', { exact: true }).fill(HOSTILE);
   await inDialog(page, 'Rename').click();
   await page.getByRole('treeitem', { name: HOSTILE }).waitFor();
   assert.equal((await call('GET', `/v1/snapshots/${base.id}`)).name, HOSTILE);
@@ -123,7 +130,7 @@ t.test('snapshots are renamed, taken, filtered and deleted', async (page) => {
   await page.getByRole('searchbox').fill('');
   await page.getByRole('treeitem', { name: /^ *lab/ }).first().click();
   await page.getByRole('button', { name: 'Snapshot', exact: true }).click();
-  await page.getByRole('dialog').getByLabel('Name').fill('third');
+  await page.getByRole('dialog').getByLabel('Name', { exact: true }).fill('third');
   await inDialog(page, 'Take it').click();
   await page.getByRole('treeitem', { name: /third/ }).waitFor();
   await page.getByText('List', { exact: true }).click();
@@ -140,7 +147,7 @@ t.test('snapshots are renamed, taken, filtered and deleted', async (page) => {
 t.test('a key is created, shown once, used and revoked', { path: '/keys' }, async (page, context) => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await page.getByRole('button', { name: 'Create key' }).click();
-  await page.getByRole('dialog').getByLabel('Name').fill('deploy');
+  await page.getByRole('dialog').getByLabel('Name', { exact: true }).fill('deploy');
   await page.getByLabel('Expires').selectOption('7');
   await inDialog(page, 'Create').click();
   const dialog = page.getByRole('dialog', { name: 'The key deploy' });
@@ -206,6 +213,7 @@ async function listener(status) {
       server.emit('told');
     });
   });
+  servers.push(server);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return { got, server, url: `http://127.0.0.1:${server.address().port}/hook` };
@@ -215,7 +223,7 @@ t.test('a webhook is added, told of events, changed and deleted', async (page) =
   const { got, server, url } = await listener(204);
   await page.goto('/webhooks');
   await page.getByRole('button', { name: 'Add webhook' }).first().click();
-  await page.getByRole('dialog').getByLabel('Name').fill('ci');
+  await page.getByRole('dialog').getByLabel('Name', { exact: true }).fill('ci');
   await page.getByLabel('URL').fill('ftp://nowhere');
   await page.getByText('It must begin with http').waitFor();
   assert.ok(await inDialog(page, 'Add').isDisabled());
@@ -241,13 +249,12 @@ t.test('a webhook is added, told of events, changed and deleted', async (page) =
   await act(page, 'ci', 'Disable');
   await row(page, 'ci').getByText('Disabled').waitFor();
   await act(page, 'ci', 'Change');
-  await page.getByRole('dialog').getByLabel('Name').fill(HOSTILE);
+  await page.getByRole('dialog').getByLabel('Name', { exact: true }).fill(HOSTILE);
   await inDialog(page, 'Save').click();
   await row(page, HOSTILE).waitFor();
   await act(page, HOSTILE, 'Delete');
   await inDialog(page, 'Delete the webhook').click();
   await page.getByText('No webhooks yet').waitFor();
-  server.close();
   assert.equal(got.length, 1);
 });
 
@@ -259,7 +266,6 @@ t.test('a delivery that fails says why', async (page) => {
   await told;
   await page.goto('/webhooks');
   await row(page, 'broken').getByText(/Failed, 500/).waitFor();
-  server.close();
   await call('DELETE', `/rds/v1/admin/webhooks/${hook.id}`);
   await removeVm(vm.id);
 });
@@ -271,7 +277,7 @@ const WITH_ACCOUNTS = { path: '/accounts', allowed: [/status of 409/] };
 t.test('an account is added with quotas, gets a key, is changed and deleted', WITH_ACCOUNTS, async (page) => {
   await row(page, 'Administrator').getByText('You').waitFor();
   await page.getByRole('button', { name: 'Add account' }).click();
-  await page.getByRole('dialog').getByLabel('Name').fill('team');
+  await page.getByRole('dialog').getByLabel('Name', { exact: true }).fill('team');
   await page.getByRole('textbox', { name: 'vCPUs' }).fill('1.5');
   await page.getByText('A whole number, or nothing.').waitFor();
   await page.getByRole('textbox', { name: 'vCPUs' }).fill('4');
@@ -280,7 +286,7 @@ t.test('an account is added with quotas, gets a key, is changed and deleted', WI
   await row(page, 'team').getByText('0 of 4').waitFor();
 
   await act(page, 'team', 'Create a key for it');
-  await page.getByRole('dialog').getByLabel('Name').fill('theirs');
+  await page.getByRole('dialog').getByLabel('Name', { exact: true }).fill('theirs');
   await inDialog(page, 'Create').click();
   const dialog = page.getByRole('dialog', { name: 'The key theirs' });
   const key = await dialog.getByLabel('API key').innerText();
@@ -296,7 +302,7 @@ t.test('an account is added with quotas, gets a key, is changed and deleted', WI
   await call('DELETE', `/v1/vms/${id}`, undefined, key);
 
   await row(page, 'team').click();
-  await page.getByRole('dialog').getByLabel('Name').fill(HOSTILE);
+  await page.getByRole('dialog').getByLabel('Name', { exact: true }).fill(HOSTILE);
   await page.getByRole('textbox', { name: 'vCPUs' }).fill('');
   await inDialog(page, 'Save').click();
   await row(page, HOSTILE).waitFor();
@@ -304,6 +310,26 @@ t.test('an account is added with quotas, gets a key, is changed and deleted', WI
   await act(page, HOSTILE, 'Delete');
   await inDialog(page, 'Delete the account').click();
   await row(page, HOSTILE).waitFor({ state: 'detached' });
+});
+
+t.test('who is no administrator has pages of their own, and no others', { signedIn: false, allowed: [/status of 40[13]/] }, async (page, context) => {
+  const account = await call('POST', '/v1/accounts', { name: 'guest' });
+  const { key } = await call('POST', '/v1/keys', { accountId: account.id, name: 'theirs' });
+  const vm = await launch({ name: 'of-the-administrator' });
+  await snapshot(vm.id, 'not-theirs');
+  assert.equal((await context.request.post('/rds/auth/login', { data: { apiKey: key } })).status(), 200);
+  await page.goto('/snapshots');
+  await page.getByText('No snapshots or forks yet').waitFor();
+  await page.getByRole('link', { name: 'API keys' }).click();
+  await row(page, 'theirs').waitFor();
+  await page.getByRole('link', { name: 'Images' }).click();
+  await row(page, 'Default').waitFor();
+  for (const name of ['Overview', 'Activity', 'Webhooks', 'Accounts'])
+    assert.equal(await page.getByRole('link', { name, exact: true }).count(), 0, name);
+  await page.goto('/accounts');
+  await page.getByRole('alert').waitFor();
+  await removeAll();
+  await call('DELETE', `/v1/accounts/${account.id}`);
 });
 
 // --- Images ---
@@ -325,14 +351,14 @@ t.test('an image is added and uploaded; what is wrong with a file is said', { al
   await row(page, 'Default').waitFor();
   assert.ok(await page.getByText('Built in').count() >= 6);
   await page.getByRole('button', { name: 'Add image' }).click();
-  await page.getByRole('dialog').getByLabel('Name').fill('mine');
+  await page.getByRole('dialog').getByLabel('Name', { exact: true }).fill('mine');
   await page.getByLabel('Description').fill('An image of my own');
   await page.getByLabel('Kernel').setInputFiles(kernel);
   await page.getByLabel('Root file system').setInputFiles(bad);
   await inDialog(page, 'Add and upload').click();
   const uploads = page.getByRole('list', { name: 'Uploads' });
   await uploads.getByRole('alert').filter({ hasText: /ext4/ }).waitFor();
-  await row(page, 'mine').getByText('Needs root file system').waitFor();
+  await row(page, 'mine').getByText('Needs root file system', { exact: true }).waitFor();
 
   await uploads.getByRole('button', { name: 'Choose a file' }).click();
   await page.getByLabel('Root file system').setInputFiles(rootfs);
@@ -391,7 +417,7 @@ t.test('pages say when they cannot be loaded, and try again', { path: '/keys', a
   }
   await page.unrouteAll();
   await page.getByRole('button', { name: 'Try again' }).click();
-  await page.getByText('No webhooks yet').waitFor();
+  await page.getByRole('alert').waitFor({ state: 'detached' });
 });
 
 t.test('there is something hostile of every kind', async () => {

@@ -69,7 +69,7 @@ export class Host {
   async restart({ faults, set = {} }) {
     await this.daemon?.kill('SIGKILL');
     this.daemon = new Daemon(this.dir, {
-      faults, set: { 'pool.vms': 0, 'pool.default': 0, ...set }, env: { HOLM_STORE_DIE: this.dieFile },
+      faults, set: { 'pool.vms': 0, 'pool.default': 0, 'vms.image': 'bash', ...set }, env: { HOLM_STORE_DIE: this.dieFile },
     });
     this.isSteady = !faults && !Object.keys(set).length;
     await this.daemon.ready();

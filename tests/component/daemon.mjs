@@ -12,11 +12,22 @@ const build = resolve(process.env.HOLM_BUILD ?? 'build');
 const holmd = join(build, 'src/holmd/holmd');
 const images = ['bash', 'c', 'nodejs', 'perl', 'python', 'typescript'];
 
+// An archive of one file in cpio's newc form, as images/initramfs makes it.
+function cpio(name, content) {
+  const number = (n) => n.toString(16).padStart(8, '0');
+  const pad = (text) => text + '\0'.repeat((4 - (text.length % 4)) % 4);
+  const entry = (path, mode, data) =>
+    pad('070701' + [0, mode, 0, 0, 1, 0, data.length, 0, 0, 0, 0, path.length + 1, 0].map(number).join('') + path + '\0') +
+    pad(data);
+  return entry(name, 0o100755, content) + entry('TRAILER!!!', 0, '');
+}
+
 // A data directory with a kernel and images that are files by name only: the fake engine reads none of them.
 export function makeData() {
   const dir = mkdtempSync(join(tmpdir(), 'holm-component-'));
   mkdirSync(join(dir, 'kernel'), { recursive: true });
-  for (const f of ['vmlinuz', 'initrd.img']) writeFileSync(join(dir, 'kernel', f), f);
+  writeFileSync(join(dir, 'kernel', 'vmlinuz'), 'vmlinuz');
+  writeFileSync(join(dir, 'kernel', 'initrd.img'), cpio('init', 'agent'));
   for (const name of images) {
     mkdirSync(join(dir, 'images', name), { recursive: true });
     writeFileSync(join(dir, 'images', name, 'rootfs.ext4'), name);

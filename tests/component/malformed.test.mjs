@@ -14,9 +14,11 @@ const isSanitized = (process.env.HOLM_SANITIZE ?? 'none') !== 'none'; // slow, a
 const seed = Number(process.env.HOLM_SEED ?? 1);
 const each = Number(process.env.HOLM_MALFORMED ?? (isSanitized ? 40 : 200));
 const WORKERS = 8;
-const RSS_GROWTH_MAX = 48 << 20;
+const FULL_MAX = 5;
+const RSS_GROWTH_MAX = 24 << 20;
 
 const quiet = {
+  env: { MALLOC_ARENA_MAX: '2' }, // what is free in many arenas looks like what is lost
   set: {
     ...rdsListener.set, 'server.log_level': 'info', 'limits.vms_max': '4096', 'limits.memory_max_mib': '16777216',
     'rds.vms_max': '0', 'pool.default': '0', 'pool.vms': '0', 'limits.queue_max': '4096',
@@ -77,11 +79,13 @@ function checkError(what, answer) {
 }
 
 // Sends it; what is wrong with the answer is noted, once for each row and status.
-async function one(wire, request, row, { document, check, found, statuses }) {
+async function one(wire, request, row, { document, check, found, full, statuses }) {
   let answer = {};
   try {
     answer = await wire.send(request);
-    assert.ok(answer.status < 500, 'a failure of the server');
+    // What happens to be right may find no room on a busy host; that is told, and must stay rare.
+    if (answer.status === 503 && answer.headers['retry-after']) full.push(`${row}: ${answer.body}`);
+    else assert.ok(answer.status < 500, 'a failure of the server');
     if (answer.status >= 400 && request.method !== 'HEAD') checkError('an error', answer);
     if (request.isPlain && !answer.isEndless)
       check(document, request.method, request.path, answer.status, answer.headers, answer.body);
@@ -112,8 +116,10 @@ async function walk(url, document, fixtures, n, state) {
 
 test('random malformed requests to every endpoint', async (t) => {
   const { checkAnswer } = await import('../lib/openapi_check.mjs');
-  const state = { check: checkAnswer, found: new Map(), statuses: {} };
+  const state = { check: checkAnswer, found: new Map(), full: [], statuses: {} };
+  let daemon;
   await withDaemon(quiet, async (d) => {
+    daemon = d;
     await d.settled();
     const fixtures = new Fixtures(d);
     await fixtures.ensure();
@@ -126,6 +132,8 @@ test('random malformed requests to every endpoint', async (t) => {
     await walk(await d.rdsUrl(), mounted, fixtures, Math.ceil(each / 10), state);
     await fixtures.ensure();
     t.diagnostic(`answers by status: ${JSON.stringify(state.statuses)}`);
+    if (state.full.length) t.diagnostic(`no room: ${state.full.join(' ')}`);
+    assert.ok(state.full.length <= FULL_MAX, String(state.full));
     assert.equal(state.found.size, 0, `HOLM_SEED=${seed}\n${[...state.found.values()].slice(0, 50).join('\n')}`);
     assert.equal((await d.fetch('/health')).status, 200);
     // Connections and VMs end a moment after their answers.
@@ -133,4 +141,5 @@ test('random malformed requests to every endpoint', async (t) => {
     t.diagnostic(`rss ${before.rss >> 20} -> ${rss(pid) >> 20} MiB, fds ${before.fds} -> ${fds(pid)}`);
     assert.ok(isSanitized || rss(pid) < before.rss + RSS_GROWTH_MAX, `rss ${before.rss} -> ${rss(pid)}`);
   });
+  assert.doesNotMatch(daemon.log, /Sanitizer|runtime error/); // a sanitized one tells what it lost when it ends
 });

@@ -29,6 +29,7 @@ async function call(d, as, method, path, { body, status = 200, headers = {} } = 
   });
   const text = await res.text();
   assert.equal(res.status, status, `${method} ${path}: ${res.status} ${text}`);
+  await d.checkAnswer(method, '/rds' + path, res, text);
   const json = text ? JSON.parse(text) : null;
   if (status >= 400) assert.equal(typeof json.message, 'string', text);
   return { json, headers: res.headers };

@@ -61,7 +61,7 @@ class Shell {
 let daemon, shell, dir;
 
 before(async () => {
-  daemon = await Daemon.start({ set: { 'vms.image': 'typescript', 'limits.memory_max_mib': 4096 } });
+  daemon = await Daemon.start({ set: { 'limits.memory_max_mib': 4096 } });
   await daemon.ready(['typescript']);
   dir = mkdtempSync(join(process.env.HOLM_E2E_TMP, 'guide-'));
   // What the guide has its reader bring.

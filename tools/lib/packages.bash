@@ -9,8 +9,8 @@ PACKAGES_BUILD=(gcc libc6-dev binutils meson ninja-build pkg-config libjansson-d
     libisal-dev libcmocka-dev)
 
 # To make images and run VMs. perl-base, util-linux and the like are always there.
-PACKAGES_RUN=(qemu-system-x86 qemu-utils seabios mmdebstrap e2fsprogs cpio ca-certificates curl
-    python3 iproute2 nftables)
+PACKAGES_RUN=(qemu-system-x86 qemu-utils seabios mmdebstrap e2fsprogs xz-utils zstd cpio
+    ca-certificates curl python3 iproute2 nftables)
 
 # To test. binutils, cpio and kmod also for the nested machine of tests/vm, chromium for tests/browser.
 PACKAGES_TEST=(clang clang-format libclang-rt-14-dev gcc make shellcheck wrk curl bash-completion zsh

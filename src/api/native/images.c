@@ -112,8 +112,8 @@ static int update(struct request *rq, struct answer *ret, struct err *e)
     char ref[NATIVE_IMAGE_REF_SIZE];
     struct image_info i;
     image_ref(rq, ref);
-    int r = host_image_update(rq->host, rq->account, ref, in->name.data, in->description.data, &i,
-                              e);
+    int r =
+        host_image_update(rq->host, rq->account, ref, in->name.data, in->description.data, &i, e);
     return r < 0 ? r : answer(&i, ret);
 }
 

@@ -16,12 +16,12 @@ static void make(struct native *n, const char *name, char ret[64])
     snprintf(ret, 64, "/v1/images/%s", text_at(&r, "id"));
 }
 
-static void put(struct native *n, const char *path, const char *part, const char *data, int status,
-                struct reply *r)
+/* Something below an image's path; good until the next call. */
+static const char *below(const char *path, const char *part)
 {
-    char whole[96];
+    static char whole[96];
     snprintf(whole, sizeof(whole), "%s/%s", path, part);
-    native_call(n, &(struct call){"PUT", whole, data, .status = status}, r);
+    return whole;
 }
 
 static void test_an_image_comes_to_be(void **state)
@@ -37,10 +37,10 @@ static void test_an_image_comes_to_be(void **state)
     assert_true(json_is_false(value_at(r.json, "builtin")));
     snprintf(action, sizeof(action), "%s/set-default", path);
     native_call(n, CALL("POST", action, NULL, 409), &r);
-    put(n, path, "kernel", "a kernel", 200, &r);
+    native_call(n, CALL("PUT", below(path, "kernel"), "a kernel", 200), &r);
     assert_true(json_is_true(value_at(r.json, "hasKernel")));
     assert_int_equal(number_at(&r, "kernelBytes"), 8);
-    put(n, path, "rootfs", "files", 200, &r);
+    native_call(n, CALL("PUT", below(path, "rootfs"), "files", 200), &r);
     assert_string_equal(text_at(&r, "state"), "ready");
     native_call(n, CALL("POST", action, NULL, 200), &r);
     assert_true(json_is_true(value_at(r.json, "isDefault")));
@@ -61,7 +61,7 @@ static void test_what_is_refused(void **state)
     char path[64], used[64], text[256];
     make(n, "one", path);
     make(n, "used", used);
-    put(n, path, "kernel", "bad kernel", 400, &r);
+    native_call(n, CALL("PUT", below(path, "kernel"), "bad kernel", 400), &r);
     assert_error(&r, "invalid", "");
     native_call(n, CALL("DELETE", used, NULL, 409), &r);
     assert_string_equal(reply_header(&r, "x-should-retry"), "false");
@@ -77,8 +77,8 @@ static void test_what_is_refused(void **state)
     assert_error(&r, "too_large", "name");
     native_call(n, CALL("PATCH", "/v1/images/bash", "{\"name\":\"x\"}", 403), &r);
     native_call(n, CALL("DELETE", "/v1/images/bash", NULL, 403), &r);
-    put(n, "/v1/images/bash", "rootfs", "x", 403, &r);
-    put(n, "/v1/images/none", "rootfs", "x", 404, &r);
+    native_call(n, CALL("PUT", below("/v1/images/bash", "rootfs"), "x", 403), &r);
+    native_call(n, CALL("PUT", below("/v1/images/none", "rootfs"), "x", 404), &r);
     native_call(n, CALL("PUT", path, "x", 405), &r);
 }
 

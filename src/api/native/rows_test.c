@@ -294,8 +294,8 @@ static void test_every_row_succeeds(void **state)
 /* These ask the host for nothing that can fail so, or take one of its failures for an answer. */
 static bool takes_failure(const struct route *row, enum err_class class)
 {
-    static const char *const never[] = {"healthz",        "putStaged",        "getStaged",
-                                        "connectConsole", "listMachineTypes"};
+    static const char *const never[] = {"healthz", "putStaged", "getStaged", "connectConsole",
+                                        "listMachineTypes"};
     for (size_t i = 0; i < ARRAY_SIZE(never); i++) {
         if (strcmp(never[i], row->operation) == 0)
             return true;

@@ -42,8 +42,8 @@ static json_t *presigned_json(const char *base, const struct staging_ticket *t, 
                      t->expires_s, "maxUploadBytes", (json_int_t)max_bytes);
 }
 
-/* "http://127.0.0.1:8080", and maybe a path, as what a socket takes. Names are not looked up: a guest knows its own
- * addresses for them. False: there is nothing to listen at. */
+/* "http://127.0.0.1:8080", and maybe a path, as what a socket takes. Names are not looked up: a
+ * guest knows its own addresses for them. False: there is nothing to listen at. */
 static bool parse_base(const char *base, char ret_address[INET6_ADDRSTRLEN], int *ret_port)
 {
     const char *at = base + strlen("http://");

@@ -16,7 +16,6 @@
 #include "base/limits.h"
 
 #define LIST_DEFAULT 50
-#define ASK_MS 500 /* whether the client is still there */
 
 /* --- one event --- */
 
@@ -159,7 +158,7 @@ static int tell(struct stream *s, void *arg, struct err *e)
     int r = send_text(s, "retry: 2000\n\n");
     while (r >= 0 && !stream_cancelled(s)) {
         struct activity a = {0};
-        r = activity_feed_next(arg, ASK_MS, &a, e);
+        r = activity_feed_next(arg, STREAM_ASK_INTERVAL_MS, &a, e);
         if (r > 0)
             r = send_event(s, &a);
         activity_done(&a);

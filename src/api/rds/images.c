@@ -14,8 +14,6 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 
-DEFINE_AUTO(struct image_upload *, image_upload_free)
-
 /* ---- the image object ---- */
 
 static json_t *file_name(bool is_there, const char *name)

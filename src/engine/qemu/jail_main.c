@@ -54,7 +54,7 @@ struct orders {
     int n_binds;
     const char *root; /* NULL: no jail */
     uid_t uid;
-    rlim_t file_bytes; /* how long a file can get that it writes */
+    rlim_t file_bytes;   /* how long a file can get that it writes */
     rlim_t memory_bytes; /* its address space; 0: no bound (a monitor has its cgroup) */
     char **program;
 };

@@ -167,15 +167,19 @@ interface Row extends RdsImage {
   native?: Image; // the same in the native API, which knows its state
 }
 
+// What else is to be said of its state, in words below the badge.
+function detailOf(i: Row): string | undefined {
+  const missing = PARTS.filter((part) => !(part === 'kernel' ? i.hasKernel : i.hasRootfs)).map((part) => PART_NAMES[part].toLowerCase());
+  if (missing.length) return `Needs ${missing.join(' and ')}`;
+  return i.native && i.native.state !== 'ready' ? i.native.detail : undefined;
+}
+
 function State({ row, mine }: { row: Row; mine: Upload[] }) {
   if (mine.some(isUnderWay)) return <Badge tone="accent" dot="pulse">Uploading</Badge>;
-  if (!row.hasKernel || !row.hasRootfs) {
-    const missing = !row.hasKernel && !row.hasRootfs ? 'kernel and root file system' : row.hasKernel ? 'root file system' : 'kernel';
-    return <Badge tone="warn" dot>Needs {missing}</Badge>;
-  }
+  if (!row.hasKernel || !row.hasRootfs) return <Badge tone="warn" dot>Incomplete</Badge>;
   const state = row.native?.state ?? 'ready';
-  if (state === 'failed' || state === 'missing') return <Badge tone="bad" dot title={row.native?.detail}>{state}</Badge>;
-  return <Badge tone={state === 'ready' ? 'good' : 'accent'} dot={state === 'ready' ? true : 'pulse'}>{state === 'ready' ? 'Ready' : state}</Badge>;
+  if (state === 'failed' || state === 'missing') return <Badge tone="bad" dot>{state === 'failed' ? 'Failed' : 'Missing'}</Badge>;
+  return state === 'ready' ? <Badge tone="good" dot>Ready</Badge> : <Badge tone="accent" dot="pulse">Preparing</Badge>;
 }
 
 interface Actions {
@@ -211,7 +215,7 @@ function columns(list: Upload[], actions: Actions): Column<Row>[] {
       render: (i) => (
         <div class="cell-name">
           <span><State row={i} mine={uploadsOf(list, i.id)} /></span>
-          {i.native?.detail && i.native.state !== 'ready' && <span class="muted">{i.native.detail}</span>}
+          {detailOf(i) && <span class="muted">{detailOf(i)}</span>}
         </div>
       ),
     },

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "cli/api_answer.h"
+#include "cli/commands.h"
+#include "cli/confirm.h"
+#include "cli/cp_meter.h"
+#include "cli/fields.h"
+#include "cli/json.h"
+#include "cli/table.h"
+#include "cli/units.h"
+#include "cli/vm_call.h"
+#include "cli/vm_view.h"
+
+static int image_path(struct cli_call *call, size_t i, struct ref_found *ret,
+                      char path[VM_PATH_SIZE], struct err *e)
+{
+    int r = ref_one(call->client, REF_IMAGE, call->o->words[i], ret, e);
+    if (r == 0)
+        snprintf(path, VM_PATH_SIZE, "/v1/images/%s", ret->id);
+    return r;
+}
+
+/* ---- list, show ---- */
+
+static bool is_true(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
+static void add_row(struct table *t, const struct term *term, const json_t *i)
+{
+    char id[REF_ID_SIZE], size[UNITS_SIZE] = "", age[UNITS_SIZE];
+    const char *state = json_text(i, "state");
+    double gib = json_number_value(json_object_get(i, "diskGiB"));
+    vm_view_id(term, json_text(i, "id"), id);
+    if (gib > 0)
+        units_bytes(gib * (double)GIB, size);
+    vm_view_age(json_text(i, "createdAt"), age, sizeof(age));
+    table_add(t, (struct table_cell[]){
+                     {.text = json_text(i, "name"), .style = STYLE_BOLD},
+                     {.text = id},
+                     {.text = state, .style = vm_view_style(state)},
+                     {.text = size},
+                     {.text = age},
+                     {.text = is_true(i, "isDefault") ? "default" : ""},
+                     {.text = is_true(i, "builtin") ? "Holm's own" : json_text(i, "description")},
+                 });
+}
+
+static int list(struct cli_call *call, struct err *e)
+{
+    static const char *const heads[] = {"NAME", "ID", "STATE", "DISK", "AGE", "", "DESCRIPTION"};
+    auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads, .right = 3 << 3};
+    auto_json json_t *all = NULL;
+    size_t i;
+    json_t *image;
+    int r = api_client_get_list(call->client, "/v1/images", &all, e);
+    if (r < 0)
+        return r;
+    progress_stop(&call->cli->progress);
+    if (options_has(call->o, "json")) {
+        cli_print_json(call->cli, all);
+        return 0;
+    }
+    json_array_foreach(all, i, image) add_row(&t, &call->cli->out, image);
+    table_print(&t, &call->cli->out);
+    return 0;
+}
+
+static int show(struct cli_call *call, struct err *e)
+{
+    static const char *const except[] = {"kernelBytes", NULL};
+    auto_table struct table t = {.n_columns = 2};
+    auto_json json_t *image = NULL;
+    struct ref_found ref;
+    char path[VM_PATH_SIZE], size[UNITS_SIZE];
+    int r = image_path(call, 0, &ref, path, e);
+    if (r == 0)
+        r = api_client_get(call->client, path, &image, e);
+    if (r < 0)
+        return r;
+    progress_stop(&call->cli->progress);
+    if (options_has(call->o, "json")) {
+        cli_print_json(call->cli, image);
+        return 0;
+    }
+    fields_add(&t, image, except);
+    units_bytes(json_number_value(json_object_get(image, "kernelBytes")), size);
+    if (is_true(image, "hasKernel"))
+        fields_row(&t, "kernel", size, STYLE_PLAIN);
+    table_print(&t, &call->cli->out);
+    return 0;
+}
+
+/* ---- create, upload ---- */
+
+/* A file of the command line, open before anything is asked of the daemon. */
+struct part {
+    const char *option; /* and the last word of its path */
+    const char *file;   /* NULL: not given */
+    int fd;
+    int64_t size;
+};
+
+#define PARTS 2
+struct parts {
+    struct part part[PARTS];
+};
+#define PARTS_INIT                                                                 \
+    {                                                                              \
+        .part = { {.option = "kernel", .fd = -1}, {.option = "rootfs", .fd = -1} } \
+    }
+
+static void parts_done(struct parts *p)
+{
+    for (size_t i = 0; i < PARTS; i++) {
+        if (p->part[i].fd >= 0)
+            close(p->part[i].fd);
+    }
+}
+
+static int open_part(const struct options *o, struct part *p, struct err *e)
+{
+    struct stat st;
+    p->file = options_value(o, p->option);
+    if (!p->file)
+        return 0;
+    p->fd = open(p->file, O_RDONLY | O_CLOEXEC);
+    if (p->fd < 0 || fstat(p->fd, &st) < 0)
+        return err_set(e, ERR_UNAVAILABLE, "cannot read %.300s: %s", p->file, strerror(errno));
+    if (S_ISDIR(st.st_mode))
+        return err_set(e, ERR_UNAVAILABLE, "%.300s is a directory; a %s is a file", p->file,
+                       p->option);
+    p->size = S_ISREG(st.st_mode) ? st.st_size : -1;
+    return 0;
+}
+
+static int open_parts(const struct options *o, struct parts *p, struct err *e)
+{
+    int r = 0;
+    for (size_t i = 0; i < PARTS && r == 0; i++)
+        r = open_part(o, &p->part[i], e);
+    return r;
+}
+
+static void on_moved(void *arg, int64_t done, int64_t total)
+{
+    cp_meter_moved(arg, done, total);
+}
+
+static int send_part(struct cli_call *call, const char *image, const struct part *p, struct err *e)
+{
+    auto_api_answer struct api_answer a = {0};
+    struct cp_meter meter;
+    char path[VM_PATH_SIZE], result[100];
+    snprintf(path, sizeof(path), "%s/%s", image, p->option);
+    cp_meter_init(&meter, call->cli, p->file);
+    const struct api_upload upload = {
+        .fd = p->fd, .size = p->size, .type = "application/octet-stream"};
+    const struct api_request rq = {
+        .path = path, .upload = &upload, .moved = on_moved, .arg = &meter};
+    int r = api_client_send(call->client, &rq, &a, e);
+    if (r == 0 && a.status != 200)
+        r = api_answer_error(call->client, &a, e);
+    if (r < 0)
+        return err_wrap(e, r, "%.200s", p->file);
+    cp_meter_result(&meter, result, sizeof(result));
+    vm_call_tell(call->cli, "%s %s: %s", p->option, p->file, result);
+    return 0;
+}
+
+static int send_parts(struct cli_call *call, const char *image, const struct parts *p,
+                      struct err *e)
+{
+    int r = 0;
+    for (size_t i = 0; i < PARTS && r == 0; i++) {
+        if (p->part[i].file)
+            r = send_part(call, image, &p->part[i], e);
+    }
+    return r;
+}
+
+static int make_default(struct cli_call *call, const char *image, json_t **ret, struct err *e)
+{
+    char path[VM_PATH_SIZE];
+    snprintf(path, sizeof(path), "%s/set-default", image);
+    struct api_call rq = {.method = "POST", .path = path};
+    return api_client_call(call->client, &rq, ret, NULL, e);
+}
+
+/* An image of which a file was refused is of no use to anybody. */
+static void take_back(struct cli_call *call, const char *image)
+{
+    struct api_call rq = {.method = "DELETE", .path = image};
+    struct err e = ERR_INIT;
+    (void)api_client_call(call->client, &rq, NULL, NULL, &e);
+}
+
+static int make(struct cli_call *call, char path[VM_PATH_SIZE], struct err *e)
+{
+    auto_json json_t *body = json_object();
+    auto_json json_t *answer = NULL;
+    const char *name = call->o->words[0], *description = options_value(call->o, "description");
+    if (json_object_set_new(body, "name", json_string(name)) < 0)
+        return err_set(e, ERR_INVALID, "the name '%.100s' is not UTF-8 text", name);
+    if (description && json_object_set_new(body, "description", json_string(description)) < 0)
+        return err_set(e, ERR_INVALID, "the description is not UTF-8 text");
+    struct api_call rq = {.method = "POST", .path = "/v1/images", .body = body};
+    int r = api_client_call(call->client, &rq, &answer, NULL, e);
+    if (r == 0)
+        snprintf(path, VM_PATH_SIZE, "/v1/images/%.64s", json_text(answer, "id"));
+    return r;
+}
+
+static int create(struct cli_call *call, struct err *e)
+{
+    CLEANUP(parts_done) struct parts parts = PARTS_INIT;
+    auto_json json_t *image = NULL;
+    char path[VM_PATH_SIZE];
+    if (!options_value(call->o, "kernel") || !options_value(call->o, "rootfs"))
+        return err_set(e, ERR_INVALID, "an image needs both: --kernel FILE --rootfs FILE");
+    int r = open_parts(call->o, &parts, e);
+    if (r == 0)
+        r = make(call, path, e);
+    if (r < 0)
+        return r;
+    r = send_parts(call, path, &parts, e);
+    if (r < 0) {
+        take_back(call, path);
+        return r;
+    }
+    r = options_has(call->o, "default") ? make_default(call, path, &image, e)
+                                        : api_client_get(call->client, path, &image, e);
+    if (r < 0)
+        return r;
+    if (options_has(call->o, "json"))
+        cli_print_json(call->cli, image);
+    else
+        vm_call_made(call->cli, "image", image);
+    return 0;
+}
+
+static int upload(struct cli_call *call, struct err *e)
+{
+    CLEANUP(parts_done) struct parts parts = PARTS_INIT;
+    struct ref_found ref;
+    char path[VM_PATH_SIZE];
+    if (!options_value(call->o, "kernel") && !options_value(call->o, "rootfs"))
+        return err_set(e, ERR_INVALID, "what is to be uploaded? --kernel FILE, --rootfs FILE");
+    int r = open_parts(call->o, &parts, e);
+    if (r == 0)
+        r = image_path(call, 0, &ref, path, e);
+    return r < 0 ? r : send_parts(call, path, &parts, e);
+}
+
+static int set_default(struct cli_call *call, struct err *e)
+{
+    struct ref_found ref;
+    char path[VM_PATH_SIZE];
+    int r = image_path(call, 0, &ref, path, e);
+    if (r == 0)
+        r = make_default(call, path, NULL, e);
+    if (r == 0)
+        vm_call_tell(call->cli, "VMs are made from %s now when nothing else is named", ref.name);
+    return r;
+}
+
+/* ---- delete ---- */
+
+static int delete_one(struct cli_call *call, const struct ref_found *ref, struct err *e)
+{
+    char path[VM_PATH_SIZE];
+    bool force = options_has(call->o, "force");
+    snprintf(path, sizeof(path), "/v1/images/%s", ref->id);
+    struct api_call rq = {.method = "DELETE", .path = path, .timeout_s = -1};
+    int r = api_client_call(call->client, &rq, NULL, NULL, e);
+    if (r < 0)
+        return force && e->class == ERR_NOT_FOUND ? 0 : r;
+    vm_call_tell(call->cli, "image %s is deleted", ref->name);
+    return 0;
+}
+
+/* All names are looked up, and asked about, before the first is deleted. */
+static int delete (struct cli_call *call, struct err *e)
+{
+    auto_ref struct ref ref = {.client = call->client, .kind = REF_IMAGE};
+    auto_buf struct buf what = {0};
+    size_t n = 0;
+    auto_free struct ref_found *found = calloc(call->o->n_words, sizeof(*found));
+    if (!found)
+        return err_errno(e, -ENOMEM, "look up the images");
+    for (size_t i = 0; i < call->o->n_words; i++) {
+        int r = ref_find(&ref, call->o->words[i], &found[n], e);
+        if (r < 0 && !(options_has(call->o, "force") && e->class == ERR_NOT_FOUND))
+            return r;
+        if (r == 0)
+            buf_printf(&what, "%s%s", n ? ", " : "Delete the image ", found[n].name);
+        n += r == 0;
+    }
+    int r = n ? confirm(call->cli, call->o, buf_str(&what), e) : 0;
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = delete_one(call, &found[i], e);
+    return r;
+}
+
+/* ---- rows ---- */
+
+#define NEEDS_IMAGE "which image? 'holm image list' shows all"
+
+const struct cli_command cmd_image = {
+    .name = "image",
+    .summary = "Bring kernels and root file systems of your own",
+    .usage = (const char *const[]){"image COMMAND ...", "image COMMAND --help", NULL},
+    .details =
+        "An image is what a VM is made from: a kernel and a root file system. Some are "
+        "Holm's own; others are uploaded. It is called by its name, its id, or the beginning "
+        "of its id.",
+    .options = (const struct option_row[]){{0}},
+    .examples =
+        (const struct cli_example[]){
+            {"holm image create mine --kernel bzImage --rootfs root.ext4", "Upload one."},
+            {"holm vm create --image mine", "A VM that boots it."},
+            {0},
+        },
+    .words_max = 1,
+    .fill = {FILL_SUBCOMMAND},
+};
+
+const struct cli_command cmd_image_create = {
+    .name = "image create",
+    .summary = "Upload a kernel and a root file system as a new image",
+    .usage = (const char *const[]){"image create NAME --kernel FILE --rootfs FILE [--description "
+                                   "TEXT] [--default] [--json]",
+                                   NULL},
+    .details =
+        "The kernel is a bzImage, or an ELF vmlinux with the PVH entry; the root file system "
+        "a raw ext4. Both are checked; when one is refused no image is left. Its virtio and "
+        "ext4 drivers are built in, or modules in /lib/modules of the root file system. "
+        "Nothing has to be installed in it. The first VM boots it; later ones start from how "
+        "it was then. Without a terminal the image's id is all that is printed.",
+    .options =
+        (const struct option_row[]){
+            {.name = "kernel", .value = "FILE", .doc = "The kernel", .fill = FILL_FILE},
+            {.name = "rootfs", .value = "FILE", .doc = "The root file system", .fill = FILL_FILE},
+            {.name = "description", .value = "TEXT", .doc = "What is in it"},
+            {.name = "default", .doc = "Make VMs from it when nothing else is named"},
+            {.name = "json", .doc = "Print the image as JSON"},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"holm image create mine --kernel bzImage --rootfs root.ext4", "Of two files."},
+            {"holm image create mine --kernel vmlinux --rootfs root.ext4 --default",
+             "And use it from now on."},
+            {0},
+        },
+    .words_min = 1,
+    .words_max = 1,
+    .needs = "what shall it be called? e.g. holm image create mine --kernel bzImage --rootfs "
+             "root.ext4",
+    .call = create,
+    .doing = "making the image",
+};
+
+const struct cli_command cmd_image_upload = {
+    .name = "image upload",
+    .summary = "Replace the kernel or the root file system of an image",
+    .usage = (const char *const[]){"image upload IMAGE [--kernel FILE] [--rootfs FILE]", NULL},
+    .details = "VMs and snapshots that are there keep what they were made from.",
+    .options =
+        (const struct option_row[]){
+            {.name = "kernel", .value = "FILE", .doc = "The kernel", .fill = FILL_FILE},
+            {.name = "rootfs", .value = "FILE", .doc = "The root file system", .fill = FILL_FILE},
+            {0},
+        },
+    .examples =
+        (const struct cli_example[]){
+            {"holm image upload mine --rootfs newer.ext4", "Another root file system."},
+            {0},
+        },
+    .words_min = 1,
+    .words_max = 1,
+    .needs = NEEDS_IMAGE,
+    .fill = {FILL_IMAGE},
+    .call = upload,
+    .doing = "looking for the image",
+};
+
+const struct cli_command cmd_image_list = {
+    .name = "image list",
+    .summary = "List the images",
+    .usage = (const char *const[]){"image list [--json]", NULL},
+    .details = "Holm's own first. DISK is the least that a VM's disk can have.",
+    .options =
+        (const struct option_row[]){
+            {.name = "json", .doc = "Print the list as JSON"},
+            {0},
+        },
+    .examples = (const struct cli_example[]){{"holm image list", "All of them."}, {0}},
+    .call = list,
+    .doing = "asking for the images",
+};
+
+const struct cli_command cmd_image_show = {
+    .name = "image show",
+    .summary = "Show everything about an image",
+    .usage = (const char *const[]){"image show IMAGE [--json]", NULL},
+    .details = "When it cannot be booted, this says why.",
+    .options =
+        (const struct option_row[]){
+            {.name = "json", .doc = "Print the image as JSON"},
+            {0},
+        },
+    .examples = (const struct cli_example[]){{"holm image show mine", "By its name."}, {0}},
+    .words_min = 1,
+    .words_max = 1,
+    .needs = NEEDS_IMAGE,
+    .fill = {FILL_IMAGE},
+    .call = show,
+    .doing = "asking for the image",
+};
+
+const struct cli_command cmd_image_set_default = {
+    .name = "image set-default",
+    .summary = "Make VMs from this image when nothing else is named",
+    .usage = (const char *const[]){"image set-default IMAGE", NULL},
+    .details = "Of this account. When it is deleted, the daemon's default is the account's again.",
+    .options = (const struct option_row[]){{0}},
+    .examples = (const struct cli_example[]){{"holm image set-default mine", "By its name."}, {0}},
+    .words_min = 1,
+    .words_max = 1,
+    .needs = NEEDS_IMAGE,
+    .fill = {FILL_IMAGE},
+    .call = set_default,
+    .doing = "changing the default",
+};
+
+const struct cli_command cmd_image_delete = {
+    .name = "image delete",
+    .summary = "Remove images",
+    .usage = (const char *const[]){"image delete [-f] IMAGE...", NULL},
+    .details = "On a terminal it asks first. An image that VMs or snapshots are made from is not "
+               "removed.",
+    .options =
+        (const struct option_row[]){
+            {.name = "force",
+             .letter = 'f',
+             .doc = "Do not ask, and do not mind an image that is not there"},
+            {0},
+        },
+    .examples = (const struct cli_example[]){{"holm image delete mine", "One."}, {0}},
+    .words_min = 1,
+    .words_max = CLI_WORDS_MAX,
+    .needs = NEEDS_IMAGE,
+    .fill = {FILL_IMAGE, FILL_IMAGE},
+    .call = delete,
+    .doing = "deleting images",
+};
