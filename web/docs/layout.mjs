@@ -58,7 +58,7 @@ ${['/docs/docs.js', ...scripts].map((s) => `<script type="module" src="${s}"></s
 <a class="brand" href="/docs/"><img src="/favicon.svg" alt="" width="22" height="22">Holm <span>docs</span></a>
 <div class="search" hidden>
 ${ICON.search}
-<input id="holm-search" type="search" placeholder="Search the documentation" aria-label="Search the documentation" role="combobox"
+<input id="holm-search" type="search" placeholder="Search" aria-label="Search the documentation" role="combobox"
  aria-expanded="false" aria-controls="holm-results" aria-autocomplete="list" autocomplete="off" spellcheck="false">
 <kbd aria-hidden="true">/</kbd>
 <ul id="holm-results" role="listbox" aria-label="Results" hidden></ul>
