@@ -46,7 +46,7 @@ t.test('the search is walked with the keyboard', { ...signedOut, path: '/docs/' 
 t.test('what is searched for stays text', { ...signedOut, path: '/docs/' }, async (page) => {
   await page.getByRole('combobox').fill('<img src=x onerror=alert(1)> (');
   await page.getByText('Nothing found').waitFor();
-  assert.equal(await page.locator('#results img').count(), 0);
+  assert.equal(await page.locator('#holm-results img').count(), 0);
 });
 
 t.test('code is copied, and the theme is kept', { ...signedOut, path: '/docs/guide.html' }, async (page, context) => {
