@@ -36,7 +36,7 @@ enum {
      * Origin are not looked at. */
     ROUTE_SIGNED = 1 << 5,
     ROUTE_BODY_OPTIONAL = 1 << 6, /* no body is as good as {} */
-    ROUTE_LIST = 1 << 7, /* answers with an array of `response`; without one, of strings */
+    ROUTE_LIST = 1 << 7,          /* answers with an array of `response`; without one, of strings */
     ROUTE_GUEST = 1 << 8,         /* may be called from inside of VMs */
 };
 

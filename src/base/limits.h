@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Every bound of Holm, in one place. What a user can meet is also in docs/limits.md. Names carry
+/* Every bound of Holm, in one place; those of the agent's protocol and of the command line are in
+ * limits_agent.h and limits_cli.h. What a user can meet is also in docs/limits.md. Names carry
  * their unit. */
 
 #define KIB ((unsigned long long)1 << 10)
 #define MIB ((unsigned long long)1 << 20)
 #define GIB ((unsigned long long)1 << 30)
+
+#include "base/limits_agent.h"
+#include "base/limits_cli.h"
 
 /* Log */
 #define LOG_LINE_MAX_BYTES 2048
@@ -55,66 +59,10 @@
 #define RUN_FILES_MAX_BYTES (8 * MIB) /* all together */
 #define RUN_FILE_NAME_MAX_BYTES 255
 
-/* Agent protocol */
-#define AGENT_FRAME_MAX_BYTES (64 * KIB)   /* payload of one exec frame */
-#define AGENT_HTTP2_FRAME_BYTES (64 * KIB) /* payload of one HTTP/2 frame, either way */
-#define AGENT_SPEC_MAX_BYTES (2 * MIB)     /* JSON of one exec request */
-#define AGENT_REPORT_MAX_BYTES (64 * KIB)  /* JSON that an agent may answer with */
-#define AGENT_STREAMS_MAX 256              /* concurrent requests on one link */
-#define AGENT_WINDOW_BYTES (1 * MIB)       /* HTTP/2 flow-control window, connection and stream */
-#define AGENT_BODY_WINDOW_BYTES \
-    (256 *                      \
-     KIB) /* of one request body, in the agent: what it may hold of a blocked program's stdin */
-#define AGENT_FILE_WINDOW_BYTES (1 * MIB) /* likewise of a file that is written as it comes */
-#define AGENT_EXEC_ARGS_MAX 1024
-#define AGENT_PATH_MAX_BYTES 4096
-#define AGENT_HEADERS_MAX 32               /* header fields of one answer */
-#define AGENT_HEADERS_MAX_BYTES (8 * KIB)  /* their names and values together */
-#define AGENT_ACKS_MAX 64                  /* unsent answers to the agent's SETTINGS and PINGs */
-#define AGENT_HELLO_REPEAT_MS 100          /* the hello is said this often */
-#define AGENT_OUT_FRAMES_MAX 1024          /* unsent frames, requests included */
-#define AGENT_TURN_MAX_BYTES (64 * KIB)    /* read from one guest before the next one's turn */
-#define AGENT_OUT_TURN_MAX_BYTES (1 * MIB) /* likewise written to one guest */
-#define AGENT_CLOCK_SLACK_MS 2000          /* how far a restored guest's clock may be off */
-#define AGENT_USER_MAX_BYTES 64            /* name of a user */
-#define AGENT_LIST_MAX 10000               /* entries of a directory that is listed */
-#define AGENT_ANSWER_MAX_BYTES (20 * MIB)  /* the JSON of AGENT_LIST_MAX escaped names */
-#define AGENT_JOBS_MAX 64                  /* detached programs, running and ended */
-#define AGENT_JOB_ARGV_MAX_BYTES (4 * KIB) /* what is told of a job's argv */
-#define AGENT_JOB_SEGMENT_BYTES \
-    (33 * MIB) /* a job's output is kept in two files of at most this size, frames included */
-#define AGENT_JOB_INPUT_MAX_BYTES (64 * MIB) /* what is sent to a job before it starts */
-#define AGENT_ORPHAN_TIMEOUT_MS 10000        /* programs without a session live this long */
-
 /* Files and processes the daemon reads */
 #define MANIFEST_MAX_BYTES (1 * MIB)
 #define COMMAND_OUTPUT_MAX_BYTES (1 * MIB)
 #define QMP_MESSAGE_MAX_BYTES (4 * MIB)
-
-/* The command line */
-#define CLI_ANSWER_MAX_BYTES (64 * MIB) /* JSON; two streams of RUN_OUTPUT_MAX_BYTES, escaped */
-#define CLI_EVENT_MAX_BYTES (1 * MIB)   /* one line of a streamed answer */
-#define CLI_CONNECT_TIMEOUT_S 10
-#define CLI_REQUEST_TIMEOUT_S 30 /* of requests that run nothing */
-#define CLI_RUN_GRACE_S 120      /* beyond the program's own timeout: queueing, restoring, output */
-#define CLI_WAIT_DEFAULT_S 60    /* for a language that is being prepared, without a terminal */
-#define CLI_WAIT_MAX_S 86400
-#define CLI_DOCTOR_TIMEOUT_S 60
-#define CLI_POLL_MIN_MS 100 /* between two looks at a VM that is being started: doubles up to */
-#define CLI_POLL_MAX_MS 1000
-#define CLI_DISK_MAX_GIB 65536
-#define CLI_WORDS_MAX 1000 /* VMs on one command line, and the like */
-#define CLI_STOP_TIMEOUT_MAX_S 3600
-#define CLI_EXEC_TIMEOUT_MAX_S (7 * 86400)
-#define CLI_QUOTA_MAX 1000000
-#define CLI_COPY_BUFFER_BYTES (2 * MIB) /* between two VMs */
-#define CLI_LOG_LINES_MAX 1000000
-#define CLI_TOP_FIRST_MS 500 /* between the first two samples of holm top */
-#define CLI_KEY_FILE_MAX_BYTES (4 * KIB)
-#define KEY_LIFE_MAX_S (100 * 365 * 86400LL) /* that --expires may ask for */
-#define CLI_POLICY_MAX_BYTES (1 * MIB)
-#define CLI_UPLOAD_BUFFER_BYTES (512 * KIB)
-#define CLI_DOWNLOAD_BUFFER_BYTES (512 * KIB)
 
 /* Machines */
 #define VM_VCPUS_MAX 64
@@ -157,11 +105,11 @@
 
 /* Accounts */
 #define ACCOUNTS_MAX 4096
-#define ACCOUNT_KEYS_MAX 256       /* of one account; as many revoked ones are remembered */
-#define KEY_CONFIGURED_MIN_BYTES 8 /* of the key that the configuration gives the admin */
+#define ACCOUNT_KEYS_MAX 256         /* of one account; as many revoked ones are remembered */
+#define KEY_CONFIGURED_MIN_BYTES 8   /* of the key that the configuration gives the admin */
 #define KEY_CONFIGURED_MAX_BYTES 255 /* what a text of the configuration can hold */
-#define KEY_USED_INTERVAL_S 60     /* a key's last use is noted so exactly */
-#define ACCOUNT_NAME_MAX_BYTES 128 /* also of a key */
+#define KEY_USED_INTERVAL_S 60       /* a key's last use is noted so exactly */
+#define ACCOUNT_NAME_MAX_BYTES 128   /* also of a key */
 #define QUOTA_MAX 1000000000
 
 /* Staging */
@@ -214,7 +162,7 @@
 
 /* Signing in */
 #define SESSION_DAYS 7
-#define SESSIONS_MAX 1024     /* of all accounts; the oldest goes */
+#define SESSIONS_MAX 1024 /* of all accounts; the oldest goes */
 #define LOGIN_PASSWORD_MAX_BYTES 1024
 #define LOGIN_KEY_MAX_BYTES 1024
 #define LOGIN_ATTEMPTS_MAX 10 /* that failed, of one peer */
@@ -224,7 +172,7 @@
 #define LOGIN_HASHES_MAX 2   /* computed at the same time */
 
 /* Activity and webhooks */
-#define ACTIVITY_KEEP 10000 /* events of one account */
+#define ACTIVITY_KEEP 10000     /* events of one account */
 #define ACTIVITY_QUEUE_MAX 1024 /* noted and not written yet */
 #define ACTIVITY_TRIM_EVERY 64  /* events of an account between two looks at how many it has */
 #define ACTIVITY_LIST_MAX 500
@@ -232,7 +180,7 @@
 #define WEBHOOKS_MAX 16 /* of one account */
 #define WEBHOOK_TIMEOUT_MS 10000
 #define WEBHOOK_TRIES 8
-#define WEBHOOK_WAIT_MAX_MS 60000          /* between two tries */
+#define WEBHOOK_WAIT_MAX_MS 60000           /* between two tries */
 #define WEBHOOK_ANSWER_MAX_BYTES (64 * KIB) /* more of an answer is not taken */
 #define SSE_PING_INTERVAL_MS 15000
 
@@ -260,7 +208,7 @@
 #define RDS_MEMORY_MIN_MIB 128
 #define RDS_QUOTA_RETRY_S 60
 #define RDS_DENO_FLAGS_MAX 32
-#define RDS_DISK_MIN_MIB 300 /* what the files of any built-in image need */
+#define RDS_DISK_MIN_MIB 300        /* what the files of any built-in image need */
 #define RDS_START_TIMEOUT_MS 300000 /* for which a create waits for room and for a template */
 #define RDS_LOG_LINES_DEFAULT 200
 #define RDS_LOG_LINES_MAX 1000

@@ -36,6 +36,7 @@ static int spawn(const char *const argv[], int out, pid_t *ret)
     posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&fa, out, 1);
     posix_spawn_file_actions_adddup2(&fa, out, 2);
+    posix_spawn_file_actions_addclosefrom_np(&fa, 3); /* not every library's are CLOEXEC */
     sigset_t none, all;
     sigemptyset(&none);
     sigfillset(&all);

@@ -34,7 +34,8 @@ void image_path(const struct host *h, const char *key, const char *file, char *r
 
 /* Whether there is an uploaded image of this key, whoever owns it. */
 bool image_rows_has(struct image_rows *s, const char *key);
-/* The same, also while it is being deleted: then the directory of that name is no built-in one's. */
+/* The same, also while it is being deleted: then the directory of that name is no built-in one's.
+ */
 bool image_rows_own(struct image_rows *s, const char *key);
 /* By id or, when just one of the account's has it, by name. ERR_NOT_FOUND; ERR_CONFLICT: several
  * have that name. */

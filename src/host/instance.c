@@ -250,10 +250,10 @@ int instance_add(struct instances *s, struct instance_record *record, struct ins
     }
     const struct vm_info *v = &inst->record.info;
     vms_log(s->host, v->id, "created %s=%s image=%s cpus=%d memory_mib=%lld disk_mib=%lld",
-             v->forked_from[0] ? "fork_of" : "snapshot",
-             v->forked_from[0] ? v->forked_from : (v->snapshot[0] ? v->snapshot : "none"), v->image,
-             (int)v->shape.vcpus, (long long)v->shape.memory_mib,
-             (long long)(v->disk_bytes / (int64_t)MIB));
+            v->forked_from[0] ? "fork_of" : "snapshot",
+            v->forked_from[0] ? v->forked_from : (v->snapshot[0] ? v->snapshot : "none"), v->image,
+            (int)v->shape.vcpus, (long long)v->shape.memory_mib,
+            (long long)(v->disk_bytes / (int64_t)MIB));
     *ret = inst;
     return 0;
 }
@@ -375,7 +375,7 @@ void instance_mark(struct instances *s, struct instance *inst, enum vm_state sta
         log_error("vms", "vm=%s state=%s cannot be stored: %s", next.info.id,
                   lifecycle_state_name(state), e.text);
     vms_log(s->host, next.info.id, "%s%s%s", lifecycle_state_name(state), why ? ": " : "",
-             why ? why : "");
+            why ? why : "");
     AUTO_LOCK(&s->lock);
     inst->record = next;
     pthread_cond_broadcast(&s->changed);

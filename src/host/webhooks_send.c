@@ -9,6 +9,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -145,6 +146,12 @@ static int make_headers(struct delivery *d)
     return r == 0 ? add_header(d, "X-Holm-Signature: sha256=", hex) : r;
 }
 
+/* As libcurl's own would be, but CLOEXEC. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
 static CURL *make_request(struct webhooks *w, struct hook *hook)
 {
     struct delivery *d = &hook->delivery;
@@ -154,6 +161,7 @@ static CURL *make_request(struct webhooks *w, struct hook *hook)
     curl_easy_setopt(c, CURLOPT_PRIVATE, hook);
     curl_easy_setopt(c, CURLOPT_URL, d->to.url);
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_QUICK_EXIT,

@@ -46,7 +46,7 @@ t.test('the search is walked with the keyboard', { ...signedOut, path: '/docs/' 
 t.test('what is searched for stays text', { ...signedOut, path: '/docs/' }, async (page) => {
   await page.getByRole('combobox').fill('<img src=x onerror=alert(1)> (');
   await page.getByText('Nothing found').waitFor();
-  assert.equal(await page.locator('#results img').count(), 0);
+  assert.equal(await page.locator('#holm-results img').count(), 0);
 });
 
 t.test('code is copied, and the theme is kept', { ...signedOut, path: '/docs/guide.html' }, async (page, context) => {
@@ -75,7 +75,8 @@ t.test('the reference has every call of every document', signedOut, async (page)
     await page.locator('section.call').first().waitFor();
     const shown = await page.locator('section.call h3').evaluateAll((all) => all.map((h) => h.id));
     assert.deepEqual(shown.toSorted(), operations.toSorted(), name);
-    for (const path of Object.keys(paths)) assert.ok(await page.getByText(path, { exact: true }).count(), path);
+    const named = await page.locator('section.call h3 code').allTextContents();
+    assert.deepEqual([...new Set(named)].toSorted(), Object.keys(paths).toSorted(), name);
   }
 });
 
@@ -132,11 +133,11 @@ t.test('the explorer has every document', { path: '/swagger/' }, async (page) =>
   const { documents } = await call('GET', '/openapi');
   const links = page.getByRole('navigation', { name: 'APIs' }).getByRole('link');
   await links.first().waitFor();
-  assert.equal(await links.count(), documents.length);
-  for (const { name } of documents) {
-    await page.goto(`/swagger/?api=${name}`);
-    await page.locator('.opblock').first().waitFor();
-  }
+  const shown = await links.evaluateAll((all) => all.map((a) => new URL(a.href).searchParams.get('api')));
+  assert.deepEqual(shown, documents.map((d) => d.name));
+  await links.last().click();
+  await page.locator('.opblock').first().waitFor();
+  assert.match(await links.last().getAttribute('aria-current'), /page/);
 });
 
 // --- How they look ---

@@ -312,6 +312,26 @@ t.test('an account is added with quotas, gets a key, is changed and deleted', WI
   await row(page, HOSTILE).waitFor({ state: 'detached' });
 });
 
+t.test('who is no administrator has pages of their own, and no others', { signedIn: false, allowed: [/status of 40[13]/] }, async (page, context) => {
+  const account = await call('POST', '/v1/accounts', { name: 'guest' });
+  const { key } = await call('POST', '/v1/keys', { accountId: account.id, name: 'theirs' });
+  const vm = await launch({ name: 'of-the-administrator' });
+  await snapshot(vm.id, 'not-theirs');
+  assert.equal((await context.request.post('/rds/auth/login', { data: { apiKey: key } })).status(), 200);
+  await page.goto('/snapshots');
+  await page.getByText('No snapshots or forks yet').waitFor();
+  await page.getByRole('link', { name: 'API keys' }).click();
+  await row(page, 'theirs').waitFor();
+  await page.getByRole('link', { name: 'Images' }).click();
+  await row(page, 'Default').waitFor();
+  for (const name of ['Overview', 'Activity', 'Webhooks', 'Accounts'])
+    assert.equal(await page.getByRole('link', { name, exact: true }).count(), 0, name);
+  await page.goto('/accounts');
+  await page.getByRole('alert').waitFor();
+  await removeAll();
+  await call('DELETE', `/v1/accounts/${account.id}`);
+});
+
 // --- Images ---
 
 // A real kernel and a file system of this size, as somebody would bring them.

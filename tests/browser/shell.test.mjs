@@ -125,6 +125,8 @@ t.test('the navigation slides in on a narrow screen', { path: '/vms', viewport: 
   await page.getByRole('button', { name: 'Open navigation' }).click();
   await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'API keys' }).click();
   await page.getByRole('heading', { level: 1, name: 'API keys' }).waitFor();
+  await page.getByRole('button', { name: 'Open navigation' }).click();
+  await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Open navigation' }).waitFor();
 });
 

@@ -41,6 +41,21 @@ t.test('the first VM: from the empty page to its own', { path: '/vms' }, async (
     [['allow', 'cidr', '203.0.113.0/24'], ['allow', 'fqdn', 'pypi.org']]);
 });
 
+t.test('a VM of a shape of its own', { path: '/vms?create=1' }, async (page) => {
+  const d = dialog(page, 'Create VM');
+  await d.getByLabel('Machine type').selectOption('custom');
+  await d.getByLabel('vCPUs').fill('3');
+  await d.getByLabel('Memory, MiB').fill('lots');
+  await d.getByRole('button', { name: 'Create' }).click();
+  await d.getByText('A whole number of MiB from 64 on.').waitFor();
+  await d.getByLabel('Memory, MiB').fill('640');
+  await d.getByLabel('Name').fill('shaped');
+  await d.getByRole('button', { name: 'Create' }).click();
+  await page.getByRole('heading', { level: 1, name: /^shaped/ }).waitFor();
+  const vm = (await t.api('GET', '/vms')).find((v) => v.name === 'shaped');
+  assert.deepEqual([vm.cpu, vm.memoryMiB], [3, 640]);
+});
+
 t.test('what is wrong with a launch is told at its field', { path: '/vms?create=1' }, async (page) => {
   const d = dialog(page, 'Create VM');
   await d.getByLabel('Disk, GiB').fill('a lot');

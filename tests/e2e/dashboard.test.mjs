@@ -14,7 +14,7 @@ const t = setUp({
   },
 });
 
-t.test('a VM is made, worked in, forked and deleted, all in the browser', { path: '/vms?create=1' }, async (page) => {
+t.test('a VM is made, worked in, forked and deleted, all in the browser', { path: '/vms?create=1', timeout: 240_000 }, async (page) => {
   await page.getByRole('dialog').getByLabel('Image', { exact: true }).selectOption('bash');
   await page.getByRole('dialog').getByLabel('Name').fill('real');
   await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
@@ -53,7 +53,7 @@ t.test('a VM is made, worked in, forked and deleted, all in the browser', { path
   assert.equal(Buffer.compare(readFileSync(await (await downloading).path()), Buffer.alloc(5 << 20, 'holm')), 0);
 
   await page.getByRole('tab', { name: 'Serial console' }).click();
-  await page.getByText('Connected').waitFor();
+  await page.getByText('Connected').locator('visible=true').waitFor();
 
   await page.getByRole('button', { name: 'Actions', exact: true }).click();
   await page.getByRole('menuitem', { name: 'Fork…' }).click();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frame that every page of /docs has. No inline script or style: the daemon's Content-Security-Policy allows none.
+// The frame that every page of /docs has. Its ids begin with holm-, since headings make ids of their own. No inline script or style: the daemon's Content-Security-Policy allows none.
 
 import { escape } from './markdown.mjs';
 import { address, GROUPS, PAGES } from './pages.mjs';
@@ -24,7 +24,7 @@ function contents(headings) {
   const shown = headings.filter((h) => h.depth === 2 || h.depth === 3);
   if (shown.length < 2) return '';
   const items = shown.map((h) => `<li class="depth-${h.depth}"><a href="#${h.id}">${escape(h.text)}</a></li>`);
-  return `<h2 id="toc-title">On this page</h2><ul>${items.join('')}</ul>`;
+  return `<h2 id="holm-toc">On this page</h2><ul>${items.join('')}</ul>`;
 }
 
 function neighbours(current) {
@@ -53,31 +53,31 @@ export function layout({ page, title, body, headings = [], scripts = [] }) {
 ${['/docs/docs.js', ...scripts].map((s) => `<script type="module" src="${s}"></script>`).join('\n')}
 </head>
 <body>
-<a class="skip" href="#content">Skip to the text</a>
+<a class="skip" href="#holm-content">Skip to the text</a>
 <header class="top">
 <a class="brand" href="/docs/"><img src="/favicon.svg" alt="" width="22" height="22">Holm <span>docs</span></a>
 <div class="search" hidden>
 ${ICON.search}
-<input id="search" type="search" placeholder="Search the documentation" aria-label="Search the documentation" role="combobox"
- aria-expanded="false" aria-controls="results" aria-autocomplete="list" autocomplete="off" spellcheck="false">
+<input id="holm-search" type="search" placeholder="Search" aria-label="Search the documentation" role="combobox"
+ aria-expanded="false" aria-controls="holm-results" aria-autocomplete="list" autocomplete="off" spellcheck="false">
 <kbd aria-hidden="true">/</kbd>
-<ul id="results" role="listbox" aria-label="Results" hidden></ul>
+<ul id="holm-results" role="listbox" aria-label="Results" hidden></ul>
 </div>
 <nav class="links" aria-label="Elsewhere">
 <a href="/">Dashboard</a>
 <a href="/swagger/">Explorer</a>
-<button type="button" id="theme" class="icon" aria-label="Change the theme" hidden>${ICON.theme}</button>
+<button type="button" id="holm-theme" class="icon" aria-label="Change the theme" hidden>${ICON.theme}</button>
 </nav>
 </header>
 <div class="columns">
 <nav class="pages" aria-label="Pages">
-<details id="pages" open><summary>${ICON.menu} All pages</summary>
+<details id="holm-pages" open><summary>${ICON.menu} All pages</summary>
 <div class="list">
 ${navigation(page)}
 </div>
 </details>
 </nav>
-<main id="content" tabindex="-1">
+<main id="holm-content" tabindex="-1">
 <article>
 ${body}
 </article>

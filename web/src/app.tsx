@@ -108,6 +108,13 @@ function Shell() {
   useShortcuts();
   useGlobalCommands(who.admin);
 
+  useEffect(() => {
+    if (!menuOpen) return undefined;
+    const onKey = (e: KeyboardEvent) => { if (e.key === 'Escape') setMenuOpen(false); };
+    document.addEventListener('keydown', onKey);
+    return () => document.removeEventListener('keydown', onKey);
+  }, [menuOpen]);
+
   // A new page: its name in the title, and the focus at its beginning. A tab of the same page is none.
   const place = route?.pattern.includes(':') ? `${route.pattern} ${params.id}` : route?.pattern;
   useEffect(() => {

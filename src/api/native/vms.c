@@ -17,7 +17,8 @@ struct launch_input {
     struct field_text machine_type, snapshot, image, name;
     struct field_pairs metadata, env;
     json_t *firewall;
-    double disk_gib; /* 0: not given */
+    int64_t cpu, memory_mib; /* both 0: not given */
+    double disk_gib;         /* 0: not given */
     struct timer_input ttl, idle;
 };
 
@@ -26,6 +27,10 @@ struct launch_input {
 static const struct field launch_request[] = {
     {"machineType", FIELD_TEXT, 0, AT(machine_type), .max_bytes = 31,
      .doc = "A name of GET /v1/machine-types; the first one, or the snapshot's, when missing"},
+    {"cpu", FIELD_INTEGER, 0, AT(cpu), .min = 1, .max = VM_VCPUS_MAX,
+     .doc = "vCPUs, with memoryMiB and in the place of machineType"},
+    {"memoryMiB", FIELD_INTEGER, 0, AT(memory_mib), .min = VM_MEMORY_MIN_MIB,
+     .max = VM_MEMORY_MAX_MIB, .doc = "Memory, with cpu; the machine type is then cNmM"},
     {"snapshotId", FIELD_TEXT, 0, AT(snapshot), .max_bytes = 64,
      .doc = "Starts from a snapshot: memory, disk and running processes as they were"},
     {"image", FIELD_TEXT, 0, AT(image), .max_bytes = NATIVE_IMAGE_REF_SIZE - 1,
@@ -51,11 +56,22 @@ static int check_maps(json_t *metadata, json_t *env, struct err *e)
     return r == 0 && env ? native_check_env("envVars", env, e) : r;
 }
 
+static int check_shape(const struct launch_input *in, struct err *e)
+{
+    if (in->cpu && in->machine_type.data)
+        return err_field(e, "cpu", "field \"cpu\" cannot be given together with \"machineType\"");
+    if (!in->cpu != !in->memory_mib)
+        return err_field(e, in->cpu ? "memoryMiB" : "cpu", "\"cpu\" and \"memoryMiB\" go together");
+    return 0;
+}
+
 static int launch(struct request *rq, struct answer *ret, struct err *e)
 {
     const struct launch_input *in = rq->input.data;
     char snapshot[ID_SIZE], image[NATIVE_IMAGE_REF_SIZE];
     int r = check_maps(in->metadata.object, in->env.object, e);
+    if (r == 0)
+        r = check_shape(in, e);
     if (r == 0 && in->snapshot.data && in->image.data)
         r = err_field(e, "image", "field \"image\" cannot be given together with \"snapshotId\"");
     if (r == 0 && in->snapshot.data)
@@ -67,6 +83,7 @@ static int launch(struct request *rq, struct answer *ret, struct err *e)
         .account = rq->account,
         .name = in->name.data,
         .machine_type = in->machine_type.data,
+        .shape = {.vcpus = (int)in->cpu, .memory_mib = (int)in->memory_mib},
         .image = in->image.data ? image : NULL,
         .snapshot = in->snapshot.data ? snapshot : NULL,
         .disk_bytes = native_gib_bytes(in->disk_gib),

@@ -83,6 +83,9 @@ static void test_launch_fields(void **state)
     assert_string_equal(text_at(&r, "idle.action"), "suspend");
     assert_true(number_at(&r, "expiresAtMs") > 1700000000000);
     assert_true(number_at(&r, "idleForMs") >= 0);
+    native_call(*state, LAUNCH("{\"cpu\":3,\"memoryMiB\":640}"), &r);
+    assert_int_equal(number_at(&r, "cpu"), 3);
+    assert_int_equal(number_at(&r, "memoryMiB"), 640);
     /* What clients send for nothing is nothing; the older shape of a policy is passed on. */
     native_call(*state,
                 LAUNCH("{\"firewall\":null,\"ttl\":null,\"idle\":null,\"metadata\":null,"
@@ -195,6 +198,11 @@ static void test_env_bounds(void **state)
         {"{\"envVars\":{\"A\":\"x\\u0000y\"}}", "envVars[\"A\"]", 400},
         {"{\"envVars\":{\"A\":1}}", "envVars[\"A\"]", 400},
         {"{\"envVars\":[]}", "envVars", 400},
+        {"{\"cpu\":2}", "memoryMiB", 400},
+        {"{\"memoryMiB\":512}", "cpu", 400},
+        {"{\"cpu\":0,\"memoryMiB\":512}", "cpu", 400},
+        {"{\"cpu\":2,\"memoryMiB\":63}", "memoryMiB", 400},
+        {"{\"cpu\":2,\"memoryMiB\":512,\"machineType\":\"c2m4\"}", "cpu", 400},
     };
     auto_reply struct reply r = {0};
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {

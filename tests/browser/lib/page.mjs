@@ -89,8 +89,8 @@ export function setUp({ set = {}, start } = {}) {
   // `body` gets a page. `allowed` are patterns of console errors that the test provokes.
   t.test = (name, options, body) => {
     if (!body) [options, body] = [{}, options];
-    const { viewport = WIDE, colorScheme = 'light', signedIn = true, javaScriptEnabled = true, allowed = [], path } = options;
-    test(name, { timeout: 60_000 }, async () => {
+    const { viewport = WIDE, colorScheme = 'light', signedIn = true, javaScriptEnabled = true, allowed = [], path, timeout = 60_000 } = options;
+    test(name, { timeout }, async () => {
       const context = await browser.newContext({
         baseURL: t.url, viewport, colorScheme, javaScriptEnabled, reducedMotion: 'reduce', acceptDownloads: true, hasTouch: viewport === NARROW,
         storageState: signedIn ? await session() : undefined,

@@ -51,7 +51,7 @@ export function addCopies(root) {
 // --- Theme: the same choice as the dashboard's ---
 
 function setUpTheme() {
-  const button = find('#theme', HTMLButtonElement);
+  const button = find('#holm-theme', HTMLButtonElement);
   const root = document.documentElement;
   const dark = () =>
     root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
@@ -103,7 +103,7 @@ export function watchContents() {
 // --- The list of pages: always open where there is room for it ---
 
 function setUpPages() {
-  const details = find('#pages', HTMLDetailsElement);
+  const details = find('#holm-pages', HTMLDetailsElement);
   const wide = matchMedia('(min-width: 900px)');
   const fit = () => (details.open = wide.matches);
   wide.addEventListener('change', fit);
@@ -186,8 +186,8 @@ function option(s, i, words) {
 
 function setUpSearch() {
   const box = find('.search', HTMLDivElement);
-  const input = find('#search', HTMLInputElement);
-  const list = find('#results', HTMLUListElement);
+  const input = find('#holm-search', HTMLInputElement);
+  const list = find('#holm-results', HTMLUListElement);
   let at = -1;
   box.hidden = false;
 

@@ -112,6 +112,8 @@ export interface MachineType {
 export interface LaunchBody {
   name?: string;
   machineType?: string;
+  cpu?: number; // both, in the place of machineType
+  memoryMiB?: number;
   image?: string;
   snapshotId?: string;
   diskGiB?: number;

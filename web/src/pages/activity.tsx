@@ -11,7 +11,7 @@ import { activity, type ActivityEvent } from '../api/rds';
 import { clock, dateTime, toMs } from '../format';
 import { useStore } from '../store';
 import { Badge, Button, Empty, ErrorBox, Loading, PageHeader, Search, SelectBox } from '../ui';
-import { EventLine, aboutOf } from './parts/event';
+import { EventLine, aboutOf, mergeEvents } from './parts/event';
 
 const PAGE = 100;
 // Loading on until something fits the filter goes so far, then asks again.
@@ -24,21 +24,15 @@ interface Feed {
   atEnd: boolean;
 }
 
-// Two lists by number, each event once.
-function merge(a: ActivityEvent[], b: ActivityEvent[]): ActivityEvent[] {
-  const byId = new Map([...a, ...b].map((e) => [e.id, e]));
-  return [...byId.values()].sort((x, y) => y.id - x.id);
-}
-
 function useFeed(): Feed & { older: (fits: (e: ActivityEvent) => boolean) => Promise<void>; retry: () => void } {
   const [feed, setFeed] = useState<Feed>({ events: [], loading: true, atEnd: false });
   const [round, setRound] = useState(0);
   useEffect(() => {
     const abort = new AbortController();
     // Listening first: what happens while the list is loaded is in one of both.
-    const end = onActivity((e) => setFeed((f) => ({ ...f, events: merge(f.events, [e]) })));
+    const end = onActivity((e) => setFeed((f) => ({ ...f, events: mergeEvents(f.events, [e]) })));
     activity({ limit: PAGE }, abort.signal).then(
-      (events) => setFeed((f) => ({ events: merge(f.events, events), loading: false, atEnd: events.length < PAGE })),
+      (events) => setFeed((f) => ({ events: mergeEvents(f.events, events), loading: false, atEnd: events.length < PAGE })),
       (e) => { if (!abort.signal.aborted) setFeed((f) => ({ ...f, loading: false, error: messageOf(e) })); });
     return () => { abort.abort(); end(); };
   }, [round]);
@@ -50,7 +44,7 @@ function useFeed(): Feed & { older: (fits: (e: ActivityEvent) => boolean) => Pro
       for (let i = 0; i < PAGES_AT_ONCE; i++) {
         const events = await activity({ limit: PAGE, before });
         const atEnd = events.length < PAGE;
-        setFeed((f) => ({ ...f, events: merge(f.events, events), atEnd }));
+        setFeed((f) => ({ ...f, events: mergeEvents(f.events, events), atEnd }));
         if (atEnd || events.some(fits)) break;
         before = events.at(-1)!.id;
       }

@@ -4,15 +4,16 @@
 import './parts/manage.css';
 
 import type { ComponentChildren } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 
+import { onActivity } from '../api/events';
 import { useQuery } from '../api/query';
-import { activity, overview, type Overview } from '../api/rds';
+import { activity, overview, type ActivityEvent, type Overview } from '../api/rds';
 import { age, bytes, dateTime, duration, percent, plural } from '../format';
 import { Link } from '../router';
 import { createStore, useStore } from '../store';
 import { Empty, ErrorBox, Facts, Loading, Meter, PageHeader, Panel, useNow, type IconName, Icon } from '../ui';
-import { EventLine } from './parts/event';
+import { EventLine, mergeEvents } from './parts/event';
 import { Spark } from './parts/spark';
 
 const POLL_MS = 3000, KEEP = 100, RECENT = 12;
@@ -82,12 +83,15 @@ function Counts({ o }: { o: Overview }) {
 }
 
 function Recent() {
-  const now = useNow();
-  const events = useQuery('recent-activity', (signal) => activity({ limit: RECENT }, signal), { onEvent: () => true, everyMs: 30_000 });
+  const now = useNow(), [fresh, setFresh] = useState<ActivityEvent[]>([]);
+  const events = useQuery('recent-activity', (signal) => activity({ limit: RECENT }, signal), { everyMs: 60_000 });
+  // What comes in is shown as it is: loading the list for each of many events would use up the rate limit.
+  useEffect(() => onActivity((e) => setFresh((some) => mergeEvents(some, [e]).slice(0, RECENT))), []);
   if (events.loading) return <Loading />;
   if (events.error && !events.data) return <ErrorBox error={events.error} retry={events.reload} />;
-  if (!events.data?.length) return <Empty icon="activity" title="Nothing has happened yet" />;
-  return <ol class="feed is-short">{events.data.map((e) => <EventLine key={e.id} event={e} time={age(e.createdAt, now)} />)}</ol>;
+  const shown = mergeEvents(events.data ?? [], fresh).slice(0, RECENT);
+  if (shown.length === 0) return <Empty icon="activity" title="Nothing has happened yet" />;
+  return <ol class="feed is-short">{shown.map((e) => <EventLine key={e.id} event={e} time={age(e.createdAt, now)} />)}</ol>;
 }
 
 function Host({ o }: { o: Overview }) {

@@ -12,6 +12,7 @@ import { navigate } from '../router';
 import { Button, Dialog, ErrorBox, Icon, Loading, Segmented, Select, TextArea, TextField, toast, type Option } from '../ui';
 
 const UNITS: Record<string, number> = { minutes: 60, hours: 3600, days: 86400 };
+const CUSTOM = 'custom';
 const ACTIONS = ['suspend', 'pause', 'stop', 'delete'] as const;
 
 interface TimerInput {
@@ -24,7 +25,9 @@ interface Input {
   from: 'image' | 'snapshot';
   image: string;
   snapshotId: string;
-  machineType: string;
+  machineType: string; // CUSTOM: cpu and memoryMiB count
+  cpu: string;
+  memoryMiB: string;
   diskGiB: string;
   name: string;
   network: Preset;
@@ -57,6 +60,15 @@ function pairsOf(text: string, field: string): Record<string, string> | undefine
   return Object.keys(pairs).length ? pairs : undefined;
 }
 
+function shapeOf(i: Input): Partial<LaunchBody> {
+  if (i.from === 'snapshot' || !i.machineType) return {};
+  if (i.machineType !== CUSTOM) return { machineType: i.machineType };
+  const cpu = Number(i.cpu), memoryMiB = Number(i.memoryMiB);
+  if (!Number.isInteger(cpu) || cpu < 1) throw new Problem('cpu', 'A whole number from 1 on.');
+  if (!Number.isInteger(memoryMiB) || memoryMiB < 64) throw new Problem('memoryMiB', 'A whole number of MiB from 64 on.');
+  return { cpu, memoryMiB };
+}
+
 function bodyOf(i: Input): LaunchBody {
   const targets = linesOf(i.targets);
   if (i.network === 'list') {
@@ -70,7 +82,7 @@ function bodyOf(i: Input): LaunchBody {
   if (disk !== undefined && !(disk > 0)) throw new Problem('diskGiB', 'A number of GiB, or nothing.');
   return {
     ...(i.from === 'image' ? { image: i.image || undefined } : { snapshotId: i.snapshotId }),
-    machineType: i.machineType || undefined,
+    ...shapeOf(i),
     diskGiB: disk,
     name: i.name.trim() || undefined,
     firewall: firewallOf(i.network, targets),
@@ -89,14 +101,14 @@ export function CreateDialog({ snapshotId, image, onClose, onCreated }: {
     return { images: i, machineTypes: m, snapshots: s };
   });
   const [input, setInput] = useState<Input>({
-    from: snapshotId ? 'snapshot' : 'image', image: image ?? '', snapshotId: snapshotId ?? '', machineType: '', diskGiB: '', name: '',
+    from: snapshotId ? 'snapshot' : 'image', image: image ?? '', snapshotId: snapshotId ?? '', machineType: '', cpu: '2', memoryMiB: '512', diskGiB: '', name: '',
     network: 'open', targets: '', env: '', metadata: '',
     ttl: { value: '', unit: 'hours', action: 'delete' }, idle: { value: '', unit: 'minutes', action: 'suspend' },
   });
   const [busy, setBusy] = useState(false), [error, setError] = useState<{ field?: string; message: string }>();
   const set = (part: Partial<Input>) => { setInput((i) => ({ ...i, ...part })); setError(undefined); };
   const at = (...fields: string[]) => (error?.field && fields.some((f) => error.field!.split('.')[0] === f) ? error.message : undefined);
-  const known = ['name', 'machineType', 'diskGiB', 'image', 'snapshotId', 'firewall', 'ttl', 'idle', 'envVars', 'metadata'];
+  const known = ['name', 'machineType', 'cpu', 'memoryMiB', 'diskGiB', 'image', 'snapshotId', 'firewall', 'ttl', 'idle', 'envVars', 'metadata'];
 
   const submit = async () => {
     if (busy) return;
@@ -132,6 +144,7 @@ export function CreateDialog({ snapshotId, image, onClose, onCreated }: {
   ];
   const machineOptions: Option[] = [
     { value: '', label: 'The default' }, ...(data?.machineTypes ?? []).map((m) => ({ value: m.name, label: `${m.name}: ${m.cpu} vCPU, ${mib(m.memoryMiB)}` })),
+    { value: CUSTOM, label: 'Custom: CPU and memory' },
   ];
 
   return (
@@ -154,6 +167,10 @@ export function CreateDialog({ snapshotId, image, onClose, onCreated }: {
             {input.from === 'image'
               ? <Select label="Machine type" value={input.machineType} options={machineOptions} onInput={(v) => set({ machineType: v })} error={at('machineType')} />
               : <TextField label="Machine type" value={snapshot?.machineType ?? ''} onInput={() => {}} disabled hint="The snapshot’s: its memory goes on." />}
+            {input.from === 'image' && input.machineType === CUSTOM && <>
+              <TextField label="vCPUs" value={input.cpu} onInput={(v) => set({ cpu: v })} inputMode="numeric" error={at('cpu')} />
+              <TextField label="Memory, MiB" value={input.memoryMiB} onInput={(v) => set({ memoryMiB: v })} inputMode="numeric" error={at('memoryMiB')} />
+            </>}
             <TextField label="Name" optional value={input.name} onInput={(v) => set({ name: v })} error={at('name')} autofocus maxLength={64} />
             <TextField label="Disk, GiB" optional value={input.diskGiB} onInput={(v) => set({ diskGiB: v })} inputMode="decimal" error={at('diskGiB')}
               placeholder={input.from === 'image' ? 'The image’s' : 'The snapshot’s'} />

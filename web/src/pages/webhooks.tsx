@@ -15,7 +15,8 @@ import {
 } from '../ui';
 import { SecretDialog } from './parts/secret';
 
-const POLL_MS = 15_000;
+// Deliveries are no events, unless they failed for good.
+const POLL_MS = 5000;
 
 // --- Making and changing one ---
 
@@ -179,7 +180,7 @@ function columns(edit: (hook: Webhook) => void, reload: () => void): Column<Webh
 }
 
 export function WebhooksPage(_: { params: Record<string, string> }) {
-  const list = useQuery('webhooks', webhooks.list, { everyMs: POLL_MS, onEvent: () => true });
+  const list = useQuery('webhooks', webhooks.list, { everyMs: POLL_MS, onEvent: (e) => e.type.startsWith('webhook.') });
   const [editing, setEditing] = useState<Webhook | 'new'>(), [made, setMade] = useState<Webhook>();
   useCommands('Webhooks', () => [{ label: 'Add a webhook', icon: 'plus', keys: 'n', run: () => setEditing('new') }], []);
   const add = <Button variant="primary" icon="plus" onClick={() => setEditing('new')}>Add webhook</Button>;

@@ -123,11 +123,12 @@ export function CommandTab({ vm }: TabProps) {
       <form class="command-box" onSubmit={(e) => { e.preventDefault(); start(text); }}>
         <div class="command-line">
           <span class="prompt mono" aria-hidden="true">{user.trim() && user.trim() !== 'root' ? '$' : '#'}</span>
-          <textarea ref={box} rows={Math.min(8, text.split('\n').length)} value={text} aria-label="Command" placeholder="A shell command; Shift+Enter for another line, ↑ for former ones"
+          <textarea ref={box} rows={Math.min(8, text.split('\n').length)} value={text} aria-label="Command" placeholder="A shell command"
             spellcheck={false} autocapitalize="off" disabled={!isUp} onInput={(e) => { setText(e.currentTarget.value); setPlace(-1); }} onKeyDown={onKeyDown} />
           <Button type="submit" variant="primary" disabled={!isUp || !text.trim()}>Run</Button>
           <Button disabled={!isUp || !text.trim()} onClick={startJob} title="It goes on when this page is closed">In background</Button>
         </div>
+        <p class="hint">Enter runs it, Shift+Enter makes another line, ↑ brings former ones.</p>
         <div class="form-grid command-options">
           <TextField label="User" value={user} onInput={setUser} placeholder="root" />
           <TextField label="Directory" value={cwd} onInput={setCwd} placeholder="the user’s home" />

@@ -8,6 +8,12 @@ import { dateTime } from '../../format';
 import { Link } from '../../router';
 import { Icon, IconButton, type IconName } from '../../ui';
 
+// Two lists by number, newest first, each event once.
+export function mergeEvents(a: ActivityEvent[], b: ActivityEvent[]): ActivityEvent[] {
+  const byId = new Map([...a, ...b].map((e) => [e.id, e]));
+  return [...byId.values()].sort((x, y) => y.id - x.id);
+}
+
 export const aboutOf = (type: string) => type.split('.')[0];
 
 const ICONS: Record<string, IconName> = {
