@@ -157,11 +157,11 @@
 
 /* Accounts */
 #define ACCOUNTS_MAX 4096
-#define ACCOUNT_KEYS_MAX 256       /* of one account; as many revoked ones are remembered */
-#define KEY_CONFIGURED_MIN_BYTES 8 /* of the key that the configuration gives the admin */
+#define ACCOUNT_KEYS_MAX 256         /* of one account; as many revoked ones are remembered */
+#define KEY_CONFIGURED_MIN_BYTES 8   /* of the key that the configuration gives the admin */
 #define KEY_CONFIGURED_MAX_BYTES 255 /* what a text of the configuration can hold */
-#define KEY_USED_INTERVAL_S 60     /* a key's last use is noted so exactly */
-#define ACCOUNT_NAME_MAX_BYTES 128 /* also of a key */
+#define KEY_USED_INTERVAL_S 60       /* a key's last use is noted so exactly */
+#define ACCOUNT_NAME_MAX_BYTES 128   /* also of a key */
 #define QUOTA_MAX 1000000000
 
 /* Staging */
@@ -214,7 +214,8 @@
 
 /* Signing in */
 #define SESSION_DAYS 7
-#define SESSIONS_MAX 1024     /* of all accounts; the oldest goes */
+#define SESSIONS_MAX 1024        /* of all accounts; the oldest goes */
+#define SESSIONS_ACCOUNT_MAX 128 /* of one; its own oldest goes */
 #define LOGIN_PASSWORD_MAX_BYTES 1024
 #define LOGIN_KEY_MAX_BYTES 1024
 #define LOGIN_ATTEMPTS_MAX 10 /* that failed, of one peer */
@@ -224,7 +225,7 @@
 #define LOGIN_HASHES_MAX 2   /* computed at the same time */
 
 /* Activity and webhooks */
-#define ACTIVITY_KEEP 10000 /* events of one account */
+#define ACTIVITY_KEEP 10000     /* events of one account */
 #define ACTIVITY_QUEUE_MAX 1024 /* noted and not written yet */
 #define ACTIVITY_TRIM_EVERY 64  /* events of an account between two looks at how many it has */
 #define ACTIVITY_LIST_MAX 500
@@ -232,7 +233,7 @@
 #define WEBHOOKS_MAX 16 /* of one account */
 #define WEBHOOK_TIMEOUT_MS 10000
 #define WEBHOOK_TRIES 8
-#define WEBHOOK_WAIT_MAX_MS 60000          /* between two tries */
+#define WEBHOOK_WAIT_MAX_MS 60000           /* between two tries */
 #define WEBHOOK_ANSWER_MAX_BYTES (64 * KIB) /* more of an answer is not taken */
 #define SSE_PING_INTERVAL_MS 15000
 
@@ -245,7 +246,8 @@
 #define IMAGE_MODULE_MAX_BYTES (16 * MIB) /* one module, unpacked */
 #define IMAGE_MODULES_MAX_BYTES (64 * MIB)
 #define INITRD_MAX_BYTES (64 * MIB)
-#define IMAGE_READ_TIMEOUT_MS 20000 /* one file out of a root file system */
+#define IMAGE_READ_TIMEOUT_MS 20000      /* one file out of a root file system */
+#define IMAGE_READ_ALL_TIMEOUT_MS 120000 /* all that is read of one at a time */
 #define IMAGE_READ_MEMORY_MAX_BYTES (512 * MIB)
 #define IMAGE_READ_PATH_MAX_BYTES 512
 
@@ -260,7 +262,7 @@
 #define RDS_MEMORY_MIN_MIB 128
 #define RDS_QUOTA_RETRY_S 60
 #define RDS_DENO_FLAGS_MAX 32
-#define RDS_DISK_MIN_MIB 300 /* what the files of any built-in image need */
+#define RDS_DISK_MIN_MIB 300        /* what the files of any built-in image need */
 #define RDS_START_TIMEOUT_MS 300000 /* for which a create waits for room and for a template */
 #define RDS_LOG_LINES_DEFAULT 200
 #define RDS_LOG_LINES_MAX 1000
