@@ -91,13 +91,6 @@ static int check_open(const struct server_listener *l, const struct request *rq,
     return 0;
 }
 
-static const char *key_of(const struct request *rq)
-{
-    const char *key = request_header(rq, "X-API-Key");
-    const char *auth = request_header(rq, "Authorization");
-    return !key && auth && strncasecmp(auth, "Bearer ", 7) == 0 ? auth + 7 : key;
-}
-
 static int check_key(const struct server_config *c, const char *key, struct request *rq,
                      struct err *e)
 {
@@ -135,7 +128,7 @@ static int check_session(const struct server_config *c, struct request *rq, stru
 
 static int check_account(const struct server_config *c, struct request *rq, struct err *e)
 {
-    const char *key = key_of(rq);
+    const char *key = request_key(rq);
     int r = key ? check_key(c, key, rq, e) : check_session(c, rq, e);
     if (r < 0) {
         rq->account[0] = '\0';

@@ -14,6 +14,13 @@ const char *request_header(const struct request *rq, const char *name)
     return MHD_lookup_connection_value(rq->connection, MHD_HEADER_KIND, name);
 }
 
+const char *request_key(const struct request *rq)
+{
+    const char *key = request_header(rq, "X-API-Key");
+    const char *auth = request_header(rq, "Authorization");
+    return !key && auth && strncasecmp(auth, "Bearer ", 7) == 0 ? auth + 7 : key;
+}
+
 bool request_cookie(const struct request *rq, const char *name, char *ret, size_t size)
 {
     const char *p = request_header(rq, "Cookie");

@@ -43,6 +43,9 @@ struct request {
 /* A header of the request by its name (any case); NULL: not there. */
 const char *request_header(const struct request *rq, const char *name);
 
+/* The API key that came with it; NULL: none. */
+const char *request_key(const struct request *rq);
+
 /* The value of a cookie as it came, the first one of that name; false: there is none. One that does
  * not fit is "": it is not ours. */
 bool request_cookie(const struct request *rq, const char *name, char *ret, size_t size);

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 /* What may follow a lead byte (Unicode's table of well-formed sequences): the second byte's range
  * rules out overlong forms, surrogates and too large values; the others are 80..BF. */
 struct lead {
@@ -143,4 +145,13 @@ size_t text_host_len(const char *host)
         return n;
     const char *port = host + n + 1;
     return host[n] == ':' && strspn(port, "0123456789") == strlen(port) ? n : 0;
+}
+
+int text_time(const char *field, const char *text, int64_t *ret_real_ns, struct err *e)
+{
+    int64_t ns;
+    if (clock_parse_rfc3339(text, &ns) < 0)
+        return err_field(e, field, "field \"%s\" is no RFC 3339 time", field);
+    *ret_real_ns = ns ? ns : 1;
+    return 0;
 }

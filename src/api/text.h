@@ -6,8 +6,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 
 /* Length of the longest valid UTF-8 prefix (no overlong forms, surrogates, or beyond U+10FFFF). */
 size_t text_utf8_prefix(const char *data, size_t len);
@@ -25,3 +27,6 @@ int text_percent_decode(const char *s, size_t len, char *ret, size_t ret_size);
 /* Length of the name in a Host header: "name", "name:port", "[v6]", "[v6]:port"; 0: it is none of
  * these. A name is letters, digits, "-", "." and "_". */
 size_t text_host_len(const char *host);
+
+/* The RFC 3339 time that a field holds, or ERR_INVALID. Never 0, which stands for no time. */
+int text_time(const char *field, const char *text, int64_t *ret_real_ns, struct err *e);

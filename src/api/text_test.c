@@ -80,6 +80,20 @@ static void test_percent_decode(void **state)
     assert_int_equal(decode("1234567890123456", got), -E2BIG);
 }
 
+static void test_time(void **state)
+{
+    struct err e = ERR_INIT;
+    int64_t ns = 7;
+    assert_int_equal(text_time("expiresAt", "2030-01-01", &ns, &e), 0);
+    assert_int_equal(ns, 1893456000000000000);
+    /* Not "never". */
+    assert_int_equal(text_time("expiresAt", "1970-01-01", &ns, &e), 0);
+    assert_int_equal(ns, 1);
+    assert_int_equal(text_time("expiresAt", "tomorrow", &ns, &e), -EINVAL);
+    assert_string_equal(e.field, "expiresAt");
+    assert_int_equal(ns, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +101,7 @@ int main(void)
         cmocka_unit_test(test_broken_pieces_become_replacement_characters),
         cmocka_unit_test(test_json_keeps_nul_and_repairs),
         cmocka_unit_test(test_percent_decode),
+        cmocka_unit_test(test_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,6 +163,8 @@
 /* Signing in */
 #define SESSION_DAYS 7
 #define SESSIONS_MAX 1024 /* of all accounts; the oldest goes */
+#define SESSIONS_MAX 1024        /* of all accounts; the oldest goes */
+#define SESSIONS_ACCOUNT_MAX 128 /* of one; its own oldest goes */
 #define LOGIN_PASSWORD_MAX_BYTES 1024
 #define LOGIN_KEY_MAX_BYTES 1024
 #define LOGIN_ATTEMPTS_MAX 10 /* that failed, of one peer */
@@ -193,7 +195,8 @@
 #define IMAGE_MODULE_MAX_BYTES (16 * MIB) /* one module, unpacked */
 #define IMAGE_MODULES_MAX_BYTES (64 * MIB)
 #define INITRD_MAX_BYTES (64 * MIB)
-#define IMAGE_READ_TIMEOUT_MS 20000 /* one file out of a root file system */
+#define IMAGE_READ_TIMEOUT_MS 20000      /* one file out of a root file system */
+#define IMAGE_READ_ALL_TIMEOUT_MS 120000 /* all that is read of one at a time */
 #define IMAGE_READ_MEMORY_MAX_BYTES (512 * MIB)
 #define IMAGE_READ_PATH_MAX_BYTES 512
 

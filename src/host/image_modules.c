@@ -36,6 +36,7 @@ struct packer {
     struct buf *archive;
     char seen[IMAGE_MODULES_MAX][IMAGE_MODULE_NAME_SIZE];
     size_t n_seen, n_packed;
+    size_t bytes; /* read; those that wait for what they need are all in memory */
 };
 
 static char plain(char c)
@@ -125,6 +126,25 @@ static bool has_seen(struct packer *p, const char *name)
     return false;
 }
 
+static int too_much(struct err *e)
+{
+    return err_set(e, ERR_INVALID, "its modules have more than %llu MiB",
+                   IMAGE_MODULES_MAX_BYTES / MIB);
+}
+
+/* Appends what the file has; an error when it has nothing. */
+static int read_one(struct packer *p, const char *path, struct buf *module, struct err *e)
+{
+    int r = p->src->read(p->src->arg, path, module, e);
+    if (r < 0)
+        return r;
+    if (module->len == 0)
+        return err_set(e, ERR_INVALID, "its module %.100s is not there, or cannot be unpacked",
+                       path);
+    p->bytes += module->len;
+    return p->bytes > IMAGE_MODULES_MAX_BYTES ? too_much(e) : 0;
+}
+
 static int visit(struct packer *p, const char *name, bool *ret_found, struct err *e);
 
 static int visit_needed(struct packer *p, const struct buf *module, struct err *e)
@@ -160,15 +180,10 @@ static int visit(struct packer *p, const char *name, bool *ret_found, struct err
     if (p->n_seen == IMAGE_MODULES_MAX)
         return err_set(e, ERR_INVALID, "its modules need more than %d others", IMAGE_MODULES_MAX);
     snprintf(p->seen[p->n_seen++], IMAGE_MODULE_NAME_SIZE, "%s", name);
-    int r = p->src->read(p->src->arg, path, &module, e);
-    if (r == 0 && module.len == 0)
-        r = err_set(e, ERR_INVALID, "its module %.100s is not there, or cannot be unpacked", path);
+    int r = read_one(p, path, &module, e);
     if (r == 0)
         r = visit_needed(p, &module, e);
-    if (r == 0 && pack(p->archive, p->n_packed++, path, &module) < 0)
-        r = err_set(e, ERR_INVALID, "its modules have more than %llu MiB",
-                    IMAGE_MODULES_MAX_BYTES / MIB);
-    return r;
+    return r == 0 && pack(p->archive, p->n_packed++, path, &module) < 0 ? too_much(e) : r;
 }
 
 int image_modules_pack(const struct image_module_source *src, struct buf *archive,

@@ -117,6 +117,33 @@ static void test_a_bound_on_all(void **state)
     assert_non_null(strstr(e.text, "more than"));
 }
 
+/* Each needs the next, so all would be in memory before the first is packed. */
+static int read_large(void *arg, const char *path, struct buf *ret, struct err *e)
+{
+    static char zeros[4 << 20];
+    char depends[32];
+    int *reads = arg, n = snprintf(depends, sizeof(depends), "%cdepends=m%d", 0, ++*reads);
+    buf_append(ret, depends, (size_t)n + 1);
+    return buf_append(ret, zeros, sizeof(zeros));
+}
+
+static void test_a_bound_on_what_is_read(void **state)
+{
+    auto_buf struct buf paths = {0};
+    auto_buf struct buf archive = {.max_bytes = IMAGE_MODULES_MAX_BYTES};
+    struct err e = ERR_INIT;
+    int reads = 0;
+    size_t n;
+    buf_append_str(&paths, "virtio_pci.ko\n");
+    for (int i = 1; i < IMAGE_MODULES_MAX; i++)
+        buf_printf(&paths, "m%d.ko\n", i);
+    struct image_module_source src = {
+        .paths = buf_str(&paths), .builtin = "", .read = read_large, .arg = &reads};
+    assert_int_equal(-EINVAL, image_modules_pack(&src, &archive, &n, &e));
+    assert_string_equal("its modules have more than 64 MiB", e.text);
+    assert_int_equal(16, reads);
+}
+
 static void assert_words(const char *console, const char *expected)
 {
     char words[VM_WORDS_SIZE];
@@ -146,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_what_is_needed_comes_first),
         cmocka_unit_test(test_what_is_missing),
         cmocka_unit_test(test_a_bound_on_all),
+        cmocka_unit_test(test_a_bound_on_what_is_read),
         cmocka_unit_test(test_last_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,7 @@ int image_reader_open(struct image_reader *rd, struct host *h, const char *dir, 
     if (r < 0)
         return r;
     rd->host = h;
+    rd->deadline_ms = clock_mono_ms() + IMAGE_READ_ALL_TIMEOUT_MS;
     path_printf(rd->rootfs, sizeof(rd->rootfs), "%s/rootfs.ext4", dir);
     path_printf(rd->scratch, sizeof(rd->scratch), "%s/.read-%s", dir, id);
     r = dir_make(rd->scratch, 0700);
@@ -48,13 +49,13 @@ void image_reader_close(struct image_reader *rd)
 /* Until its end, the deadline or the bound. */
 static int collect(struct image_reader *rd, int fd, struct buf *ret, struct err *e)
 {
-    int64_t deadline_ms = clock_mono_ms() + IMAGE_READ_TIMEOUT_MS;
+    int64_t until_ms = clock_mono_ms() + IMAGE_READ_TIMEOUT_MS;
+    until_ms = until_ms < rd->deadline_ms ? until_ms : rd->deadline_ms;
     for (;;) {
-        int left_ms = clock_left_ms(deadline_ms);
+        int left_ms = clock_left_ms(until_ms);
         struct pollfd p = {.fd = fd, .events = POLLIN};
         if (rd->host->aborting || left_ms == 0)
-            return err_set(e, ERR_INVALID, "its root file system cannot be read in %d s",
-                           IMAGE_READ_TIMEOUT_MS / 1000);
+            return err_set(e, ERR_INVALID, "its root file system takes too long to be read");
         if (poll(&p, 1, left_ms < 200 ? left_ms : 200) <= 0)
             continue;
         char *room = buf_reserve(ret, 4096);
@@ -62,8 +63,10 @@ static int collect(struct image_reader *rd, int fd, struct buf *ret, struct err 
         if (!room)
             return err_set(e, ERR_INVALID, "a file of its modules is larger than %zu MiB",
                            ret->max_bytes >> 20);
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n <= 0)
-            return n == 0 || errno == EINTR ? 0 : err_errno(e, -errno, "read a root file system");
+            return n == 0 ? 0 : err_errno(e, -errno, "read a root file system");
         ret->len += (size_t)n;
         ret->data[ret->len] = '\0';
     }

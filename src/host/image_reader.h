@@ -2,10 +2,12 @@
 #pragma once
 
 /* Files out of a root file system that somebody uploaded, read in a jail (image_modules.h says
- * why). One process a call; each has IMAGE_READ_TIMEOUT_MS. What is not there is no error: nothing
- * comes. The thread that opened it uses it. */
+ * why). One process a call; each has IMAGE_READ_TIMEOUT_MS, and all together
+ * IMAGE_READ_ALL_TIMEOUT_MS: other images wait for the thread that reads. What is not there is no
+ * error: nothing comes. The thread that opened it uses it. */
 
 #include <limits.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -18,6 +20,7 @@ struct image_reader {
     char rootfs[PATH_MAX];  /* "": not open */
     char scratch[PATH_MAX]; /* the jail's mount point and log */
     uid_t uid;              /* of the admission's; 0: none */
+    int64_t deadline_ms;    /* of all that is read; the clock's since boot */
 };
 
 /* `dir` has rootfs.ext4. ERR_FULL: no uid now. */

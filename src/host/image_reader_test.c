@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/proc.h"
 #include "host/cpio.h"
@@ -104,6 +105,19 @@ static void test_bounds(void **state)
     assert_int_equal(0, test_count_entries(&w->t, "an-image") - 1); /* rootfs.ext4 alone */
 }
 
+static void test_a_deadline_of_all(void **state)
+{
+    struct world *w = *state;
+    CLEANUP(image_reader_close) struct image_reader rd = {0};
+    auto_buf struct buf b = {.max_bytes = 1 << 20};
+    struct err e = ERR_INIT;
+    assert_int_equal(0, image_reader_open(&rd, w->t.host, w->dir, &e));
+    assert_int_equal(0, image_reader_cat(&rd, "/lib/modules/6.1-x/modules.dep", &b, &e));
+    rd.deadline_ms = clock_mono_ms();
+    assert_int_equal(-EINVAL, image_reader_cat(&rd, "/lib/modules/6.1-x/modules.dep", &b, &e));
+    assert_string_equal("its root file system takes too long to be read", e.text);
+}
+
 static void assert_module(struct world *w, const char *name, bool there)
 {
     char path[512];
@@ -167,6 +181,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(test_files),
         TEST(test_bounds),
+        TEST(test_a_deadline_of_all),
         TEST(test_modules),
         TEST(test_broken_file_systems),
     };

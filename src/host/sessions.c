@@ -79,20 +79,35 @@ static int end_session(struct sessions *s, const unsigned char hash[SESSION_HASH
     return 0;
 }
 
-/* The one that was used least lately makes room. */
-static int make_room(struct sessions *s, struct err *e)
+/* Which one makes room: the one that was used least lately, of the account's own when it has too
+ * many, so that nobody ends others' by signing in again and again. NULL: there is room. Lock held.
+ */
+static const struct session_record *in_the_way(const struct sessions *s, const char *account)
+{
+    const struct session_record *own = NULL, *any = NULL;
+    size_t n_own = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct session_record *r = &s->list[i];
+        any = any && any->expires_ns <= r->expires_ns ? any : r;
+        if (strcmp(r->account, account) != 0)
+            continue;
+        own = own && own->expires_ns <= r->expires_ns ? own : r;
+        n_own++;
+    }
+    if (n_own >= SESSIONS_ACCOUNT_MAX)
+        return own;
+    return s->n >= SESSIONS_MAX ? any : NULL;
+}
+
+static int make_room(struct sessions *s, const char *account, struct err *e)
 {
     unsigned char hash[SESSION_HASH_BYTES];
     {
         AUTO_LOCK(&s->lock);
-        if (s->n < SESSIONS_MAX)
+        const struct session_record *r = in_the_way(s, account);
+        if (!r)
             return 0;
-        const struct session_record *oldest = s->list;
-        for (size_t i = 1; i < s->n; i++) {
-            if (s->list[i].expires_ns < oldest->expires_ns)
-                oldest = &s->list[i];
-        }
-        memcpy(hash, oldest->hash, sizeof(hash));
+        memcpy(hash, r->hash, sizeof(hash));
     }
     return end_session(s, hash, e);
 }
@@ -100,7 +115,7 @@ static int make_room(struct sessions *s, struct err *e)
 static int begin_session(struct sessions *s, const struct session_record *r, struct err *e)
 {
     AUTO_LOCK(&s->change);
-    int rc = make_room(s, e);
+    int rc = make_room(s, r->account, e);
     if (rc == 0)
         rc = store_session_put(s->host->store, r, e);
     if (rc < 0)

@@ -287,24 +287,58 @@ static void test_a_session_ends_with_its_account(void **state)
     assert_true(is_over(w, token));
 }
 
-static void test_the_oldest_session_makes_room(void **state)
+static void account_key(struct world *w, const char *account, char ret[KEY_SIZE])
+{
+    const struct key_wish wish = {.account = account};
+    assert_int_equal(host_key_create(&w->host, &wish, NULL, ret, NULL), 0);
+}
+
+static void sign_in_often(struct world *w, const char *key, int times)
+{
+    char token[SESSION_TOKEN_SIZE];
+    for (int i = 0; i < times; i++) {
+        the_time += S;
+        assert_int_equal(sign_in_key(w, key, token, NULL), 0);
+        assert_false(is_over(w, token));
+    }
+}
+
+static void test_the_oldest_session_of_an_account_makes_room(void **state)
 {
     struct world *w = *state;
-    char first[SESSION_TOKEN_SIZE], second[SESSION_TOKEN_SIZE], token[SESSION_TOKEN_SIZE];
-    char admin[ID_SIZE], key[KEY_SIZE];
-    accounts_first_admin(w->host.accounts, admin);
-    assert_int_equal(
-        host_key_create(&w->host, &(struct key_wish){.account = admin}, NULL, key, NULL), 0);
+    char first[SESSION_TOKEN_SIZE], second[SESSION_TOKEN_SIZE], admins[SESSION_TOKEN_SIZE];
+    char key[KEY_SIZE];
+    struct account_info ann;
+    admin_sign_in(w, admins);
+    assert_int_equal(host_account_create(&w->host, "ann", NULL, &ann, NULL), 0);
+    account_key(w, ann.id, key);
     assert_int_equal(sign_in_key(w, key, first, NULL), 0);
     the_time += S;
     assert_int_equal(sign_in_key(w, key, second, NULL), 0);
-    for (int i = 0; i < SESSIONS_MAX - 1; i++) {
-        the_time += S;
-        assert_int_equal(sign_in_key(w, key, token, NULL), 0);
+    sign_in_often(w, key, SESSIONS_ACCOUNT_MAX - 1);
+    assert_true(is_over(w, first));
+    assert_false(is_over(w, second));
+    sign_in_often(w, key, SESSIONS_ACCOUNT_MAX);
+    assert_true(is_over(w, second));
+    assert_false(is_over(w, admins)); /* the oldest of all, and somebody else's */
+}
+
+static void test_the_oldest_session_of_all_makes_room(void **state)
+{
+    struct world *w = *state;
+    char first[SESSION_TOKEN_SIZE], second[SESSION_TOKEN_SIZE];
+    char key[KEY_SIZE];
+    admin_sign_in(w, first);
+    the_time += S;
+    admin_sign_in(w, second);
+    for (int n = SESSIONS_MAX - 1; n > 0; n -= SESSIONS_ACCOUNT_MAX) {
+        struct account_info a;
+        assert_int_equal(host_account_create(&w->host, "one more", NULL, &a, NULL), 0);
+        account_key(w, a.id, key);
+        sign_in_often(w, key, n < SESSIONS_ACCOUNT_MAX ? n : SESSIONS_ACCOUNT_MAX);
     }
     assert_true(is_over(w, first));
     assert_false(is_over(w, second));
-    assert_false(is_over(w, token));
     again(w, "admin@example.org", "swordfish");
     assert_true(is_over(w, first));
     assert_false(is_over(w, second));
@@ -420,7 +454,8 @@ int main(void)
         TEST(test_a_session_lasts_from_its_last_use),
         TEST(test_a_session_ends_with_its_key),
         TEST(test_a_session_ends_with_its_account),
-        TEST(test_the_oldest_session_makes_room),
+        TEST(test_the_oldest_session_of_an_account_makes_room),
+        TEST(test_the_oldest_session_of_all_makes_room),
         TEST(test_attempts_are_limited),
         cmocka_unit_test(test_limit_of_all_peers),
         cmocka_unit_test(test_limit_of_ipv6_networks),

@@ -299,7 +299,7 @@ test('the overview', async () => {
 // Server-Sent Events as they come; `next()` is one event, comments are left out.
 async function follow(d, as, path = '/v1/admin/events', headers = {}) {
   const abort = new AbortController();
-  const res = await d.fetch('/rds' + path, { headers: { 'x-api-key': as, ...headers }, signal: abort.signal });
+  const res = await d.fetch('/rds' + path, { headers: { ...(as && { 'x-api-key': as }), ...headers }, signal: abort.signal });
   assert.equal(res.status, 200);
   assert.equal(res.headers.get('content-type'), 'text/event-stream');
   const reader = res.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -324,6 +324,21 @@ async function follow(d, as, path = '/v1/admin/events', headers = {}) {
   };
   return { next, stop: () => abort.abort() };
 }
+
+test('who may not look on any more is told nothing', async () => {
+  await withDaemon(withPassword, async (d) => {
+    await d.settled();
+    const key = adminKey(d);
+    const { id, apiKey } = await post(d, key, '/v1/admin/api-keys', { name: 'n' }, 201);
+    const cookie = cookieOf(await call(d, null, 'POST', '/auth/login', { body: { email: EMAIL, password: PASSWORD } }));
+    const byKey = await follow(d, apiKey), bySession = await follow(d, null, undefined, { cookie });
+    await call(d, key, 'POST', `/v1/admin/api-keys/${id}/revoke`, { status: 204 });
+    assert.equal(await byKey.next(), null);
+    assert.equal((await bySession.next()).type, 'key.revoked');
+    await call(d, cookie, 'POST', '/auth/logout');
+    assert.equal(await bySession.next(), null);
+  });
+});
 
 test('what happens is told once, in order, in the list and to those who follow', async () => {
   await withDaemon({}, async (d) => {

@@ -64,8 +64,8 @@ static int create(struct request *rq, struct answer *ret, struct err *e)
     struct key_info k;
     struct key_wish w = {.account = account, .name = in->name.data};
     int r = choose_account(rq, in->account.data, account, e);
-    if (r == 0 && in->expires.data && clock_parse_rfc3339(in->expires.data, &w.expires_ns) < 0)
-        r = err_field(e, "expiresAt", "field \"expiresAt\" is no RFC 3339 time");
+    if (r == 0 && in->expires.data)
+        r = text_time("expiresAt", in->expires.data, &w.expires_ns, e);
     if (r == 0)
         r = host_key_create(rq->host, &w, &k, key, e);
     if (r < 0)

@@ -5,6 +5,7 @@
 #include "api/rds/events.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "host/accounts.h"
+#include "host/sessions.h"
 
 #define LIST_DEFAULT 50
 
@@ -150,18 +153,40 @@ static int send_text(struct stream *s, const char *text)
     return stream_write(s, text, strlen(text));
 }
 
-/* Until the client has gone or the daemon ends: then the answer just ends, and the client comes
- * back with the number of its last event. */
+/* Who looks on, and by which right: it may end before the answer does. */
+struct follower {
+    struct host *host;
+    struct activity_feed *feed;
+    char session[sizeof(((struct request *)0)->session)]; /* "": by the key */
+    char key[KEY_CONFIGURED_MAX_BYTES + 1];
+};
+
+static bool may_follow(const struct follower *f)
+{
+    char account[ID_SIZE];
+    bool is_admin = false;
+    struct session_info s;
+    if (f->session[0])
+        return host_session(f->host, f->session, &s, NULL) == 0 && s.admin;
+    return host_key_account(f->host, f->key, account, &is_admin, NULL) == 0 && is_admin;
+}
+
+/* Until the client has gone, may see it no longer, or the daemon ends: then the answer just ends,
+ * and the client comes back with the number of its last event. */
 static int tell(struct stream *s, void *arg, struct err *e)
 {
+    struct follower *f = arg;
     int64_t ping_ms = clock_mono_ms() + SSE_PING_INTERVAL_MS;
     int r = send_text(s, "retry: 2000\n\n");
     while (r >= 0 && !stream_cancelled(s)) {
         struct activity a = {0};
-        r = activity_feed_next(arg, STREAM_ASK_INTERVAL_MS, &a, e);
-        if (r > 0)
+        r = activity_feed_next(f->feed, STREAM_ASK_INTERVAL_MS, &a, e);
+        bool is_over = !may_follow(f);
+        if (r > 0 && !is_over)
             r = send_event(s, &a);
         activity_done(&a);
+        if (is_over)
+            return 0;
         if (r < 0 || clock_mono_ms() < ping_ms)
             continue;
         r = send_text(s, ": ping\n\n");
@@ -175,9 +200,14 @@ static json_t *no_line(const struct err *e)
     return NULL;
 }
 
-static void close_feed(void *feed)
+static void follower_free(void *arg)
 {
-    activity_feed_close(feed);
+    struct follower *f = arg;
+    if (!f)
+        return;
+    activity_feed_close(f->feed);
+    explicit_bzero(f, sizeof(*f));
+    free(f);
 }
 
 /* What is no number is as good as nothing, as everywhere in that protocol. */
@@ -193,12 +223,20 @@ static int64_t last_seen(const struct request *rq)
 
 static int follow(struct request *rq, struct answer *ret, struct err *e)
 {
-    struct activity_feed *feed = NULL;
-    int r = host_activity_follow(rq->host, NULL, last_seen(rq), &feed, e);
-    if (r < 0)
+    struct follower *f = calloc(1, sizeof(*f));
+    if (!f)
+        return err_errno(e, -ENOMEM, "follow what happens");
+    const char *key = request_key(rq);
+    f->host = rq->host;
+    snprintf(f->session, sizeof(f->session), "%s", rq->session);
+    snprintf(f->key, sizeof(f->key), "%s", key && !f->session[0] ? key : "");
+    int r = host_activity_follow(rq->host, NULL, last_seen(rq), &f->feed, e);
+    if (r < 0) {
+        follower_free(f);
         return r;
+    }
     const struct stream_job job = {
-        .run = tell, .error_line = no_line, .free = close_feed, .arg = feed};
+        .run = tell, .error_line = no_line, .free = follower_free, .arg = f};
     r = stream_start(rq, &job, ret, e);
     if (r < 0)
         return r;

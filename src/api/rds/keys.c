@@ -8,7 +8,6 @@
 #include "api/rds/rds.h"
 #include "api/text.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/limits.h"
 #include "host/accounts.h"
 
@@ -72,9 +71,9 @@ static int create(struct request *rq, struct answer *ret, struct err *e)
     char key[KEY_SIZE];
     struct key_info k;
     struct key_wish w = {.account = rq->account, .name = in->name.data, .form = KEY_FORM_RDS};
-    if (in->expires.data && clock_parse_rfc3339(in->expires.data, &w.expires_ns) < 0)
-        return err_field(e, "expiresAt", "field \"expiresAt\" is no RFC 3339 time");
-    int r = host_key_create(rq->host, &w, &k, key, e);
+    int r = in->expires.data ? text_time("expiresAt", in->expires.data, &w.expires_ns, e) : 0;
+    if (r == 0)
+        r = host_key_create(rq->host, &w, &k, key, e);
     if (r < 0)
         return r;
     ret->json = key_json(&k);

@@ -231,6 +231,8 @@ static void test_refused(void **state)
         {"POST", "/rds/v1/admin/api-keys", "{}", 400, "name"},
         {"POST", "/rds/v1/admin/api-keys", "{\"name\":\"x\",\"expiresAt\":\"x\"}", 400,
          "expiresAt"},
+        {"POST", "/rds/v1/admin/api-keys", "{\"name\":\"x\",\"expiresAt\":\"1970-01-01\"}", 400,
+         "expiresAt"},
         {"POST", "/rds/v1/admin/api-keys/x/revoke", NULL, 400, NULL},
         {"GET", "/rds/v1/admin/activity?limit=501", NULL, 400, "limit"},
         {"GET", "/rds/v1/admin/activity?before=x", NULL, 400, "before"},
