@@ -215,7 +215,7 @@ static int close_account(struct accounts *a, const char *id, struct account_info
         return accounts_none(id, e);
     if (uses_something(&found->info.usage))
         return err_set(e, ERR_CONFLICT,
-                       "the account \"%s\" still has VMs or snapshots: delete these first",
+                       "the account \"%s\" still has VMs, snapshots or images: delete these first",
                        found->info.name);
     if (found->info.admin && count_admins(a) == 1)
         return err_set(e, ERR_CONFLICT, "the account \"%s\" is the only admin's", found->info.name);

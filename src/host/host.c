@@ -119,6 +119,8 @@ static int open_living(struct host *h, struct err *e)
     instance_path(h, "staging", "", staging);
     int r = open_people(h, e);
     if (r == 0)
+        image_rows_charge(h->image_rows, h->accounts);
+    if (r == 0)
         r = staging_new(staging, &h->staging, e);
     if (r == 0)
         r = consoles_new(h->config->data_dir, &h->consoles, e);

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "host/accounts.h"
 #include "host/host_priv.h"
 #include "host/store_images.h"
 
@@ -177,6 +178,13 @@ int image_rows_new(struct host *h, struct image_rows **ret, struct err *e)
     drop_orphans(s);
     *ret = s;
     return 0;
+}
+
+void image_rows_charge(struct image_rows *s, struct accounts *a)
+{
+    for (const struct image_row *row = s->first; row; row = row->next)
+        accounts_count(a, row->info.account,
+                       &(struct quota){.disk_bytes = image_bytes(&row->info)});
 }
 
 void image_rows_free(struct image_rows *s)

@@ -14,6 +14,7 @@
 
 #include "host/images.h"
 
+struct accounts;
 struct host;
 struct image_rows;
 
@@ -25,8 +26,17 @@ struct image_row {
     bool hidden;            /* it is being deleted, and cannot be found any more */
 };
 
+/* What of its account's quota of disk its files take. */
+static inline int64_t image_bytes(const struct image_info *i)
+{
+    return i->kernel_bytes + i->disk_bytes;
+}
+
 /* Needs the store and the configuration. */
 int image_rows_new(struct host *h, struct image_rows **ret, struct err *e);
+/* Adds what there is to the accounts' usage: once, when the accounts are there and before anything
+ * is asked. */
+void image_rows_charge(struct image_rows *s, struct accounts *a);
 void image_rows_free(struct image_rows *s); /* NULL is fine */
 
 /* DATA/images/KEY, or a file in it ("": the directory); PATH_MAX bytes. */

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "host/accounts.h"
 #include "host/host_priv.h"
 #include "host/image_check.h"
 #include "host/image_rows.h"
@@ -50,6 +51,27 @@ static int check_room(const struct image_upload *u, int64_t more, struct err *e)
     return err_set(e, ERR_FULL, "the host's disk has no room for this image");
 }
 
+/* What the account is charged for when the part has `bytes`, besides what was there before. Only
+ * this upload changes the part. */
+static struct quota more_for(const struct image_upload *u, int64_t bytes)
+{
+    bool is_kernel = u->part == IMAGE_KERNEL;
+    int64_t had = is_kernel ? u->info.kernel_bytes : u->info.disk_bytes;
+    struct quota more = {.disk_bytes = bytes - had};
+    return more;
+}
+
+/* An upload whose length is told need not come to be refused. */
+static int check_quota(const struct image_upload *u, int64_t length, struct err *e)
+{
+    struct accounts *a = u->host->accounts;
+    const struct quota more = more_for(u, length);
+    int r = more.disk_bytes > 0 ? accounts_charge(a, u->info.account, &more, e) : 0;
+    if (r == 0 && more.disk_bytes > 0)
+        accounts_release(a, u->info.account, &more);
+    return r;
+}
+
 static int too_large(const struct image_upload *u, struct err *e)
 {
     return err_set(e, ERR_TOO_LARGE, "a %s has at most %lld MiB", parts[u->part],
@@ -70,7 +92,8 @@ static int open_file(struct image_upload *u, int64_t length, struct err *e)
         return err_errno(e, -errno, "make %s", u->path);
     if (length > u->max_bytes)
         return too_large(u, e);
-    return check_room(u, length > 0 ? length : 0, e);
+    r = check_quota(u, length, e);
+    return r < 0 ? r : check_room(u, length > 0 ? length : 0, e);
 }
 
 int host_image_upload(struct host *h, const char *account, const char *id, enum image_part part,
@@ -242,12 +265,19 @@ int image_upload_finish(struct image_upload *u, struct image_info *ret, struct e
 {
     struct host *h = u->host;
     char id[ID_SIZE], account[ID_SIZE];
+    const struct quota more = more_for(u, u->bytes);
     int r = check(u, e);
     if (r == 0)
-        r = publish(u, e);
+        r = accounts_charge(h->accounts, u->info.account, &more, e);
+    if (r < 0) {
+        release(u);
+        return r;
+    }
+    r = publish(u, e);
     if (r == 0)
         r = note(u, e);
     if (r < 0) {
+        accounts_release(h->accounts, u->info.account, &more);
         release(u);
         return r;
     }

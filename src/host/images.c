@@ -379,6 +379,7 @@ int host_image_delete(struct host *h, const char *account, const char *id, struc
         log_error("image", "image=%s %s cannot be removed, the next start tries again: %s", i.id,
                   path, strerror(-gone));
     image_rows_remove(h->image_rows, i.id);
+    accounts_release(h->accounts, account, &(struct quota){.disk_bytes = image_bytes(&i)});
     log_info("image", "image=%s deleted", i.id);
     images_note(h, account, "image.deleted", &i, NULL);
     return 0;

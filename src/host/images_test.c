@@ -333,6 +333,48 @@ static void test_what_a_killed_daemon_left(void **state)
     assert_string_equal("ready", i.state);
 }
 
+static int64_t disk_usage(struct test_host *t)
+{
+    struct account_info a;
+    assert_int_equal(0, host_account_get(t->host, t->account, &a, NULL));
+    return a.usage.disk_bytes;
+}
+
+static void test_the_quota_of_disk(void **state)
+{
+    static unsigned char rootfs[TEST_EXT4_BYTES];
+    const int64_t both = TEST_EXT4_BYTES + TEST_BZIMAGE_BYTES;
+    struct test_host *t = *state;
+    struct image_info i;
+    struct image_upload *u = NULL;
+    struct err e = ERR_INIT;
+    struct quota limits = {-1, -1, both, -1};
+    test_make_ext4(rootfs);
+    create(t, "mine", &i);
+    assert_int_equal(0, host_account_update(t->host, t->account, NULL, &limits, NULL, &e));
+    upload_both(t, i.id);
+    assert_int_equal(both, disk_usage(t));
+    upload_both(t, i.id); /* in the place of what was there */
+    assert_int_equal(both, disk_usage(t));
+    test_host_stop(t);
+    test_host_start(t);
+    assert_int_equal(both, disk_usage(t));
+    create(t, "more", &i);
+    assert_err(upload(t, i.id, IMAGE_ROOTFS, rootfs, sizeof(rootfs), &e), &e, ERR_FORBIDDEN,
+               "quota of disk");
+    /* One that does not tell its length is refused at its end. */
+    assert_int_equal(0, host_image_upload(t->host, t->account, i.id, IMAGE_ROOTFS, -1, &u, &e));
+    assert_int_equal(0, image_upload_write(u, rootfs, sizeof(rootfs), &e));
+    assert_err(image_upload_finish(u, NULL, &e), &e, ERR_FORBIDDEN, "quota of disk");
+    image_upload_free(u);
+    assert_false(is_there(t, i.id, "rootfs.ext4"));
+    assert_int_equal(both, disk_usage(t));
+    assert_int_equal(0, host_image_delete(t->host, t->account, "mine", &e));
+    assert_int_equal(0, disk_usage(t));
+    upload_both(t, i.id);
+    assert_int_equal(both, disk_usage(t));
+}
+
 /* --- a launch and a deletion at the same time --- */
 
 struct racer {
@@ -471,6 +513,7 @@ int main(int argc, char **argv)
         TEST(test_its_kernel_goes_with_a_vm),
         TEST(test_the_default),
         TEST(test_what_a_killed_daemon_left),
+        TEST(test_the_quota_of_disk),
         TEST(test_a_launch_or_a_deletion),
         TEST(test_odd_shapes),
         cmocka_unit_test_setup_teardown(test_templates_are_bounded, setup_few, teardown),
