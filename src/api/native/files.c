@@ -343,6 +343,7 @@ static const struct field list_fields[] = {
 static const struct route_success get_others[] = {
     {200, stat_fields, .doc = "With stat=1"},
     {200, list_fields, .doc = "With list=1"},
+    {200, NULL, "application/x-tar", "A directory"},
     {206, NULL, "application/octet-stream", "A part, with Range"},
     {0},
 };
