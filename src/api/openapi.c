@@ -336,6 +336,7 @@ static void add_common_errors(const struct view *v, const struct route *r, json_
         {401, !(r->flags & (ROUTE_OPEN | ROUTE_SIGNED))},
         {403, !(r->flags & ROUTE_SIGNED)},
         {413, r->request != NULL},
+        {416, (r->flags & ROUTE_RANGES) != 0},
         {415, r->request != NULL},
         {429, is_limited},
         {503, true},

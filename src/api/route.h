@@ -38,6 +38,7 @@ enum {
     ROUTE_BODY_OPTIONAL = 1 << 6, /* no body is as good as {} */
     ROUTE_LIST = 1 << 7,          /* answers with an array of `response`; without one, of strings */
     ROUTE_GUEST = 1 << 8,         /* may be called from inside of VMs */
+    ROUTE_RANGES = 1 << 9,        /* answers a Range: 416 when it begins beyond the end */
 };
 
 #define ROUTE_PARAMS_MAX 3

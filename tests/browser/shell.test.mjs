@@ -91,6 +91,7 @@ t.test('pages by keyboard: shortcuts, palette, help', { path: '/vms' }, async (p
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   await page.keyboard.press('Control+k');
+  await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'combobox');
   await page.keyboard.type('images');
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { level: 1, name: 'Images' }).waitFor();
@@ -126,6 +127,7 @@ t.test('the navigation slides in on a narrow screen', { path: '/vms', viewport: 
   await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'API keys' }).click();
   await page.getByRole('heading', { level: 1, name: 'API keys' }).waitFor();
   await page.getByRole('button', { name: 'Open navigation' }).click();
+  await page.getByRole('button', { name: 'Close navigation' }).waitFor({ state: 'attached' });
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Open navigation' }).waitFor();
 });

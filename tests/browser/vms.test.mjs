@@ -198,6 +198,7 @@ t.test('a hostile name is text everywhere', { path: '/vms' }, async (page) => {
   await page.getByRole('heading', { level: 1, name }).waitFor();
   await page.getByText('<script>alert(2)</script>').waitFor();
   await page.keyboard.press('Control+k');
+  await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'combobox');
   await page.keyboard.type('onerror');
   await page.getByRole('option', { name }).waitFor();
   assert.equal(await page.locator('img[src=x]').count(), 0);

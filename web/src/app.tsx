@@ -2,7 +2,7 @@
 // The frame around all pages: who is logged in, navigation, theme, messages, shortcuts.
 
 import type { ComponentType } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import { loadMe, logout, me, messageOf, offline, retryNow } from './api/client';
 import { CommandLayer, helpOpen, paletteOpen, useCommands, useShortcuts, type Command } from './commands';
@@ -108,7 +108,7 @@ function Shell() {
   useShortcuts();
   useGlobalCommands(who.admin);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!menuOpen) return undefined;
     const onKey = (e: KeyboardEvent) => { if (e.key === 'Escape') setMenuOpen(false); };
     document.addEventListener('keydown', onKey);

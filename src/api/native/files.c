@@ -367,7 +367,7 @@ const struct route native_file_routes[] = {
         .query_bytes = sizeof(struct path_query),
         .content_type = "application/octet-stream",
         .others = get_others,
-        .flags = ROUTE_ACCOUNT,
+        .flags = ROUTE_ACCOUNT | ROUTE_RANGES,
         .doc = "A file as it is, a directory as tar",
     },
     {

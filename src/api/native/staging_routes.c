@@ -287,6 +287,11 @@ static const struct field staged_fields[] = {
 
 /* ---- rows ---- */
 
+static const struct route_success get_others[] = {
+    {206, NULL, "application/octet-stream", "The part that Range asks for"},
+    {0},
+};
+
 const struct route native_staging_routes[] = {
     {
         NATIVE_ROW(POST, "/v1/vms/{id}/files/presign", "presignFile"),
@@ -317,7 +322,8 @@ const struct route native_staging_routes[] = {
         NATIVE_ROW(GET, STAGING_PATH "{object}", "getStaged"),
         .handler = get,
         .content_type = "application/octet-stream",
-        .flags = ROUTE_SIGNED | ROUTE_GUEST,
+        .others = get_others,
+        .flags = ROUTE_SIGNED | ROUTE_GUEST | ROUTE_RANGES,
         .doc = "Download from a signed URL",
     },
     {0},
