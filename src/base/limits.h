@@ -163,7 +163,6 @@
 /* Signing in */
 #define SESSION_DAYS 7
 #define SESSIONS_MAX 1024        /* of all accounts; the oldest goes */
-#define SESSIONS_MAX 1024        /* of all accounts; the oldest goes */
 #define SESSIONS_ACCOUNT_MAX 128 /* of one; its own oldest goes */
 #define LOGIN_PASSWORD_MAX_BYTES 1024
 #define LOGIN_KEY_MAX_BYTES 1024

@@ -12,48 +12,6 @@
 /* One for the directory, one to make the workspace, one for the program, and one that runs it. */
 #define TRIES_MAX 4
 
-/* ---- paths ---- */
-
-/* Drops the last name of a path without a final slash. */
-static size_t parent(const char *path, size_t len)
-{
-    while (len && path[len - 1] != '/')
-        len--;
-    return len ? len - 1 : 0;
-}
-
-int rds_path(const char *given, const char *field, char ret[AGENT_PATH_MAX_BYTES + 1],
-             struct err *e)
-{
-    size_t len = 0;
-    if (given[0] != '/')
-        len = (size_t)snprintf(ret, AGENT_PATH_MAX_BYTES + 1, "%s", RDS_WORKSPACE);
-    for (const char *p = given; *p;) {
-        size_t n = strcspn(p, "/");
-        if (n == 2 && memcmp(p, "..", 2) == 0) {
-            len = parent(ret, len);
-        } else if (n && !(n == 1 && *p == '.')) {
-            if (len + 1 + n > AGENT_PATH_MAX_BYTES)
-                return err_field(e, field, "%s is longer than %d bytes", field,
-                                 AGENT_PATH_MAX_BYTES);
-            ret[len++] = '/';
-            memcpy(ret + len, p, n);
-            len += n;
-        }
-        p += n + (p[n] == '/');
-    }
-    if (!len)
-        ret[len++] = '/';
-    ret[len] = '\0';
-    return 0;
-}
-
-bool rds_path_is_inside(const char *path)
-{
-    size_t n = strlen(RDS_WORKSPACE);
-    return strncmp(path, RDS_WORKSPACE, n) == 0 && (!path[n] || path[n] == '/');
-}
-
 /* ---- running ---- */
 
 void rds_output_done(struct rds_output *o)
@@ -92,7 +50,7 @@ static bool client_left(void *arg)
 static int make_workspace(struct request *rq, const char *vm, struct err *e)
 {
     static const char *const argv[] = {
-        "sh", "-c", "mkdir -p " RDS_WORKSPACE " && chown " RDS_USER " " RDS_WORKSPACE};
+        "sh", "-c", "mkdir -p " RDS_WORKSPACE " && chown " RDS_USER_AND_GROUP " " RDS_WORKSPACE};
     const struct vm_exec x = {.argv = argv,
                               .n_argv = ARRAY_SIZE(argv),
                               .cwd = "/",
@@ -142,7 +100,7 @@ int rds_command_run(struct request *rq, const struct rds_command *c, const char 
         .argv = c->argv,
         .n_argv = c->n_argv,
         .cwd = cwd,
-        .user = RDS_USER,
+        .user = RDS_USER_AND_GROUP,
         .env = c->env,
         .stdin_data = c->stdin_data,
         .stdin_len = c->stdin_len,

@@ -4,11 +4,11 @@
 /* Commands of this dialect: as uid and gid 1000, in a directory that is there, their output kept up
  * to RDS_OUTPUT_MAX_BYTES a stream. What exec and run-ts share. */
 
+#include "api/rds/workspace.h"
 #include "api/request.h"
 #include "host/vms_guest.h"
 
-#define RDS_WORKSPACE "/workspace"
-#define RDS_USER "1000:1000"
+#define RDS_USER_AND_GROUP "1000:1000"
 
 struct rds_command {
     const char **argv; /* n_argv */
@@ -46,10 +46,3 @@ int rds_timeout(double given, int max_ms, const char *max_name, int64_t *ret_ms,
 
 /* ERR_INVALID: no environment can hold such a name. */
 int rds_check_env_name(const char *name, struct err *e);
-
-/* An absolute path of a directory or file as the client gave it: what is relative is below the
- * workspace; "." and ".." are resolved. ERR_INVALID: `field` is too long. */
-int rds_path(const char *given, const char *field, char ret[AGENT_PATH_MAX_BYTES + 1],
-             struct err *e);
-/* Whether such a path is the workspace or below. */
-bool rds_path_is_inside(const char *path);

@@ -1,60 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/rds/workspace.h"
 
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
-/* What comes behind RDS_WORKSPACE in an absolute path; NULL: it is elsewhere. */
-static const char *relative(const char *text)
+/* Drops the last name of a path without a final slash. */
+static size_t parent(const char *path, size_t len)
 {
-    size_t len = strlen(RDS_WORKSPACE);
-    if (text[0] != '/')
-        return text;
-    text += strspn(text, "/") - 1;
-    bool is_below = strncmp(text, RDS_WORKSPACE, len) == 0 && (!text[len] || text[len] == '/');
-    return is_below ? text + len : NULL;
+    while (len && path[len - 1] != '/')
+        len--;
+    return len ? len - 1 : 0;
 }
 
-/* Appends one part; false: it leads out. */
-static bool step(const char *part, size_t len, char *ret, size_t *at)
+int rds_path(const char *given, const char *field, char ret[AGENT_PATH_MAX_BYTES + 1],
+             struct err *e)
 {
-    if (len == 0 || (len == 1 && part[0] == '.'))
-        return true;
-    if (len == 2 && part[0] == '.' && part[1] == '.') {
-        if (*at == 0)
-            return false;
-        while (*at && ret[*at - 1] != '/')
-            --*at;
-        *at -= *at > 0;
-        return true;
+    size_t len = 0;
+    if (given[0] != '/')
+        len = (size_t)snprintf(ret, AGENT_PATH_MAX_BYTES + 1, "%s", RDS_WORKSPACE);
+    for (const char *p = given; *p;) {
+        size_t n = strcspn(p, "/");
+        if (n == 2 && memcmp(p, "..", 2) == 0) {
+            len = parent(ret, len);
+        } else if (n && !(n == 1 && *p == '.')) {
+            if (len + 1 + n > AGENT_PATH_MAX_BYTES)
+                return err_field(e, field, "%s is longer than %d bytes", field,
+                                 AGENT_PATH_MAX_BYTES);
+            ret[len++] = '/';
+            memcpy(ret + len, p, n);
+            len += n;
+        }
+        p += n + (p[n] == '/');
     }
-    if (*at)
-        ret[(*at)++] = '/';
-    memcpy(ret + *at, part, len);
-    *at += len;
-    return true;
+    if (!len)
+        ret[len++] = '/';
+    ret[len] = '\0';
+    return 0;
+}
+
+bool rds_path_is_inside(const char *path)
+{
+    size_t n = strlen(RDS_WORKSPACE);
+    return strncmp(path, RDS_WORKSPACE, n) == 0 && (!path[n] || path[n] == '/');
 }
 
 int rds_workspace_path(const char *field, const char *text, char ret[AGENT_PATH_MAX_BYTES],
                        struct err *e)
 {
-    char out[AGENT_PATH_MAX_BYTES];
-    size_t at = 0;
+    char path[AGENT_PATH_MAX_BYTES + 1];
     if (!text || !text[0])
         return err_field(e, field, "%s is required", field);
     /* With the workspace before it, it must be a path for the guest's kernel. */
     if (strlen(text) + sizeof(RDS_WORKSPACE) >= AGENT_PATH_MAX_BYTES)
         return err_field(e, field, "%s is too long", field);
-    const char *p = relative(text);
-    bool is_below = p;
-    while (is_below && *p) {
-        size_t len = strcspn(p, "/");
-        is_below = step(p, len, out, &at);
-        p += len + (p[len] == '/');
-    }
-    if (!is_below)
+    int r = rds_path(text, field, path, e);
+    if (r < 0)
+        return r;
+    if (!rds_path_is_inside(path))
         return err_field(e, field, "%s must be within " RDS_WORKSPACE, field);
-    memcpy(ret, out, at);
-    ret[at] = '\0';
+    const char *inner = path + strlen(RDS_WORKSPACE);
+    strcpy(ret, inner + (*inner == '/'));
     return 0;
 }

@@ -19,6 +19,10 @@ static void test_paths_within(void **state)
         {"./a/../b", "b"},
         {".", ""},
         {"workspace", "workspace"},
+        {"/./workspace/a", "a"},
+        {"/tmp/../workspace/a", "a"},
+        {"/workspace/../workspace/a", "a"},
+        {"../workspace", ""},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         char got[AGENT_PATH_MAX_BYTES] = "untouched";
@@ -36,12 +40,10 @@ static void test_paths_elsewhere(void **state)
                                         "/workspacex",
                                         "/workspace/..",
                                         "/workspace/../etc",
-                                        "/workspace/../workspace/a",
                                         "/workspace/a/../../etc",
-                                        "/./workspace/a",
                                         "..",
                                         "a/../..",
-                                        "../workspace"};
+                                        "../workspacex"};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
         char got[AGENT_PATH_MAX_BYTES] = "untouched";
         struct err e = ERR_INIT;
