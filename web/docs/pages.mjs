@@ -9,7 +9,6 @@ export const PAGES = [
   { name: 'guide', file: 'docs/guide.md', title: 'First steps with HTTP', group: 'Start', about: 'A machine, a command, TypeScript, files, a snapshot: with curl' },
   { name: 'dashboard', file: 'docs/dashboard.md', title: 'The dashboard', group: 'Start', about: 'The same with a browser' },
   { name: 'cli', file: 'docs/cli.md', title: 'The command line', group: 'Start', about: 'Every command of holm' },
-  { name: 'dashboard', file: 'docs/dashboard.md', title: 'The dashboard', group: 'Start', about: 'Signing in, pages, keyboard' },
   { name: 'native', file: 'docs/native.md', title: 'Native API', group: 'APIs', about: 'Machines that live: forks, snapshots, terminals, networks' },
   { name: 'rds', file: 'docs/rds.md', title: 'run-dat-sheesh API', group: 'APIs', about: 'Machines for programs and agents, TypeScript, tar.gz, images' },
   { name: 'runner', file: 'docs/runner.md', title: 'Runner API', group: 'APIs', about: 'Code in, output out' },
