@@ -149,7 +149,7 @@ static int upload_finish(void *arg, struct answer *ret, struct err *e)
 {
     struct image_info image;
     ret->status = 204;
-    return image_upload_finish(arg, &image, e);
+    return rds_failed(image_upload_finish(arg, &image, e), RDS_IMAGE, e);
 }
 
 static void upload_free(void *arg)
