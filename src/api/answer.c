@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/log.h"
+
 void answer_done(struct answer *a)
 {
     json_decref(a->json);
@@ -15,6 +17,18 @@ void answer_done(struct answer *a)
         close(a->file.fd);
     buf_done(&a->headers);
     *a = (struct answer){0};
+}
+
+ssize_t answer_stream_read(ssize_t n, const char *module, const struct err *e)
+{
+    static struct log_limit limit;
+    if (n > 0)
+        return n;
+    if (n == 0)
+        return ANSWER_STREAM_END;
+    if (n != -ECANCELED && log_limit_pass(&limit))
+        log_warn(module, "a file was sent in part: %s", e->text);
+    return ANSWER_STREAM_BROKEN;
 }
 
 /* Kept as name and value, each with its NUL. */

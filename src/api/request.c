@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/request.h"
 
+#include <errno.h>
 #include <microhttpd.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,6 +14,17 @@
 const char *request_header(const struct request *rq, const char *name)
 {
     return MHD_lookup_connection_value(rq->connection, MHD_HEADER_KIND, name);
+}
+
+int64_t request_length(const struct request *rq)
+{
+    const char *text = request_header(rq, "Content-Length");
+    char *end;
+    if (!text || !*text)
+        return -1;
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    return errno || *end || n < 0 ? -1 : n;
 }
 
 const char *request_key(const struct request *rq)

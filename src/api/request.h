@@ -42,6 +42,8 @@ struct request {
 
 /* A header of the request by its name (any case); NULL: not there. */
 const char *request_header(const struct request *rq, const char *name);
+/* Of a body whose length was announced; -1: it was not. */
+int64_t request_length(const struct request *rq);
 
 /* The API key that came with it; NULL: none. */
 const char *request_key(const struct request *rq);
@@ -96,6 +98,10 @@ struct answer {
 
 #define ANSWER_STREAM_END (-1)
 #define ANSWER_STREAM_BROKEN (-2)
+
+/* What a stream's read returns for what came: `n` bytes, 0 at the end, or an error. The headers are
+ * gone then: all that can be done for a client is not to end as if this were all. */
+ssize_t answer_stream_read(ssize_t n, const char *module, const struct err *e);
 
 /* Of numbers with a fraction: milliseconds to the microsecond, disks to the byte of their GiB. */
 #define ANSWER_DIGITS 12

@@ -110,14 +110,14 @@ static int run_command(struct run *run, struct err *e)
     return run->r < 0 ? err_set(e, ERR_UNAVAILABLE, "nobody reads") : 0;
 }
 
-/* "bash -lc 'WORD...'" is as the words themselves; "nobash" is of a guest that has no bash, and
+/* "bash -lc -- 'WORD...'" is as the words themselves; "nobash" is of a guest that has no bash, and
  * below "/missing" is nothing. Deno shows how it was called. */
 static int run_shell(struct run *run, struct err *e)
 {
     const struct vm_exec *x = run->x;
-    bool is_piped = x->n_argv == 3 && strncmp(x->argv[2], "eval", 4) == 0;
+    bool is_piped = x->n_argv == 4 && strncmp(x->argv[3], "eval", 4) == 0;
     auto_free char *text =
-        is_piped ? strndup(x->stdin_data, x->stdin_len) : strdup(x->n_argv == 3 ? x->argv[2] : "");
+        is_piped ? strndup(x->stdin_data, x->stdin_len) : strdup(x->n_argv == 4 ? x->argv[3] : "");
     const char *words[32] = {""};
     struct vm_exec inner = *x;
     if (x->cwd && strncmp(x->cwd, "/missing", 8) == 0)

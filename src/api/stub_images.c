@@ -47,7 +47,7 @@ struct image_upload {
     char id[ID_SIZE];
     enum image_part part;
     int64_t bytes;
-    bool is_bad;
+    bool is_bad, is_gone;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -203,6 +203,7 @@ int host_image_upload(struct host *h, const char *account, const char *id, enum 
 int image_upload_write(struct image_upload *u, const void *data, size_t len, struct err *e)
 {
     u->is_bad |= u->bytes == 0 && len >= 3 && memcmp(data, "bad", 3) == 0;
+    u->is_gone |= u->bytes == 0 && len >= 4 && memcmp(data, "gone", 4) == 0;
     u->bytes += (int64_t)len;
     return 0;
 }
@@ -212,6 +213,8 @@ int image_upload_finish(struct image_upload *u, struct image_info *ret, struct e
     if (u->is_bad)
         return err_set(e, ERR_INVALID, "this is no kernel");
     AUTO_LOCK(&lock);
+    if (u->is_gone)
+        return err_set(e, ERR_NOT_FOUND, "there is no such image any more");
     for (size_t n = 0; n < n_own; n++) {
         struct image_info *i = &own[n];
         if (strcmp(i->id, u->id) != 0)

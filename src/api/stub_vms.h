@@ -14,7 +14,7 @@
  *   flood         prints 5 MiB and says so   bytes    prints what is not UTF-8
  *   block         until it is cancelled      none     cannot be started (ERR_NOT_FOUND)
  *   half          prints "half", then the guest is gone
- *   bash, sh      with -lc and a text: the words of the text; deno: shows how it was called
+ *   bash, sh      with -lc -- and a text: the words of the text; deno: shows how it was called
  *
  * A guest has a file system of files that were written to it, "/block" (reads and writes block
  * until they are shut down), "/dir" (a directory), "/link", "/dev" (neither), "/proc" (a file of

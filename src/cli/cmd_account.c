@@ -9,6 +9,7 @@
 #include "cli/confirm.h"
 #include "cli/fields.h"
 #include "cli/json.h"
+#include "cli/objects.h"
 #include "cli/quota.h"
 #include "cli/units.h"
 #include "cli/vm_call.h"
@@ -50,7 +51,7 @@ static int create(struct cli_call *call, struct err *e)
     return 0;
 }
 
-static void add_row(struct table *t, const json_t *account)
+static void add_row(struct table *t, const struct term *term, const json_t *account)
 {
     static const char *const keys[] = {"vcpu", "memoryMiB", "diskGiB", "snapshotCount"};
     char text[ARRAY_SIZE(keys)][2 * UNITS_SIZE + 8], age[UNITS_SIZE];
@@ -74,21 +75,9 @@ static int list(struct cli_call *call, struct err *e)
 {
     static const char *const heads[] = {"NAME",   "ID",   "ROLE",      "CPUS",
                                         "MEMORY", "DISK", "SNAPSHOTS", "AGE"};
-    auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads};
-    auto_json json_t *all = NULL;
-    size_t i;
-    json_t *account;
-    int r = api_client_get_list(call->client, "/v1/accounts", &all, e);
-    if (r < 0)
-        return r;
-    progress_stop(&call->cli->progress);
-    if (options_has(call->o, "json")) {
-        cli_print_json(call->cli, all);
-        return 0;
-    }
-    json_array_foreach(all, i, account) add_row(&t, account);
-    table_print(&t, &call->cli->out);
-    return 0;
+    static const struct objects_list all = {
+        .kind = REF_ACCOUNT, .heads = heads, .n_columns = ARRAY_SIZE(heads), .add_row = add_row};
+    return objects_list(call, &all, e);
 }
 
 static int show(struct cli_call *call, struct err *e)

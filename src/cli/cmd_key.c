@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/confirm.h"
 #include "cli/json.h"
+#include "cli/objects.h"
 #include "cli/table.h"
 #include "cli/units.h"
 #include "cli/vm_call.h"
@@ -97,21 +98,9 @@ static int list(struct cli_call *call, struct err *e)
 {
     static const char *const heads[] = {"NAME", "ID",   "BEGINS", "ACCOUNT",
                                         "AGE",  "USED", "EXPIRES"};
-    auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads};
-    auto_json json_t *all = NULL;
-    size_t i;
-    json_t *key;
-    int r = api_client_get_list(call->client, "/v1/keys", &all, e);
-    if (r < 0)
-        return r;
-    progress_stop(&call->cli->progress);
-    if (options_has(call->o, "json")) {
-        cli_print_json(call->cli, all);
-        return 0;
-    }
-    json_array_foreach(all, i, key) add_row(&t, &call->cli->out, key);
-    table_print(&t, &call->cli->out);
-    return 0;
+    static const struct objects_list all = {
+        .kind = REF_KEY, .heads = heads, .n_columns = ARRAY_SIZE(heads), .add_row = add_row};
+    return objects_list(call, &all, e);
 }
 
 static int revoke_key(struct cli_call *call, struct err *e)

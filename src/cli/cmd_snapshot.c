@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "base/limits.h"
 #include "cli/api_answer.h"
 #include "cli/commands.h"
-#include "cli/confirm.h"
 #include "cli/fields.h"
 #include "cli/json.h"
+#include "cli/objects.h"
 #include "cli/table.h"
 #include "cli/units.h"
 #include "cli/vm_call.h"
@@ -76,24 +73,14 @@ static void add_row(struct table *t, const struct term *term, const json_t *s)
 static int list(struct cli_call *call, struct err *e)
 {
     static const char *const heads[] = {"NAME", "ID", "STATUS", "TYPE", "SIZE", "AGE", "IMAGE"};
-    auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads, .right = 3 << 4};
-    auto_json json_t *all = NULL;
-    size_t i;
-    json_t *s;
-    int r = api_client_get_list(call->client, "/v1/snapshots", &all, e);
-    if (r < 0)
-        return r;
-    progress_stop(&call->cli->progress);
-    if (options_has(call->o, "json")) {
-        cli_print_json(call->cli, all);
-        return 0;
-    }
-    json_array_foreach(all, i, s) add_row(&t, &call->cli->out, s);
-    if (!t.n_rows && call->cli->out.tty)
-        vm_call_tell(call->cli, "there are none; 'holm snapshot create VM' makes one");
-    else
-        table_print(&t, &call->cli->out);
-    return 0;
+    static const struct objects_list all = {
+        .kind = REF_SNAPSHOT,
+        .heads = heads,
+        .n_columns = ARRAY_SIZE(heads),
+        .right = 3 << 4,
+        .none = "there are none; 'holm snapshot create VM' makes one",
+        .add_row = add_row};
+    return objects_list(call, &all, e);
 }
 
 static int show(struct cli_call *call, struct err *e)
@@ -143,40 +130,9 @@ static int rename_one(struct cli_call *call, struct err *e)
     return 0;
 }
 
-static int delete_one(struct cli_call *call, const struct ref_found *ref, struct err *e)
-{
-    char path[VM_PATH_SIZE];
-    bool force = options_has(call->o, "force");
-    snprintf(path, sizeof(path), "/v1/snapshots/%s", ref->id);
-    struct api_call rq = {.method = "DELETE", .path = path, .timeout_s = -1};
-    int r = api_client_call(call->client, &rq, NULL, NULL, e);
-    if (r < 0)
-        return force && e->class == ERR_NOT_FOUND ? 0 : r;
-    vm_call_tell(call->cli, "snapshot %s is deleted", ref->name);
-    return 0;
-}
-
-/* All names are looked up, and asked about, before the first is deleted. */
 static int delete (struct cli_call *call, struct err *e)
 {
-    auto_ref struct ref ref = {.client = call->client, .kind = REF_SNAPSHOT};
-    auto_buf struct buf what = {0};
-    size_t n = 0;
-    auto_free struct ref_found *found = calloc(call->o->n_words, sizeof(*found));
-    if (!found)
-        return err_errno(e, -ENOMEM, "look up the snapshots");
-    for (size_t i = 0; i < call->o->n_words; i++) {
-        int r = ref_find(&ref, call->o->words[i], &found[n], e);
-        if (r < 0 && !(options_has(call->o, "force") && e->class == ERR_NOT_FOUND))
-            return r;
-        if (r == 0)
-            buf_printf(&what, "%s%s", n ? ", " : "Delete the snapshot ", found[n].name);
-        n += r == 0;
-    }
-    int r = n ? confirm(call->cli, call->o, buf_str(&what), e) : 0;
-    for (size_t i = 0; i < n && r == 0; i++)
-        r = delete_one(call, &found[i], e);
-    return r;
+    return objects_delete(call, REF_SNAPSHOT, e);
 }
 
 #define NEEDS_SNAPSHOT "which snapshot? 'holm snapshot list' shows all"

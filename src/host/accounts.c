@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "host/activity.h"
 #include "host/image_rows.h"
+#include "host/webhooks.h"
 
 _Static_assert(ACCOUNT_NAME_SIZE == ACCOUNT_NAME_MAX_BYTES + 1, "a name fits");
 
@@ -256,9 +257,11 @@ int host_account_delete(struct host *h, const char *id, struct err *e)
 {
     struct account_info was;
     int r = delete_account(h, id, &was, e);
-    if (r == 0)
-        note(h, "account.deleted", &was);
-    return r;
+    if (r < 0)
+        return r;
+    webhooks_drop_of(h->webhooks, id);
+    note(h, "account.deleted", &was);
+    return 0;
 }
 
 /* ---- quotas ---- */

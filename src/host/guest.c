@@ -4,6 +4,7 @@
 #include "host/guest.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #include "base/clock.h"
 #include "base/id.h"
@@ -12,6 +13,8 @@
 #include "wire/field.h"
 
 #define ENTROPY_BYTES 64
+#define FS_BLOCK_MAX_BYTES (64 * 1024) /* a file system has whole blocks */
+#define GROW_AGAIN_MS 10
 #define AGENT_TEXT_MAX_BYTES 300
 
 /* --- what went wrong --- */
@@ -187,18 +190,32 @@ int guest_power(struct link *l, bool reboot, int64_t deadline_ms, struct err *e)
     return guest_simple(l, &s, NULL, e);
 }
 
-int guest_grow(struct link *l, int64_t deadline_ms, struct err *e)
+static int grow_once(struct link *l, int64_t deadline_ms, int64_t *ret_bytes, struct err *e)
 {
     static const struct field_range size_range = {1, INT64_MAX};
     auto_buf struct buf answer = {.max_bytes = AGENT_REPORT_MAX_BYTES};
     auto_json json_t *obj = NULL;
-    int64_t bytes;
     struct link_wait w = {.deadline_ms = deadline_ms};
     struct guest_simple s = {"POST", "/v1/grow", NULL, &w, 200};
     int r = guest_simple(l, &s, &answer, e);
     if (r < 0)
         return r;
     r = field_parse(buf_str(&answer), answer.len, &obj, e);
-    r = r < 0 ? r : field_int(obj, "bytes", FIELD_REQUIRED, size_range, &bytes, e);
+    r = r < 0 ? r : field_int(obj, "bytes", FIELD_REQUIRED, size_range, ret_bytes, e);
     return r < 0 ? guest_nonsense(e) : 0;
+}
+
+/* A disk's new size reaches the guest's kernel by an interrupt, and the request may be faster: then
+ * the file system fills the disk as it was. */
+int guest_grow(struct link *l, int64_t disk_bytes, int64_t deadline_ms, struct err *e)
+{
+    int64_t bytes = 0;
+    for (;;) {
+        int r = grow_once(l, deadline_ms, &bytes, e);
+        if (r < 0 || bytes > disk_bytes - FS_BLOCK_MAX_BYTES)
+            return r;
+        if (clock_mono_ms() + GROW_AGAIN_MS > deadline_ms)
+            return err_set(e, ERR_TIMEOUT, "the guest does not see that its disk has grown");
+        poll(NULL, 0, GROW_AGAIN_MS);
+    }
 }

@@ -148,8 +148,8 @@ int guest_list_dir(struct link *l, const char *path, int64_t deadline_ms, json_t
                    struct err *e);
 /* The file, or the directory with all that is in it; never follows a link. */
 int guest_remove(struct link *l, const char *path, int64_t deadline_ms, struct err *e);
-/* Makes the root file system fill its disk. */
-int guest_grow(struct link *l, int64_t deadline_ms, struct err *e);
+/* Makes the root file system fill its disk, which the monitor says has `disk_bytes`. */
+int guest_grow(struct link *l, int64_t disk_bytes, int64_t deadline_ms, struct err *e);
 
 /* --- jobs: programs that belong to no session --- */
 

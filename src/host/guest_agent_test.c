@@ -299,7 +299,7 @@ static void test_file_streams(void **state)
     json_decref(list);
     assert_int_equal(guest_remove(guest, in_dir("sub"), w.deadline_ms, &e), 0);
     assert_int_equal(guest_get_stat(guest, in_dir("sub"), w.deadline_ms, &st, &e), -ENOENT);
-    assert_int_equal(guest_grow(guest, w.deadline_ms, &e), -EBUSY); /* this is no guest */
+    assert_int_equal(guest_grow(guest, 1, w.deadline_ms, &e), -EBUSY); /* this is no guest */
     assert_int_equal(e.class, ERR_CONFLICT);
 }
 

@@ -29,7 +29,7 @@ static struct link_loop *loop;
 static struct test_agent agent;
 static struct link *guest;
 /* What the agent answers to all but `exec` and `accept`; read by it when a request comes. */
-static struct test_agent_answer answers[2];
+static struct test_agent_answer answers[3];
 
 static int setup(void **state)
 {
@@ -108,9 +108,24 @@ static void test_remove_and_grow(void **state)
     assert_int_equal(guest_remove(guest, "/x", soon(), &e), -EBUSY);
     assert_int_equal(e.class, ERR_CONFLICT);
     answer("POST", 200, "{\"bytes\":4096}", 0);
-    assert_int_equal(guest_grow(guest, soon(), &e), 0);
+    assert_int_equal(guest_grow(guest, 5000, soon(), &e), 0); /* whole blocks */
     answer("POST", 200, "{\"bytes\":0}", 0);
-    assert_int_equal(guest_grow(guest, soon(), &e), -ENOTCONN);
+    assert_int_equal(guest_grow(guest, 5000, soon(), &e), -ENOTCONN);
+}
+
+/* The guest's kernel has not heard yet that the disk is larger. */
+static void test_grow_until_it_has_grown(void **state)
+{
+    struct err e = ERR_INIT;
+    const int before = agent.requests;
+    answer("POST", 200, "{\"bytes\":2147483648}", 0);
+    answers[1] = answers[0];
+    answers[0].text = "{\"bytes\":1073741824}";
+    answers[0].until_request = before + 3;
+    assert_int_equal(guest_grow(guest, INT64_C(2) << 30, soon(), &e), 0);
+    assert_int_equal(agent.requests, before + 4);
+    assert_int_equal(guest_grow(guest, INT64_C(3) << 30, clock_mono_ms(), &e), -ETIMEDOUT);
+    answers[1] = (struct test_agent_answer){0};
 }
 
 static void test_read(void **state)
@@ -448,6 +463,7 @@ int main(void)
         TEST(test_stat),
         TEST(test_list),
         TEST(test_remove_and_grow),
+        TEST(test_grow_until_it_has_grown),
         TEST(test_read),
         TEST(test_write),
         TEST(test_write_broken_off),

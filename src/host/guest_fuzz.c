@@ -110,7 +110,7 @@ static void call_program(void)
 
 static void call_grow(void)
 {
-    guest_grow(guest, soon(), NULL);
+    guest_grow(guest, 1, soon(), NULL);
 }
 
 static void call_ready(void)

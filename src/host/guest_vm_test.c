@@ -201,10 +201,10 @@ static void test_grow(void **state)
     struct collected c = {0};
     sh("stat -f -c %b /", &c);
     long before = atol(buf_str(&c.out));
-    OK(guest_grow(t.link, soon(), ep));
+    OK(guest_grow(t.link, 1, soon(), ep));
     sh("stat -f -c %b /", &c);
     assert_true(atol(buf_str(&c.out)) > before * 5 / 4);
-    OK(guest_grow(t.link, soon(), ep)); /* again: nothing to do */
+    OK(guest_grow(t.link, 1, soon(), ep)); /* again: nothing to do */
     buf_done(&c.out);
 }
 
@@ -441,7 +441,7 @@ static void bench(void **state)
         printf("%s", buf_str(&c.out));
         buf_done(&c.out);
     }
-    OK(guest_grow(t.link, soon(), ep));
+    OK(guest_grow(t.link, 1, soon(), ep));
     bench_exec();
     bench_write(n);
     bench_read(n);

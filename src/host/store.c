@@ -239,6 +239,21 @@ int store_step(struct store *s, sqlite3_stmt *st, struct err *e)
     return sqlite3_step(st) == SQLITE_DONE ? 0 : store_error(s, e, "write");
 }
 
+int store_set_durable(struct store *s, bool durable, struct err *e)
+{
+    return exec(s, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", e);
+}
+
+int store_step_durable(struct store *s, sqlite3_stmt *st, struct err *e)
+{
+    int r = store_set_durable(s, true, e);
+    if (r < 0)
+        return r;
+    r = store_step(s, st, e);
+    (void)store_set_durable(s, false, NULL);
+    return r;
+}
+
 void store_before_write(struct store *s)
 {
     auto_buf struct buf number = {0};

@@ -5,7 +5,9 @@
  * the schema with migrations. This header hides which database it is.
  *
  * synchronous=NORMAL: a commit survives the death of the daemon at any instant; the last ones may
- * be missing after a power cut, when the monitors they speak of are gone too.
+ * be missing after a power cut, when the monitors they speak of are gone too. What must not come
+ * back (a key that was revoked, a session that was ended, an account that was deleted) and what the
+ * files on the disk are told apart by (images, snapshots) is synced at once.
  *
  * Threads: any; one connection under one lock, each call is one short transaction. */
 

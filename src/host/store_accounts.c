@@ -37,7 +37,7 @@ static int run_with_id(struct store *s, const char *sql, const char *id, struct 
     if (!st)
         return -EIO;
     sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
-    return store_step(s, st, e);
+    return store_step_durable(s, st, e);
 }
 
 int store_account_delete(struct store *s, const char *id, struct err *e)
@@ -65,7 +65,7 @@ int store_key_put(struct store *s, const struct key_record *k, struct err *e)
     sqlite3_bind_int64(st, 7, k->info.last_used_ns);
     sqlite3_bind_int64(st, 8, k->info.expires_ns);
     sqlite3_bind_int64(st, 9, k->info.revoked_ns);
-    return store_step(s, st, e);
+    return store_step_durable(s, st, e);
 }
 
 int store_key_used(struct store *s, const char *id, int64_t last_used_ns, struct err *e)

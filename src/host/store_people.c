@@ -35,7 +35,7 @@ int store_session_delete(struct store *s, const unsigned char hash[SESSION_HASH_
     if (!st)
         return -EIO;
     sqlite3_bind_blob(st, 1, hash, SESSION_HASH_BYTES, SQLITE_STATIC);
-    return store_step(s, st, e);
+    return store_step_durable(s, st, e);
 }
 
 static void read_session(sqlite3_stmt *st, struct session_record *r)
@@ -133,9 +133,8 @@ static int finish(struct store *s, int r, struct err *e)
     return r;
 }
 
-int store_admin_put(struct store *s, const struct admin_record *rec, struct err *e)
+static int replace_admin(struct store *s, const struct admin_record *rec, struct err *e)
 {
-    AUTO_LOCK(&s->lock);
     int r = run(s, "BEGIN IMMEDIATE", e);
     if (r < 0)
         return r;
@@ -145,6 +144,17 @@ int store_admin_put(struct store *s, const struct admin_record *rec, struct err 
     if (r == 0 && rec->email[0])
         r = insert_admin(s, rec, e);
     return finish(s, r, e);
+}
+
+int store_admin_put(struct store *s, const struct admin_record *rec, struct err *e)
+{
+    AUTO_LOCK(&s->lock);
+    int r = store_set_durable(s, true, e);
+    if (r < 0)
+        return r;
+    r = replace_admin(s, rec, e);
+    (void)store_set_durable(s, false, NULL);
+    return r;
 }
 
 /* --- activity --- */

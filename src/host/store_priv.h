@@ -79,6 +79,10 @@ int store_error(struct store *s, struct err *e, const char *what);
 sqlite3_stmt *store_prepare(struct store *s, const char *sql, struct err *e);
 /* Runs one that gives no rows. */
 int store_step(struct store *s, sqlite3_stmt *st, struct err *e);
+/* Likewise, and it survives a loss of power, as all that was written before it. */
+int store_step_durable(struct store *s, sqlite3_stmt *st, struct err *e);
+/* Whether what is written from here on does; not within a transaction. */
+int store_set_durable(struct store *s, bool durable, struct err *e);
 
 /* Copies a column, cut to `size`; "" for NULL. */
 void store_copy_text(char *ret, size_t size, sqlite3_stmt *st, int column);

@@ -130,13 +130,6 @@ static int run_text(struct store *s, const char *sql, struct err *e)
     return 0;
 }
 
-/* Of this and all writes before it, or, as it is otherwise, only against the death of the daemon.
- */
-static int set_durable(struct store *s, bool durable, struct err *e)
-{
-    return run_text(s, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", e);
-}
-
 static int put_all(struct store *s, const struct store_table *t, const void *const *rows, size_t n,
                    struct err *e)
 {
@@ -158,12 +151,12 @@ int store_rows_put(struct store *s, const struct store_table *t, const void *con
                    struct err *e)
 {
     AUTO_LOCK(&s->lock);
-    int r = t->durable ? set_durable(s, true, e) : 0;
+    int r = t->durable ? store_set_durable(s, true, e) : 0;
     if (r < 0)
         return r;
     r = put_all(s, t, rows, n, e);
     if (t->durable)
-        (void)set_durable(s, false, NULL);
+        (void)store_set_durable(s, false, NULL);
     return r;
 }
 

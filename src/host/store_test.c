@@ -4,9 +4,13 @@
 #include <errno.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/test.h"
+#include "host/store_accounts.h"
+#include "host/store_people.h"
 
 DEFINE_AUTO(struct store *, store_close)
 #define auto_store CLEANUP(store_closep)
@@ -156,6 +160,53 @@ static void test_each_can_stop(void **state)
     assert_int_equal(store_vm_each(s, stop_at_once, NULL, NULL), -EINTR);
 }
 
+/* Of this process, SQLite's too: those that wait for the disk. */
+static _Atomic int n_syncs;
+
+int fsync(int fd)
+{
+    n_syncs++;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+    n_syncs++;
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+#define ASSERT_SYNCS(call)               \
+    do {                                 \
+        int n_before = n_syncs;          \
+        assert_int_equal(call, 0);       \
+        assert_true(n_syncs > n_before); \
+    } while (0)
+
+/* What must not come back after a loss of power; and nothing else pays for that. */
+static void test_what_is_durable(void **state)
+{
+    auto_test_dir char *dir = test_dir_make();
+    auto_store struct store *s = open_in(dir, NULL);
+    struct vm_record r = sample("dddddddddddddddddddd");
+    const struct account_info account = {.id = "aaaaaaaaaaaaaaaaaaaa", .name = "a"};
+    const struct session_record session = {.hash = "x", .account = "aaaaaaaaaaaaaaaaaaaa"};
+    const struct admin_record admin = {.email = "a@example.org", .hash = "x"};
+    struct key_record key = {.info = {.id = "kkkkkkkkkkkkkkkkkkkk", .name = "k"}};
+    memcpy(key.info.account, account.id, sizeof(account.id));
+    assert_int_equal(store_account_put(s, &account, NULL), 0);
+    ASSERT_SYNCS(store_key_put(s, &key, NULL));
+    key.info.revoked_ns = 1;
+    ASSERT_SYNCS(store_key_put(s, &key, NULL));
+    assert_int_equal(store_session_put(s, &session, NULL), 0);
+    ASSERT_SYNCS(store_session_delete(s, session.hash, NULL));
+    ASSERT_SYNCS(store_admin_put(s, &admin, NULL));
+    ASSERT_SYNCS(store_account_delete(s, account.id, NULL));
+    int n_before = n_syncs;
+    assert_int_equal(store_vm_put(s, &r, NULL), 0);
+    assert_int_equal(store_session_put(s, &session, NULL), 0);
+    assert_int_equal(n_syncs, n_before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_not_a_database),
         cmocka_unit_test(test_migration_is_atomic),
         cmocka_unit_test(test_each_can_stop),
+        cmocka_unit_test(test_what_is_durable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -277,10 +277,12 @@ static void accept_end(struct agent_stream *st)
 
 /* --- the server's callbacks --- */
 
-static bool answer(struct agent_stream *st, const struct test_agent_answer *a)
+static bool answer(struct agent_stream *st, const struct test_agent_answer *a, int n_requests)
 {
     for (; a && a->method; a++) {
-        if (strcmp(a->method, st->method) != 0 || strncmp(a->path, st->path, strlen(a->path)) != 0)
+        bool is_over = a->until_request && n_requests > a->until_request;
+        if (is_over || strcmp(a->method, st->method) != 0 ||
+            strncmp(a->path, st->path, strlen(a->path)) != 0)
             continue;
         agent_server_respond(st, a->status, "application/json", a->text,
                              a->len ? a->len : strlen(a->text));
@@ -297,8 +299,8 @@ static void on_request(struct agent_stream *st)
     rq->session = s;
     st->data = rq;
     rq->exec = strcmp(st->path, "/v1/exec") == 0;
-    s->agent->requests++;
-    if (answer(st, s->agent->options.answers))
+    int n_requests = ++s->agent->requests;
+    if (answer(st, s->agent->options.answers, n_requests))
         rq->answered = true;
     else if (strcmp(st->path, "/v1/accept") == 0)
         accept_begin(st, rq);

@@ -34,7 +34,8 @@ struct test_agent_answer {
     const char *path;
     int status;
     const char *text;
-    size_t len; /* 0: all of `text` */
+    size_t len;        /* 0: all of `text` */
+    int until_request; /* not to requests after that one, counted as in `requests`; 0: to all */
 };
 
 struct test_agent_options {

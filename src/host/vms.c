@@ -242,7 +242,8 @@ int vms_grow(struct instances *s, struct instance *inst, struct err *e)
     /* A guest that stands still grows its file system when it goes on. */
     if (r < 0 || inst->record.info.state != VM_RUNNING || !vm->link)
         return r;
-    r = guest_grow(vm->link, clock_mono_ms() + GUEST_GROW_TIMEOUT_MS, e);
+    r = guest_grow(vm->link, inst->record.info.disk_bytes, clock_mono_ms() + GUEST_GROW_TIMEOUT_MS,
+                   e);
     if (r < 0)
         return r;
     vms_copy_record(s, inst, &next);

@@ -79,7 +79,7 @@ static int find_source(struct instances *s, const struct instance *inst, const c
 static int grow(struct host *h, struct vm *vm, int64_t bytes, struct err *e)
 {
     int r = engine_resize_disk(h->engine, &vm->monitor, (uint64_t)bytes, e);
-    return r < 0 ? r : guest_grow(vm->link, clock_mono_ms() + GUEST_GROW_TIMEOUT_MS, e);
+    return r < 0 ? r : guest_grow(vm->link, bytes, clock_mono_ms() + GUEST_GROW_TIMEOUT_MS, e);
 }
 
 /* What the engine says of a template that it refuses. That of an image is made anew; a snapshot is

@@ -120,6 +120,15 @@ static struct hook *find(struct webhooks *w, const char *account, const char *id
     return NULL;
 }
 
+/* Also of an account that was deleted after the request had been let in. */
+static int check_account(struct webhooks *w, const char *account, struct err *e)
+{
+    bool admin;
+    if (accounts_is_admin(w->host->accounts, account, &admin))
+        return 0;
+    return err_set(e, ERR_NOT_FOUND, "there is no account %.40s", account);
+}
+
 static int none(struct err *e)
 {
     return err_set(e, ERR_NOT_FOUND, "there is no such webhook");
@@ -185,7 +194,8 @@ int host_webhook_create(struct host *h, const char *account, const struct webhoo
         return r;
     {
         AUTO_LOCK(&w->change);
-        r = check_count(w, account, e);
+        r = check_account(w, account, e);
+        r = r < 0 ? r : check_count(w, account, e);
         if (r == 0)
             r = store_webhook_put(h->store, &info, e);
         if (r == 0 && append(w, &info) < 0)
@@ -278,6 +288,34 @@ int host_webhook_delete(struct host *h, const char *account, const char *id, str
     return 0;
 }
 
+/* `change` held. NULL: the account has none. */
+static struct hook *find_of(struct webhooks *w, const char *account)
+{
+    AUTO_LOCK(&w->lock);
+    struct hook *h = w->first;
+    while (h && (h->gone || strcmp(h->info.account, account) != 0))
+        h = h->next;
+    return h;
+}
+
+void webhooks_drop_of(struct webhooks *w, const char *account)
+{
+    if (!w)
+        return;
+    {
+        AUTO_LOCK(&w->change);
+        for (struct hook *h; (h = find_of(w, account));) {
+            struct err e = ERR_INIT;
+            if (store_webhook_delete(w->host->store, h->info.id, &e) < 0)
+                log_warn("webhooks", "webhook=%s is stored until the next start: %s", h->info.id,
+                         e.text);
+            AUTO_LOCK(&w->lock);
+            h->gone = true;
+        }
+    }
+    webhooks_wake(w);
+}
+
 int webhooks_edit(struct webhooks *w, struct hook *hook,
                   void (*edit)(struct webhook_info *info, const void *arg), const void *arg,
                   struct err *e)
@@ -311,7 +349,7 @@ void host_webhooks_tell(struct host *h, json_t *(*event_json)(const struct activ
     webhooks_wake(w);
 }
 
-/* Those of accounts that were deleted go with the next start. */
+/* Those of an account that was deleted are there when the daemon died then. */
 static int load_one(void *arg, const void *row)
 {
     struct webhooks *w = arg;

@@ -78,6 +78,7 @@ void host_webhooks_tell(struct host *h, json_t *(*event_json)(const struct activ
 struct webhooks;
 
 int webhooks_new(struct host *h, struct webhooks **ret, struct err *e);
-void webhooks_wake(struct webhooks *w); /* there are events; NULL is fine, as below */
+void webhooks_drop_of(struct webhooks *w, const char *account); /* which was deleted */
+void webhooks_wake(struct webhooks *w); /* there are events; NULL is fine, as above and below */
 void webhooks_stop(struct webhooks *w); /* ends its thread */
 void webhooks_free(struct webhooks *w); /* after it was stopped */

@@ -267,15 +267,21 @@ static void finish(struct webhooks *w, struct hook *hook, CURLcode code)
 static bool look_at(struct webhooks *w, struct hook *hook)
 {
     struct delivery *d = &hook->delivery;
-    AUTO_LOCK(&w->lock);
-    if (d->has_copy && d->version == hook->version)
-        return d->to.enabled && w->event_json;
-    webhooks_drop_delivery(w, d);
-    d->to = hook->info;
-    d->version = hook->version;
-    d->has_copy = true;
-    d->cursor = hook->info.delivered_id;
-    return d->to.enabled && w->event_json;
+    bool has_changed, is_told;
+    {
+        AUTO_LOCK(&w->lock);
+        has_changed = !d->has_copy || d->version != hook->version;
+        if (has_changed)
+            d->to = hook->info;
+        d->version = hook->version;
+        d->has_copy = true;
+        is_told = d->to.enabled && w->event_json;
+    }
+    if (has_changed) {
+        webhooks_drop_delivery(w, d);
+        d->cursor = d->to.delivered_id;
+    }
+    return is_told;
 }
 
 /* Returns when to look again. */
@@ -302,8 +308,8 @@ static int64_t tend(struct webhooks *w, struct hook *hook, int64_t now_ms)
     return later_ms;
 }
 
-/* The one after `hook` that is not deleted; those that are go. */
-static struct hook *step(struct webhooks *w, struct hook *hook)
+/* The one after `hook` that is not deleted; those that are before it come to *ret_gone. */
+static struct hook *unlink_gone(struct webhooks *w, struct hook *hook, struct hook **ret_gone)
 {
     AUTO_LOCK(&w->lock);
     struct hook **p = hook ? &hook->next : &w->first;
@@ -312,10 +318,22 @@ static struct hook *step(struct webhooks *w, struct hook *hook)
         *p = old->next;
         if (w->end == &old->next)
             w->end = p;
+        old->next = *ret_gone;
+        *ret_gone = old;
+    }
+    return *p;
+}
+
+static struct hook *step(struct webhooks *w, struct hook *hook)
+{
+    struct hook *gone = NULL, *next = unlink_gone(w, hook, &gone);
+    while (gone) {
+        struct hook *old = gone;
+        gone = old->next;
         webhooks_drop_delivery(w, &old->delivery);
         free(old);
     }
-    return *p;
+    return next;
 }
 
 /* True: something has ended. */

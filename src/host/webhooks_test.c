@@ -461,6 +461,7 @@ static void test_what_is_refused(void **state)
                                        "http://[::1/"};
     struct world *w = *state;
     struct webhook_info hook;
+    struct account_info other;
     struct err e = ERR_INIT;
     for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
         const struct webhook_patch p = {.name = "x", .url = urls[i]};
@@ -472,16 +473,38 @@ static void test_what_is_refused(void **state)
     assert_int_equal(host_webhook_create(&w->host, w->admin, &types, &hook, &e), -EINVAL);
     assert_string_equal(e.field, "eventTypes");
     const struct webhook_patch fine = {.name = "x", .url = "https://a.example/?q=@"};
+    assert_int_equal(host_account_create(&w->host, "other", NULL, &other, NULL), 0);
     for (int i = 0; i < WEBHOOKS_MAX; i++)
-        assert_int_equal(host_webhook_create(&w->host, "nobody", &fine, &hook, &e), 0);
-    assert_int_equal(host_webhook_create(&w->host, "nobody", &fine, &hook, &e), -EPERM);
+        assert_int_equal(host_webhook_create(&w->host, other.id, &fine, &hook, &e), 0);
+    assert_int_equal(host_webhook_create(&w->host, other.id, &fine, &hook, &e), -EPERM);
     assert_int_equal(host_webhook_get(&w->host, w->admin, hook.id, &hook, &e), -ENOENT);
     assert_int_equal(host_webhook_delete(&w->host, w->admin, hook.id, &e), -ENOENT);
     assert_int_equal(host_webhook_update(&w->host, w->admin, hook.id, &fine, &hook, &e), -ENOENT);
     auto_free struct webhook_info *list = NULL;
     size_t n = 0;
-    assert_int_equal(host_webhook_list(&w->host, "nobody", &list, &n, NULL), 0);
+    assert_int_equal(host_webhook_list(&w->host, other.id, &list, &n, NULL), 0);
     assert_int_equal(n, WEBHOOKS_MAX);
+}
+
+/* Not only with the next start; and what was let in before makes none anew. */
+static void test_of_a_deleted_account(void **state)
+{
+    struct world *w = *state;
+    struct account_info account;
+    struct webhook_info made, info;
+    struct err e = ERR_INIT;
+    const struct webhook_patch p = {.name = "ops", .url = w->server.url};
+    make(w, w->other.url, "", &info);
+    assert_int_equal(host_account_create(&w->host, "other", NULL, &account, NULL), 0);
+    assert_int_equal(host_webhook_create(&w->host, account.id, &p, &made, NULL), 0);
+    assert_int_equal(host_account_delete(&w->host, account.id, &e), 0);
+    assert_int_equal(host_webhook_get(&w->host, account.id, made.id, &made, &e), -ENOENT);
+    assert_int_equal(host_webhook_create(&w->host, account.id, &p, &made, &e), -ENOENT);
+    assert_non_null(strstr(e.text, "there is no account"));
+    assert_int_equal(host_webhook_get(&w->host, w->admin, info.id, &info, NULL), 0);
+    world_close(w);
+    world_open(w);
+    assert_ptr_equal(w->host.webhooks->first->next, NULL);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -499,6 +522,7 @@ int main(void)
         TEST(test_the_next_daemon_delivers),
         TEST(test_changes_count_at_once),
         TEST(test_what_is_refused),
+        TEST(test_of_a_deleted_account),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);

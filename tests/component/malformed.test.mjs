@@ -14,7 +14,6 @@ const isSanitized = (process.env.HOLM_SANITIZE ?? 'none') !== 'none'; // slow, a
 const seed = Number(process.env.HOLM_SEED ?? 1);
 const each = Number(process.env.HOLM_MALFORMED ?? (isSanitized ? 40 : 200));
 const WORKERS = 8;
-const FULL_MAX = 5;
 const RSS_GROWTH_MAX = 24 << 20;
 
 const quiet = {
@@ -78,14 +77,16 @@ function checkError(what, answer) {
   assert.equal(typeof (e.message ?? e.error), 'string', what);
 }
 
+// That a follower has left is noticed a moment later: one after the other, as here, can be too many at a time.
+const isFollowersFull = (row, answer) => row.endsWith('/admin/events') && answer.status === 503 &&
+  answer.headers['retry-after'] && /^\d+ follow the activity already$/.test(JSON.parse(answer.body).message);
+
 // Sends it; what is wrong with the answer is noted, once for each row and status.
-async function one(wire, request, row, { document, check, found, full, statuses }) {
+async function one(wire, request, row, { document, check, found, statuses }) {
   let answer = {};
   try {
     answer = await wire.send(request);
-    // What happens to be right may find no room on a busy host; that is told, and must stay rare.
-    if (answer.status === 503 && answer.headers['retry-after']) full.push(`${row}: ${answer.body}`);
-    else assert.ok(answer.status < 500, 'a failure of the server');
+    assert.ok(answer.status < 500 || isFollowersFull(row, answer), 'a failure of the server');
     if (answer.status >= 400 && request.method !== 'HEAD') checkError('an error', answer);
     if (request.isPlain && !answer.isEndless)
       check(document, request.method, request.path, answer.status, answer.headers, answer.body);
@@ -116,7 +117,7 @@ async function walk(url, document, fixtures, n, state) {
 
 test('random malformed requests to every endpoint', async (t) => {
   const { checkAnswer } = await import('../lib/openapi_check.mjs');
-  const state = { check: checkAnswer, found: new Map(), full: [], statuses: {} };
+  const state = { check: checkAnswer, found: new Map(), statuses: {} };
   let daemon;
   await withDaemon(quiet, async (d) => {
     daemon = d;
@@ -132,8 +133,6 @@ test('random malformed requests to every endpoint', async (t) => {
     await walk(await d.rdsUrl(), mounted, fixtures, Math.ceil(each / 10), state);
     await fixtures.ensure();
     t.diagnostic(`answers by status: ${JSON.stringify(state.statuses)}`);
-    if (state.full.length) t.diagnostic(`no room: ${state.full.join(' ')}`);
-    assert.ok(state.full.length <= FULL_MAX, String(state.full));
     assert.equal(state.found.size, 0, `HOLM_SEED=${seed}\n${[...state.found.values()].slice(0, 50).join('\n')}`);
     assert.equal((await d.fetch('/health')).status, 200);
     // Connections and VMs end a moment after their answers.

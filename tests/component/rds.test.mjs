@@ -3,7 +3,10 @@
 // every status that the documents name, and 200 broken requests to each.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
 import { test } from 'node:test';
+import { entry, tgz } from '../lib/tar.mjs';
 import { Rds } from '../e2e/lib/rds.mjs';
 import { withDaemon } from './daemon.mjs';
 
@@ -37,6 +40,24 @@ test('a VM from create to delete', () => withRds(async (rds) => {
   assert.equal((await rds.delete(vm.id)).status, 204);
   await refused(rds, 'GET', `/v1/vms/${vm.id}`, undefined, 404, 'VM not found');
   assert.deepEqual(await rds.call('GET', '/v1/vms'), []);
+}));
+
+// Sends the headers, and the body when the server asks for it and `then` is over.
+async function sendLate(rds, method, path, body, then) {
+  const rq = httpRequest(rds.base + path, { method, headers: { 'x-api-key': rds.key, expect: '100-continue', 'content-length': body.length } });
+  rq.flushHeaders();
+  await once(rq, 'continue');
+  await then();
+  rq.end(body);
+  const [answer] = await once(rq, 'response');
+  return { status: answer.statusCode, json: JSON.parse(Buffer.concat(await answer.toArray())) };
+}
+
+test('a VM that is deleted while files for it come', () => withRds(async (rds) => {
+  const { id } = await rds.create();
+  const archive = tgz(entry('f', 'x'));
+  const answer = await sendLate(rds, 'POST', `/v1/vms/${id}/files/upload?dest=/workspace`, archive, () => rds.delete(id));
+  assert.deepEqual(answer, { status: 404, json: { message: 'VM not found' } });
 }));
 
 test('what other clients send with requests without a body', () => withRds(async (rds) => {

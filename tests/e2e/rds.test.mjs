@@ -220,10 +220,16 @@ test('run-ts: no Deno in the image', async (t) => {
   assert.deepEqual([answer.status, answer.json], [409, { message: "the VM's image has no deno" }]);
 });
 
+test('exec of a command that begins with a dash', async () => {
+  const answer = await rds.exec(vm.id, '-x 2>/dev/null; echo $? "$-"');
+  assert.match(answer.stdout, /^127 [^x]*\n$/);
+});
+
 // An image of somebody's own need have neither: see images. Here they are taken away.
 test('exec where there is no bash and no workspace', async (t) => {
   const made = await created(t, { imageId: 'bash' });
   await api.exec(made.id.slice(3), 'rm -rf /workspace; rm /bin/bash');
   assert.equal((await rds.exec(made.id, 'pwd; id -u; touch x && echo ok; echo $0')).stdout, '/workspace\n1000\nok\nsh\n');
   assert.equal((await rds.exec(made.id, 'pwd', { cwd: '/nowhere' })).stdout, '/workspace\n');
+  assert.equal((await rds.exec(made.id, '-x 2>/dev/null; echo $?')).stdout, '127\n');
 });

@@ -3,7 +3,6 @@
 /* Images: Holm's own, and those that an account uploads. */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/native/native.h"
@@ -158,24 +157,12 @@ static void drop(void *arg)
     image_upload_free(arg);
 }
 
-/* Of a request that tells it; -1: its body is chunked. */
-static int64_t body_length(const struct request *rq)
-{
-    const char *text = request_header(rq, "Content-Length");
-    char *end;
-    if (!text || !*text)
-        return -1;
-    errno = 0;
-    long long n = strtoll(text, &end, 10);
-    return errno || *end || n < 0 ? -1 : n;
-}
-
 static int upload(struct request *rq, enum image_part part, struct upload *ret, struct err *e)
 {
     char ref[NATIVE_IMAGE_REF_SIZE];
     struct image_upload *u = NULL;
     image_ref(rq, ref);
-    int r = host_image_upload(rq->host, rq->account, ref, part, body_length(rq), &u, e);
+    int r = host_image_upload(rq->host, rq->account, ref, part, request_length(rq), &u, e);
     if (r == 0)
         *ret = (struct upload){.write = write_some, .finish = finish, .free = drop, .arg = u};
     return r;

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-
 void transfer_free(struct transfer *t)
 {
     if (!t)
@@ -31,20 +29,11 @@ int transfer_watch(struct transfer *t, const struct request *rq, int64_t deadlin
     return watch_start(t->stream, rq->fd, deadline_ms, &t->watch, e);
 }
 
-/* The headers are gone: all that can be done for a client is not to end as if this were all. */
 static ssize_t read_some(void *arg, char *buf, size_t max)
 {
     struct transfer *t = arg;
     struct err e = ERR_INIT;
-    ssize_t n = vm_stream_read(t->stream, buf, max, &e);
-    if (n > 0)
-        return n;
-    if (n == 0)
-        return ANSWER_STREAM_END;
-    static struct log_limit limit;
-    if (n != -ECANCELED && log_limit_pass(&limit))
-        log_warn("native", "a file was sent in part: %s", e.text);
-    return ANSWER_STREAM_BROKEN;
+    return answer_stream_read(vm_stream_read(t->stream, buf, max, &e), "native", &e);
 }
 
 static void drop(void *arg)

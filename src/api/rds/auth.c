@@ -29,7 +29,6 @@ static void set_cookie(const struct request *rq, struct answer *ret, const char 
 {
     answer_header(ret, "Set-Cookie", SESSION_COOKIE "=%s; " COOKIE_ATTRIBUTES "; Max-Age=%d%s",
                   token, *token ? SESSION_DAYS * 86400 : 0, is_secure(rq) ? "; Secure" : "");
-    answer_header(ret, "Cache-Control", "no-store");
 }
 
 /* --- POST /auth/login --- */

@@ -116,7 +116,7 @@ int rds_command_run(struct request *rq, const struct rds_command *c, const char 
     }
     if (r < 0 && e->class == ERR_CONFLICT)
         r = -EBUSY;
-    return rds_failed(rds_not_running(rq, vm, what, r, e), RDS_VM, e);
+    return rds_not_running(rq, vm, what, r, e);
 }
 
 json_t *rds_output_json(struct rds_output *o)

@@ -241,7 +241,6 @@ static int follow(struct request *rq, struct answer *ret, struct err *e)
     if (r < 0)
         return r;
     ret->content_type = "text/event-stream";
-    answer_header(ret, "Cache-Control", "no-store");
     answer_header(ret, "X-Accel-Buffering", "no"); /* a proxy is not to wait for more */
     return 0;
 }

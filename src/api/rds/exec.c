@@ -39,7 +39,8 @@ static int exec(struct request *rq, struct answer *ret, struct err *e)
 {
     const struct exec_input *in = rq->input.data;
     bool is_long = in->cmd.len > ARGUMENT_MAX_BYTES;
-    const char *argv[] = {"bash", "-lc", is_long ? "eval \"$(cat)\"" : in->cmd.data};
+    /* "--": a command that begins with "-" is no option of the shell's. */
+    const char *argv[] = {"bash", "-lc", "--", is_long ? "eval \"$(cat)\"" : in->cmd.data};
     struct rds_command c = {
         .argv = argv,
         .n_argv = ARRAY_SIZE(argv),

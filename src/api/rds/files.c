@@ -13,7 +13,6 @@
 #include "api/rds/rds.h"
 #include "api/rds/workspace.h"
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "host/archive.h"
 #include "host/vms_guest.h"
 
@@ -128,8 +127,7 @@ static int check_type(const struct request *rq, struct err *e)
 /* One that says that it is too large need not send it. */
 static int check_length(const struct request *rq, struct err *e)
 {
-    const char *length = request_header(rq, "Content-Length");
-    if (length && strtoull(length, NULL, 10) > ARCHIVE_MAX_BYTES)
+    if (request_length(rq) > (int64_t)ARCHIVE_MAX_BYTES)
         return err_set(e, ERR_TOO_LARGE, "Body too large");
     return 0;
 }
@@ -180,20 +178,11 @@ static int upload(struct request *rq, struct upload *ret, struct err *e)
 
 /* ---- download ---- */
 
-/* The headers are gone: all that can be done for a client is not to end as if this were all. */
 static ssize_t read_some(void *arg, char *buf, size_t max)
 {
     struct transfer *t = arg;
     struct err e = ERR_INIT;
-    ssize_t n = archive_read(t->reader, buf, max, &e);
-    if (n > 0)
-        return n;
-    if (n == 0)
-        return ANSWER_STREAM_END;
-    static struct log_limit limit;
-    if (n != -ECANCELED && log_limit_pass(&limit))
-        log_warn("rds", "a download ended in the middle: %s", e.text);
-    return ANSWER_STREAM_BROKEN;
+    return answer_stream_read(archive_read(t->reader, buf, max, &e), "rds", &e);
 }
 
 static ssize_t read_nothing(void *arg, char *buf, size_t max)

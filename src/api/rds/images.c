@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/rds/rds.h"
@@ -149,19 +148,12 @@ static int upload_finish(void *arg, struct answer *ret, struct err *e)
 {
     struct image_info image;
     ret->status = 204;
-    return image_upload_finish(arg, &image, e);
+    return rds_failed(image_upload_finish(arg, &image, e), RDS_IMAGE, e);
 }
 
 static void upload_free(void *arg)
 {
     image_upload_free(arg);
-}
-
-/* The length that was announced, so that what has no room is refused before it comes; -1: none. */
-static int64_t content_length(const struct request *rq)
-{
-    const char *text = request_header(rq, "Content-Length");
-    return text ? strtoll(text, NULL, 10) : -1;
 }
 
 static int begin_upload(struct request *rq, enum image_part part, struct upload *ret, struct err *e)
@@ -171,7 +163,7 @@ static int begin_upload(struct request *rq, enum image_part part, struct upload 
     int r = rds_id(rq, 0, RDS_IMAGE, id, e);
     if (r == 0)
         r = rds_failed(
-            host_image_upload(rq->host, rq->account, id, part, content_length(rq), &u, e),
+            host_image_upload(rq->host, rq->account, id, part, request_length(rq), &u, e),
             RDS_IMAGE, e);
     if (r < 0)
         return r;

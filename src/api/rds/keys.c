@@ -79,7 +79,6 @@ static int create(struct request *rq, struct answer *ret, struct err *e)
     ret->json = key_json(&k);
     json_object_set_new(ret->json, "apiKey", json_string(key));
     explicit_bzero(key, sizeof(key));
-    answer_header(ret, "Cache-Control", "no-store");
     return ret->json ? 0 : -ENOMEM;
 }
 

@@ -134,6 +134,8 @@ static void sign_in(struct fixture *f, const char *body, const char *headers, ch
                 &r);
     snprintf(ret, 256, "%s", reply_header(&r, "Set-Cookie"));
     assert_string_equal(reply_header(&r, "Cache-Control"), "no-store");
+    const char *first = strcasestr(buf_str(&r.head), "Cache-Control");
+    assert_null(strcasestr(first + 1, "Cache-Control"));
 }
 
 static void sign_out(struct fixture *f, const char *token, struct reply *ret)

@@ -126,10 +126,14 @@ const char *rds_state(enum vm_state state)
 
 int rds_not_running(struct request *rq, const char *vm, const char *what, int r, struct err *e)
 {
-    if (r == 0 || !e || e->class != ERR_CONFLICT)
+    if (r == 0 || !e || (e->class != ERR_CONFLICT && e->class != ERR_NOT_FOUND))
         return r;
     struct vm_info v = {0};
-    if (host_vm_get(rq->host, rq->account, vm, &v, NULL) == 0 && v.state != VM_RUNNING)
+    struct err gone = ERR_INIT;
+    int looked = host_vm_get(rq->host, rq->account, vm, &v, &gone);
+    if (looked < 0 && gone.class == ERR_NOT_FOUND)
+        r = not_found(RDS_VM, e);
+    else if (looked == 0 && e->class == ERR_CONFLICT && v.state != VM_RUNNING)
         r = err_set(e, ERR_CONFLICT, "VM must be RUNNING to %s (state=%s)", what,
                     rds_state(v.state));
     vm_info_done(&v);

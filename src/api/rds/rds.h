@@ -66,5 +66,6 @@ json_t *rds_image_id_json(struct request *rq, const char *key);
 const char *rds_state(enum vm_state state);
 
 /* Returns `r`; an ERR_CONFLICT is told as "VM must be RUNNING to WHAT (state=STOPPED)", when it is
- * in another state now. */
+ * in another state now, and "VM not found" when there is none any more. What a guest did not find
+ * stays in its words. */
 int rds_not_running(struct request *rq, const char *vm, const char *what, int r, struct err *e);

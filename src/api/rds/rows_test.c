@@ -42,6 +42,7 @@ static const struct {
      "name and description are required", "name"},
     {"POST", "/v1/images/{img}/set-default", NULL, 409, NULL, ""},
     {"PUT", "/v1/images/{img}/rootfs", "bad", 400, "this is no kernel", ""},
+    {"PUT", "/v1/images/{img}/rootfs", "gone", 404, "Image not found", ""},
     {"GET", "/v1/vms/{vm}/logs?type=secrets", NULL, 400, "Invalid log type", "type"},
     {"GET", "/v1/vms/{vm}/logs?tail=x", NULL, 400, NULL, "tail"},
     {"POST", "/v1/vms", "{\"memMb\":256,\"allowIps\":[]}", 400, "missing required field \"cpu\"",

@@ -72,7 +72,7 @@ static int create(struct request *rq, struct answer *ret, struct err *e)
         r = check_running(rq, vm, e);
     if (r == 0) {
         r = host_snapshot_create(rq->host, rq->account, vm, in->name.data, &s, e);
-        r = rds_failed(rds_not_running(rq, vm, "snapshot", r, e), RDS_VM, e);
+        r = rds_not_running(rq, vm, "snapshot", r, e);
     }
     if (r < 0)
         return r;

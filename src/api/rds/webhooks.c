@@ -152,7 +152,6 @@ static int create(struct request *rq, struct answer *ret, struct err *e)
         return r;
     ret->json = webhook_json(&w);
     json_object_set_new(ret->json, "secret", json_string(w.secret));
-    answer_header(ret, "Cache-Control", "no-store");
     explicit_bzero(&w, sizeof(w));
     return ret->json ? 0 : -ENOMEM;
 }

@@ -134,12 +134,12 @@ static int do_sleep(struct script *s, char **args)
     return set_text(s, text);
 }
 
-/* The text behind "-c", which may stand among other short options; NULL: none. */
+/* The text behind "-c", which may stand among other short options, and "--"; NULL: none. */
 static char **find_text(char **args)
 {
     for (; *args && args[0][0] == '-'; args++)
         if (args[0][1] != '-' && strchr(args[0], 'c') && args[1])
-            return args + 1;
+            return args + 1 + (strcmp(args[1], "--") == 0 && args[2]);
     return NULL;
 }
 

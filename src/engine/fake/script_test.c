@@ -232,6 +232,7 @@ static void test_shells(void **state)
 {
     check_argv(STRINGS("sh", "-c", "args\nprint y", "name", "b"), "O(name\nb\n)O(y\n)exit 0;");
     check_argv(STRINGS("/bin/bash", "-lc", "exit 4"), "exit 4;");
+    check_argv(STRINGS("/bin/bash", "-lc", "--", "exit 4"), "exit 4;");
     check_argv_with(STRINGS("sh"), "print a\n\nprint b",
                     "read 0;O(a\n)read 0;read 0;O(b\n)exit 0;");
     check_argv_with(STRINGS("-bash"), "exit 3\nprint never", "read 0;exit 3;");
