@@ -6,8 +6,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
-const root = resolve(import.meta.dirname, '../..');
+const root = resolve(fileURLToPath(new URL('../..', import.meta.url)));
 const dist = process.env.HOLM_WEB ?? join(root, 'web/dist');
 const pages = ['docs', 'swagger'].flatMap((dir) =>
   readdirSync(join(dist, dir)).filter((f) => f.endsWith('.html')).map((f) => `/${dir}/${f}`));
