@@ -62,12 +62,14 @@ static void prepare_failed(struct image_set *s, struct image *im, const struct e
 static void ready(struct image_set *s, struct image *im, const char *dir, int64_t disk_bytes)
 {
     char damaged[sizeof(im->template_dir)] = "";
+    int64_t bytes = dir_bytes(dir, INT_MAX); /* links are to what clones of it have */
     {
         AUTO_LOCK(&s->lock);
         if (strcmp(im->template_dir, dir) != 0)
             strcpy(damaged, im->template_dir);
         strcpy(im->template_dir, dir);
         im->disk_bytes = disk_bytes;
+        im->template_bytes = bytes;
         im->state = LANGUAGE_READY;
         im->detail[0] = '\0';
         im->backoff_ms = 0;

@@ -10,7 +10,8 @@
  * with a fingerprint of all that the capture depends on. When the fingerprint has changed (another
  * QEMU, kernel, agent, image) it is done anew.
  *
- * Of shapes that launches asked for, at most vms.templates_max templates are kept: the one that was
+ * Of shapes that launches asked for, at most vms.templates_max templates are kept, which have at
+ * most vms.templates_gib on the disk: the one that was
  * not used for longest goes. What languages need and the default machine always stay, and are
  * prepared before the others. One that nobody asks for any more before it is ready goes, too.
  *

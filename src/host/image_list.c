@@ -113,21 +113,32 @@ struct image *images_ask(struct image_set *s, const struct image_ask *ask, struc
 
 /* --- fewer --- */
 
+/* One alone has to be had, however large it is: it would be made again and again. */
+static bool is_too_much(const struct image_set *s, int n, int n_made, int64_t bytes)
+{
+    const struct config *c = s->host->config;
+    return n > c->templates_max ||
+           (c->templates_gib && n_made > 1 && bytes > c->templates_gib * (int64_t)GIB);
+}
+
 void images_make_room(struct image_set *s)
 {
     for (;;) {
         struct image *oldest = NULL;
-        int n = 0;
+        int n = 0, n_made = 0;
+        int64_t bytes = 0;
         for (int i = 0; i < s->n_images; i++) {
             struct image *im = s->images[i];
             if (im->gone || !is_for_launches(s, im))
                 continue;
             n++;
+            n_made += im->template_bytes > 0;
+            bytes += im->template_bytes;
             bool idle = !im->taken && !im->users && im->state != LANGUAGE_PREPARING;
             if (idle && (!oldest || im->used_ns < oldest->used_ns))
                 oldest = im;
         }
-        if (n <= s->host->config->templates_max || !oldest)
+        if (!oldest || !is_too_much(s, n, n_made, bytes))
             return;
         log_info("image", "template=%s removed: it was not used for longest", oldest->name);
         oldest->gone = true;

@@ -29,6 +29,7 @@ struct image {
     enum language_state state;
     char detail[256];
     int64_t disk_bytes;              /* 0 until it was seen */
+    int64_t template_bytes;          /* on the disk; 0 until it is ready */
     char template_dir[PATH_MAX / 4]; /* "" until it is ready; constant while ready */
     bool taken;                      /* a thread is preparing it */
     int users;                       /* that hold its template */

@@ -108,6 +108,47 @@ static void test_templates_are_bounded(void **state)
     await_templates(t, 2);
 }
 
+static int setup_small(void **state)
+{
+    static const char *const settings[] = {"vms.templates_gib=1", NULL};
+    return setup_with(state, settings);
+}
+
+/* As if each had that much on the disk. */
+static void inflate(struct test_host *t)
+{
+    struct image_set *s = t->host->images;
+    AUTO_LOCK(&s->lock);
+    for (int i = 0; i < s->n_images; i++) {
+        assert_true(s->images[i]->template_bytes > 0 || s->images[i]->state != LANGUAGE_READY);
+        if (s->images[i]->template_bytes)
+            s->images[i]->template_bytes = (int64_t)(600 * MIB);
+    }
+    images_make_room(s);
+    images_sweep(s);
+}
+
+static bool has_template(struct test_host *t, const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/templates/%s.json", t->dir, name);
+    return access(path, F_OK) == 0;
+}
+
+static void test_their_bytes_are_bounded(void **state)
+{
+    struct test_host *t = *state;
+    launch_shape(t, 1, 128, "c1m0.125");
+    launch_shape(t, 1, 129, "c1m0.1259765625");
+    launch_shape(t, 1, 128, "c1m0.125");
+    assert_true(has_template(t, "bash@1x128"));
+    assert_true(has_template(t, "bash@1x129"));
+    inflate(t);
+    assert_true(has_template(t, "bash@1x128"));
+    assert_false(has_template(t, "bash@1x129"));
+    assert_true(has_template(t, "bash")); /* a language's, which does not count */
+}
+
 /* --- shapes that wait --- */
 
 static int count_shapes(struct test_host *t)
@@ -233,6 +274,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(test_odd_shapes),
         cmocka_unit_test_setup_teardown(test_templates_are_bounded, setup_few, teardown),
+        cmocka_unit_test_setup_teardown(test_their_bytes_are_bounded, setup_small, teardown),
         TEST(test_shapes_that_wait_are_bounded),
         TEST(test_languages_come_first),
         TEST(test_a_removal_comes_before_its_successor),
