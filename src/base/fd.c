@@ -291,3 +291,16 @@ int unix_connect(const char *path)
         return -errno;
     return TAKE_FD(fd);
 }
+
+int64_t dir_bytes(const char *path, int links_max)
+{
+    int64_t sum = 0;
+    auto_closedir DIR *d = opendir(path);
+    for (struct dirent *de; d && (de = readdir(d));) {
+        struct stat st;
+        if (fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+            st.st_nlink <= (nlink_t)links_max)
+            sum += st.st_blocks * INT64_C(512);
+    }
+    return sum;
+}

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -36,6 +37,10 @@ int dir_make(const char *path, mode_t mode);
 /* Removes the tree. Never follows a symbolic link, never crosses into another file system. A
  * missing path is fine. */
 int dir_remove(const char *path);
+
+/* What the files in a directory have on the disk, without those with more than `links_max` names,
+ * which are somebody else's too. 0 when it cannot be read. */
+int64_t dir_bytes(const char *path, int links_max);
 
 /* Stream sockets in the file system. `unix_listen` replaces a stale socket file. Return the fd. */
 int unix_listen(const char *path, mode_t mode, int backlog);

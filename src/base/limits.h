@@ -187,6 +187,7 @@
 
 /* Uploaded images */
 #define IMAGES_ACCOUNT_MAX 64
+#define IMAGE_SHAPES_WAITING_MAX 8 /* of an account, that launches wait for */
 #define IMAGE_UPLOAD_MAX_BYTES (64 * GIB)
 #define IMAGE_KERNEL_MAX_BYTES (512 * MIB)
 #define IMAGE_FREE_MIN_BYTES (512 * MIB)  /* left on the host's disk, or nothing is taken */

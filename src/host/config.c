@@ -109,6 +109,9 @@ static const struct option options[] = {
     OPT("vms", "templates_max", INTEGER, templates_max, "32", 1, 200,
         "Templates of images in machine types that launches asked for; the one that was not used "
         "for longest goes."),
+    OPT("vms", "templates_gib", INTEGER, templates_gib, "64", 0, 1 << 20,
+        "What these templates may have on the disk together, in GiB; then likewise. The one that "
+        "was used last stays. 0: no bound."),
     OPT("vms", "machine_types", TEXT, machine_type_names,
         "c1m0.25 c1m0.5 c1m1 c1m2 c2m2 c2m4 c4m4 c4m8 c8m16", 0, 0,
         "The machine types that may be launched: cNmM is N vCPUs and M GiB. The first is the "

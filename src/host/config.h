@@ -69,6 +69,7 @@ struct config {
     /* [vms] */
     char vm_image[CONFIG_TEXT_SIZE];
     int templates_max; /* of shapes that launches asked for */
+    int templates_gib; /* of these, on the disk; 0: no bound */
     char machine_type_names[CONFIG_TEXT_SIZE];
     struct machine_type machine_types[CONFIG_MACHINE_TYPES_MAX]; /* by config_finish */
     int n_machine_types;

@@ -17,6 +17,7 @@
 #include "host/image_priv.h"
 #include "host/image_rows.h"
 
+#define PATIENCE_MS 30000 /* a launch that waits asks again much sooner */
 #define MISSING_AGAIN_MS 5000
 #define FAILED_AGAIN_MS 5000 /* doubled each time */
 #define FAILED_AGAIN_MAX_MS 300000
@@ -27,97 +28,6 @@ void image_set_state(struct image_set *s, struct image *im, enum language_state 
     AUTO_LOCK(&s->lock);
     im->state = state;
     snprintf(im->detail, sizeof(im->detail), "%s", detail);
-}
-
-static bool has_shape_of_its_own(const struct image *im)
-{
-    return strcmp(im->name, im->key) != 0;
-}
-
-/* What a launch that names nothing gets. */
-static bool is_default(const struct image_set *s, const struct image *im)
-{
-    const struct config *c = s->host->config;
-    return strcmp(im->key, c->vm_image) == 0 &&
-           memcmp(&im->shape, &c->machine_types[0].shape, sizeof(im->shape)) == 0;
-}
-
-/* --- the list; lock held --- */
-
-/* `shape` NULL: the one of its languages. */
-static struct image *find(struct image_set *s, const char *key, const struct machine_shape *shape)
-{
-    for (int i = 0; i < s->n_images; i++) {
-        struct image *im = s->images[i];
-        if (im->gone || strcmp(im->key, key) != 0)
-            continue;
-        if (shape ? memcmp(&im->shape, shape, sizeof(*shape)) == 0 : !has_shape_of_its_own(im))
-            return im;
-    }
-    return NULL;
-}
-
-/* Once nobody prepares or holds it any more, it and its template go. */
-static void drop(struct image_set *s, struct image *im)
-{
-    im->gone = true;
-    if (im->taken || im->users)
-        return;
-    for (int i = 0; i < s->n_images; i++) {
-        if (s->images[i] == im)
-            s->images[i] = s->images[--s->n_images];
-    }
-    /* Another one of the same name has its own. */
-    if (*im->template_dir || !find(s, im->key, has_shape_of_its_own(im) ? &im->shape : NULL))
-        template_remove(s, im, im->template_dir);
-    free(im);
-}
-
-/* Of those that launches asked for; room for one more, if there can be. */
-static void make_room(struct image_set *s, int max)
-{
-    for (;;) {
-        struct image *oldest = NULL;
-        int n = 0;
-        for (int i = 0; i < s->n_images; i++) {
-            struct image *im = s->images[i];
-            if (im->gone || !has_shape_of_its_own(im) || is_default(s, im))
-                continue;
-            n++;
-            bool idle = !im->taken && !im->users && im->state != LANGUAGE_PREPARING;
-            if (idle && (!oldest || im->used_ns < oldest->used_ns))
-                oldest = im;
-        }
-        if (n <= max || !oldest)
-            return;
-        log_info("image", "template=%s removed: it was not used for longest", oldest->name);
-        drop(s, oldest);
-    }
-}
-
-static struct image *add(struct image_set *s, const char *key, const struct machine_shape *shape,
-                         struct err *e)
-{
-    if (s->n_images == IMAGES_MAX) {
-        err_set(e, ERR_FULL, "more than %d images and shapes", IMAGES_MAX);
-        return NULL;
-    }
-    struct image *im = calloc(1, sizeof(*im));
-    if (!im) {
-        err_errno(e, -ENOMEM, "images");
-        return NULL;
-    }
-    im->state = LANGUAGE_PREPARING;
-    strcpy(im->detail, "waiting for its turn");
-    im->shape = shape ? *shape : (struct machine_shape){.vcpus = 1};
-    im->is_uploaded = image_rows_own(s->host->image_rows, key);
-    path_printf(im->key, sizeof(im->key), "%s", key);
-    if (shape)
-        path_printf(im->name, sizeof(im->name), "%s@%dx%d", key, shape->vcpus, shape->memory_mib);
-    else
-        path_printf(im->name, sizeof(im->name), "%s", key);
-    s->images[s->n_images++] = im;
-    return im;
 }
 
 /* --- preparing --- */
@@ -145,23 +55,29 @@ static void prepare_failed(struct image_set *s, struct image *im, const struct e
     image_set_state(s, im, LANGUAGE_FAILED, e->text);
     if (!s->stopping)
         log_error("image", "image=%s cannot be prepared, next try %s %d s: %s", im->name,
-                  im->is_uploaded ? "when it is asked for, after" : "in", im->backoff_ms / 1000,
-                  e->text);
+                  im->is_uploaded || image_is_on_demand(im) ? "when it is asked for, after" : "in",
+                  im->backoff_ms / 1000, e->text);
 }
 
 static void ready(struct image_set *s, struct image *im, const char *dir, int64_t disk_bytes)
 {
+    char damaged[sizeof(im->template_dir)] = "";
+    int64_t bytes = dir_bytes(dir, INT_MAX); /* links are to what clones of it have */
     {
         AUTO_LOCK(&s->lock);
-        if (*im->template_dir && strcmp(im->template_dir, dir) != 0)
-            dir_remove(im->template_dir); /* the one that was damaged */
+        if (strcmp(im->template_dir, dir) != 0)
+            strcpy(damaged, im->template_dir);
         strcpy(im->template_dir, dir);
         im->disk_bytes = disk_bytes;
+        im->template_bytes = bytes;
         im->state = LANGUAGE_READY;
         im->detail[0] = '\0';
         im->backoff_ms = 0;
+        im->is_damaged = false;
     }
     pool_wake(s->host->pool);
+    if (*damaged) /* nothing names it any more */
+        dir_remove(damaged);
 }
 
 static bool is_missing(struct image_set *s, struct image *im, struct stat *ret)
@@ -182,7 +98,7 @@ static bool is_missing(struct image_set *s, struct image *im, struct stat *ret)
 static bool is_worth_it(struct image_set *s, const struct image *im)
 {
     AUTO_LOCK(&s->lock);
-    if (im->is_asked || !has_shape_of_its_own(im) || is_default(s, im))
+    if (im->is_asked || !image_is_on_demand(im) || image_is_default(s, im))
         return true;
     struct machine_type type;
     for (size_t i = 0; !im->is_uploaded && host_machine_type(s->host, i, &type); i++) {
@@ -199,6 +115,20 @@ static void forget_one(struct image_set *s, struct image *im)
     im->gone = true; /* by who has taken it */
 }
 
+/* The one that there is was refused by the engine; the next daemon need not try it again. */
+static bool is_damaged(struct image_set *s, struct image *im)
+{
+    char path[PATH_MAX];
+    {
+        AUTO_LOCK(&s->lock);
+        if (!im->is_damaged)
+            return false;
+    }
+    template_manifest(s, im, path);
+    unlink(path);
+    return true;
+}
+
 static void prepare(struct image_set *s, struct image *im)
 {
     struct err e = ERR_INIT;
@@ -209,7 +139,7 @@ static void prepare(struct image_set *s, struct image *im)
     if (is_missing(s, im, &st))
         return;
     int r = template_fingerprint(s, im, &print, &e);
-    if (r == 0 && template_reuse(s, im, buf_str(&print), dir)) {
+    if (r == 0 && !is_damaged(s, im) && template_reuse(s, im, buf_str(&print), dir)) {
         ready(s, im, dir, st.st_size);
         return;
     }
@@ -217,7 +147,7 @@ static void prepare(struct image_set *s, struct image *im)
         forget_one(s, im);
         return;
     }
-    if (!has_shape_of_its_own(im))         /* the languages' own */
+    if (!image_is_on_demand(im))           /* the languages' own */
         pool_drop(s->host->pool, im->key); /* adopted ones, of a former template */
     if (r == 0)
         r = template_make(s, im, buf_str(&print), dir, &e);
@@ -227,26 +157,6 @@ static void prepare(struct image_set *s, struct image *im)
     }
     ready(s, im, dir, st.st_size);
     log_info("image", "image=%s ready after_ms=%lld", im->name, (long long)(clock_mono_ms() - t0));
-}
-
-/* The image that has been due for longest; *ret_next_ms: when the next one will be, 0 for never.
- * Lock held. One that was uploaded and has failed is tried again when it is asked for. */
-static struct image *next_due(struct image_set *s, int64_t *ret_next_ms)
-{
-    struct image *first = NULL;
-    *ret_next_ms = 0;
-    for (int i = 0; i < s->n_images; i++) {
-        struct image *im = s->images[i];
-        if (im->taken || im->gone || im->state == LANGUAGE_READY ||
-            (im->is_uploaded && im->state == LANGUAGE_FAILED))
-            continue;
-        if (!first || im->due_ms < first->due_ms)
-            first = im;
-    }
-    if (!first || first->due_ms <= clock_mono_ms())
-        return first;
-    *ret_next_ms = first->due_ms;
-    return NULL;
 }
 
 static void wait_until(struct image_set *s, int64_t due_ms)
@@ -266,7 +176,11 @@ static void *prepare_thread(void *arg)
     AUTO_LOCK(&s->lock);
     while (!s->stopping) {
         int64_t next_ms;
-        struct image *im = next_due(s, &next_ms);
+        images_drop_unwanted(s);
+        images_sweep(s);
+        if (s->stopping)
+            break;
+        struct image *im = images_next_due(s, &next_ms);
         if (!im) {
             wait_until(s, next_ms);
             continue;
@@ -276,10 +190,7 @@ static void *prepare_thread(void *arg)
         prepare(s, im);
         pthread_mutex_lock(&s->lock);
         im->taken = false;
-        if (im->gone)
-            drop(s, im);
-        else
-            make_room(s, s->host->config->templates_max);
+        images_make_room(s);
         /* Another thread may have gone to sleep for ever while this image was out of its sight. */
         pthread_cond_broadcast(&s->stop_asked);
     }
@@ -293,9 +204,9 @@ static int add_images(struct image_set *s, struct err *e)
 {
     const struct language *lang;
     for (size_t i = 0; (lang = host_language(i)); i++) {
-        struct image *im = find(s, lang->image, NULL);
+        struct image *im = images_find(s, lang->image, NULL);
         if (!im)
-            im = add(s, lang->image, NULL, e);
+            im = images_add(s, &(struct image_ask){.key = lang->image}, e);
         if (!im)
             return -EINVAL;
         if (im->shape.memory_mib < lang->memory_mib)
@@ -311,9 +222,9 @@ static int add_default(struct image_set *s, struct err *e)
     const struct machine_shape *shape = &c->machine_types[0].shape;
     char path[PATH_MAX];
     image_path(s->host, c->vm_image, "rootfs.ext4", path);
-    if (find(s, c->vm_image, shape) || access(path, R_OK) < 0)
+    if (images_find(s, c->vm_image, shape) || access(path, R_OK) < 0)
         return 0;
-    struct image *im = add(s, c->vm_image, shape, e);
+    struct image *im = images_add(s, &(struct image_ask){c->vm_image, shape, NULL}, e);
     if (!im)
         return -EINVAL;
     im->due_ms = -1;
@@ -333,12 +244,12 @@ static void add_known_shapes(struct image_set *s)
         struct stat st;
         if (sscanf(de->d_name, "%63[a-z0-9-]@%dx%d%7s", key, &shape.vcpus, &shape.memory_mib,
                    end) != 4 ||
-            strcmp(end, ".json") != 0 || find(s, key, &shape))
+            strcmp(end, ".json") != 0 || images_find(s, key, &shape))
             continue;
         image_path(s->host, key, "rootfs.ext4", path);
         if (access(path, R_OK) < 0)
             continue;
-        struct image *im = add(s, key, &shape, NULL);
+        struct image *im = images_add(s, &(struct image_ask){key, &shape, NULL}, NULL);
         path_printf(path, sizeof(path), "%s/%s", top, de->d_name);
         if (im && stat(path, &st) == 0)
             im->used_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
@@ -382,7 +293,9 @@ int image_set_new(struct host *h, struct image_set **ret, struct err *e)
     if (!s)
         return err_errno(e, -ENOMEM, "images");
     s->host = h;
+    s->patience_ms = PATIENCE_MS;
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->manifests, NULL);
     pthread_cond_init(&s->stop_asked, NULL);
     int r = add_images(s, e);
     if (r == 0)
@@ -428,6 +341,7 @@ void image_set_free(struct image_set *s)
     for (int i = 0; i < s->n_images; i++)
         free(s->images[i]);
     pthread_cond_destroy(&s->stop_asked);
+    pthread_mutex_destroy(&s->manifests);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -435,7 +349,7 @@ void image_set_free(struct image_set *s)
 enum language_state image_state(struct image_set *s, const char *key, char *ret_detail)
 {
     AUTO_LOCK(&s->lock);
-    const struct image *im = find(s, key, NULL);
+    const struct image *im = images_find(s, key, NULL);
     if (!im)
         return LANGUAGE_MISSING;
     if (ret_detail)
@@ -465,28 +379,27 @@ enum language_state image_state_of_all(struct image_set *s, const char *key, cha
 void image_distrust(struct image_set *s, const char *key, const struct machine_shape *shape,
                     const char *why)
 {
-    char path[PATH_MAX];
     AUTO_LOCK(&s->lock);
-    struct image *im = find(s, key, shape);
+    struct image *im = images_find(s, key, shape);
     if (!im || im->state != LANGUAGE_READY)
         return;
-    template_manifest(s, im, path);
     log_error("image", "image=%s template is made anew: %s", key, why);
-    unlink(path);
     im->state = LANGUAGE_PREPARING;
+    im->is_damaged = true;
     im->is_asked = true;
     snprintf(im->detail, sizeof(im->detail), "its template was damaged");
-    im->due_ms = clock_mono_ms();
+    im->asked_ms = im->due_ms = clock_mono_ms();
     pthread_cond_broadcast(&s->stop_asked);
 }
 
 void image_forget(struct image_set *s, const char *key)
 {
     AUTO_LOCK(&s->lock);
-    for (int i = s->n_images; i-- > 0;) {
-        if (strcmp(s->images[i]->key, key) == 0 && !s->images[i]->gone)
-            drop(s, s->images[i]);
+    for (int i = 0; i < s->n_images; i++) {
+        if (strcmp(s->images[i]->key, key) == 0)
+            s->images[i]->gone = true;
     }
+    images_sweep(s);
 }
 
 /* --- using --- */
@@ -508,50 +421,49 @@ static int refuse(const struct image *im, struct err *e)
 /* A launch may want an image that failed some time ago. Lock held. */
 static void try_again(struct image_set *s, struct image *im)
 {
-    if (!im->is_uploaded || im->state != LANGUAGE_FAILED || im->taken ||
-        clock_mono_ms() < im->due_ms)
+    if (!image_waits_to_be_asked(s, im) || im->taken || clock_mono_ms() < im->due_ms)
         return;
     im->state = LANGUAGE_PREPARING;
     strcpy(im->detail, "waiting for its turn");
     pthread_cond_broadcast(&s->stop_asked);
 }
 
-/* The next daemon wants to know, too; that this fails is no reason not to use it. */
-static void note_use(struct image_set *s, struct image *im)
-{
-    char path[PATH_MAX];
-    im->used_ns = clock_real_ns();
-    if (!has_shape_of_its_own(im))
-        return;
-    template_manifest(s, im, path);
-    (void)utimensat(AT_FDCWD, path, NULL, 0);
-}
-
-int image_ready(struct image_set *s, const char *key, const struct machine_shape *shape,
-                struct image_use *ret, struct err *e)
+static int hold(struct image_set *s, const struct image_ask *ask, struct image_use *ret,
+                struct err *e)
 {
     AUTO_LOCK(&s->lock);
-    struct image *im = find(s, key, shape);
-    if (!im && shape) {
-        im = add(s, key, shape, e);
+    struct image *im = images_find(s, ask->key, ask->shape);
+    if (!im && ask->shape) {
+        im = images_ask(s, ask, e);
         if (!im)
             return -EAGAIN;
-        im->used_ns = clock_real_ns();
-        make_room(s, s->host->config->templates_max);
-        pthread_cond_broadcast(&s->stop_asked);
     }
     if (!im || im->state == LANGUAGE_MISSING)
         return err_set(e, ERR_NOT_FOUND, "image %s was not built on this host: run images/build %s",
-                       key, key);
+                       ask->key, ask->key);
     im->is_asked = true;
+    im->asked_ms = clock_mono_ms();
+    im->used_ns = clock_real_ns();
     try_again(s, im);
     if (im->state != LANGUAGE_READY)
         return refuse(im, e);
-    note_use(s, im);
     *ret = (struct image_use){.image = im, .shape = im->shape, .disk_bytes = im->disk_bytes};
     memcpy(ret->key, im->key, sizeof(im->key));
     memcpy(ret->template_dir, im->template_dir, sizeof(im->template_dir));
     im->users++;
+    return 0;
+}
+
+int image_ready(struct image_set *s, const struct image_ask *ask, struct image_use *ret,
+                struct err *e)
+{
+    char path[PATH_MAX];
+    int r = hold(s, ask, ret, e);
+    if (r < 0 || !image_is_on_demand(ret->image))
+        return r;
+    /* The next daemon wants to know of the use, too; that this fails is no reason not to use it. */
+    template_manifest(s, ret->image, path);
+    (void)utimensat(AT_FDCWD, path, NULL, 0);
     return 0;
 }
 
@@ -561,7 +473,7 @@ void image_release(struct image_set *s, struct image_use *u)
         return;
     AUTO_LOCK(&s->lock);
     u->image->users--;
-    if (u->image->gone)
-        drop(s, u->image);
+    if (u->image->gone) /* a preparer removes it: who launches need not wait for that */
+        pthread_cond_broadcast(&s->stop_asked);
     u->image = NULL;
 }

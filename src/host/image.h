@@ -10,10 +10,14 @@
  * with a fingerprint of all that the capture depends on. When the fingerprint has changed (another
  * QEMU, kernel, agent, image) it is done anew.
  *
- * Of shapes that launches asked for, at most vms.templates_max templates are kept: the one that was
- * not used for longest goes. What languages need and the default machine always stay.
+ * Of shapes that launches asked for, at most vms.templates_max templates are kept, which have at
+ * most vms.templates_gib on the disk: the one that was
+ * not used for longest goes. What languages need and the default machine always stay, and are
+ * prepared before the others. One that nobody asks for any more before it is ready goes, too.
  *
- * Threads: any; the set's lock guards it. */
+ * Threads: any; the set's lock guards it. Files are removed without that lock, which every launch
+ * takes: what goes stays in the list meanwhile, where only its removal finds it. A removal that is
+ * cut short is finished by the next daemon: it removes what no manifest names. */
 
 #include <limits.h>
 #include <stdbool.h>
@@ -50,12 +54,18 @@ struct image_use {
     char template_dir[PATH_MAX / 4];
 };
 
-/* ERR_NOT_FOUND, ERR_FULL (-EINPROGRESS: it is being prepared) or ERR_UNAVAILABLE (it cannot be
- * prepared; ERR_CONFLICT when it is an uploaded one, whose fault it is) when there is none now.
- * `shape` NULL: that of its languages. A shape that was never asked for is prepared from then on.
- */
-int image_ready(struct image_set *s, const char *key, const struct machine_shape *shape,
-                struct image_use *ret, struct err *e);
+struct image_ask {
+    const char *key;
+    const struct machine_shape *shape; /* NULL: that of its languages */
+    const char *account;               /* that launches; NULL: the host itself */
+};
+
+/* ERR_NOT_FOUND, ERR_FULL (-EINPROGRESS: it is being prepared; -EAGAIN: too many are) or
+ * ERR_UNAVAILABLE (it cannot be prepared; ERR_CONFLICT when it is an uploaded one, whose fault it
+ * is) when there is none now. A shape that was never asked for is prepared from then on; for as
+ * long as it is asked for again and again. */
+int image_ready(struct image_set *s, const struct image_ask *ask, struct image_use *ret,
+                struct err *e);
 void image_release(struct image_set *s, struct image_use *u); /* held or not */
 
 /* The engine refused the template as damaged or foreign: it is made anew. */

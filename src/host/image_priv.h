@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The inside of image.c (which templates there are) and image_template.c (how one is made). */
+/* The inside of image.c (when templates are made), image_list.c (which ones there are) and
+ * image_template.c (how one is made). */
 
 #include <limits.h>
 #include <pthread.h>
@@ -20,6 +21,7 @@ struct image {
     char name[IMAGE_KEY_SIZE + 32]; /* of its template: the key, or "KEY@VCPUSxMIB" when no language
                                        asked for it */
     struct machine_shape shape;
+    char account[ID_SIZE]; /* whose launch was the first to ask for it; "": none */
     bool is_uploaded;
     bool is_asked; /* by a launch; else it was found on the disk, and is kept while it fits */
 
@@ -27,11 +29,15 @@ struct image {
     enum language_state state;
     char detail[256];
     int64_t disk_bytes;              /* 0 until it was seen */
+    int64_t template_bytes;          /* on the disk; 0 until it is ready */
     char template_dir[PATH_MAX / 4]; /* "" until it is ready; constant while ready */
     bool taken;                      /* a thread is preparing it */
     int users;                       /* that hold its template */
-    bool gone;                       /* in the list only for those two */
-    int64_t used_ns;                 /* since 1970 */
+    bool gone;                       /* in the list only for those two, and then for its removal */
+    bool leaving;                    /* a thread is removing it */
+    bool is_damaged;                 /* what its manifest names must not be used */
+    int64_t used_ns;                 /* since 1970; or asked for */
+    int64_t asked_ms;                /* when a launch asked last */
     int64_t due_ms;                  /* when it is to be looked at (again) */
     int backoff_ms;
 };
@@ -41,14 +47,40 @@ struct image_set {
     pthread_mutex_t lock; /* guards the state of the images and what follows */
     struct image *images[IMAGES_MAX];
     int n_images;
+    int patience_ms;           /* with what nobody asks for any more */
     pthread_cond_t stop_asked; /* or something is due */
     atomic_bool stopping;
     pthread_t threads[PREPARE_THREADS_MAX];
     int n_threads;
+    pthread_mutex_t manifests; /* while one is replaced or removed; taken without the other */
 };
 
 void image_set_state(struct image_set *s, struct image *im, enum language_state state,
                      const char *detail);
+
+/* --- image_list.c; lock held --- */
+
+/* Made for launches, in a shape that no language of the image has asked for. */
+bool image_is_on_demand(const struct image *im);
+/* What a launch that names nothing gets. */
+bool image_is_default(const struct image_set *s, const struct image *im);
+/* It has failed, and is tried again only when a launch wants it. */
+bool image_waits_to_be_asked(const struct image_set *s, const struct image *im);
+
+/* `shape` NULL: the one of its languages. */
+struct image *images_find(struct image_set *s, const char *key, const struct machine_shape *shape);
+struct image *images_add(struct image_set *s, const struct image_ask *ask, struct err *e);
+/* For a launch: within bounds, and in the place of what was not used for longest. NULL: ERR_FULL.
+ */
+struct image *images_ask(struct image_set *s, const struct image_ask *ask, struct err *e);
+/* Those go, of those that launches asked for, that are too many, or that nobody waits for. */
+void images_make_room(struct image_set *s);
+void images_drop_unwanted(struct image_set *s);
+/* Removes what is gone and neither taken nor held; lets go of the lock for that. */
+void images_sweep(struct image_set *s);
+/* What is to be looked at first; NULL: *ret_next_ms is when there will be something, 0 for never.
+ */
+struct image *images_next_due(struct image_set *s, int64_t *ret_next_ms);
 
 /* --- image_template.c; the caller has `taken` the image --- */
 
@@ -62,7 +94,8 @@ bool template_reuse(struct image_set *s, const struct image *im, const char *pri
 /* Boots, warms, captures, publishes. */
 int template_make(struct image_set *s, struct image *im, const char *print, char *ret_dir,
                   struct err *e);
-/* Removes it, and its manifest if that names it; `dir` "": what the manifest names. */
-void template_remove(struct image_set *s, const struct image *im, const char *dir);
+/* Removes its directory, and its manifest if that names it. One that was never ready has none: with
+ * `is_last`, when nothing else has its name, what the manifest names goes. */
+void template_remove(struct image_set *s, const struct image *im, bool is_last);
 /* The id that a manifest names; "" when it names none. */
 void template_id_of(const char *manifest, char ret[ID_SIZE]);

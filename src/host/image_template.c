@@ -122,25 +122,27 @@ static int publish(struct image_set *s, const struct image *im, const char *id, 
     auto_free char *text = m ? json_dumps(m, JSON_INDENT(2)) : NULL;
     if (!text)
         return err_errno(e, -ENOMEM, "template manifest");
+    AUTO_LOCK(&s->manifests);
     int r = file_write_atomic(path, text, strlen(text), 0644);
     return r < 0 ? err_errno(e, r, "write %s", path) : 0;
 }
 
-void template_remove(struct image_set *s, const struct image *im, const char *dir)
+void template_remove(struct image_set *s, const struct image *im, bool is_last)
 {
-    char path[PATH_MAX], id[ID_SIZE], named[PATH_MAX];
-    const char *slash = strrchr(dir, '/');
+    char path[PATH_MAX], id[ID_SIZE], dir[PATH_MAX];
+    const char *slash = strrchr(im->template_dir, '/');
     template_manifest(s, im, path);
-    template_id_of(path, id);
-    if (slash && strcmp(slash + 1, id) == 0)
-        unlink(path);
-    if (*dir) {
-        dir_remove(dir);
-    } else if (*id) {
-        unlink(path);
-        path_printf(named, sizeof(named), "%s/templates/%s", s->host->config->data_dir, id);
-        dir_remove(named);
+    path_printf(dir, sizeof(dir), "%s", im->template_dir);
+    {
+        AUTO_LOCK(&s->manifests);
+        template_id_of(path, id);
+        if (!slash && is_last && *id)
+            path_printf(dir, sizeof(dir), "%s/templates/%s", s->host->config->data_dir, id);
+        if (*id && (slash ? strcmp(slash + 1, id) == 0 : is_last))
+            unlink(path);
     }
+    if (*dir)
+        dir_remove(dir);
 }
 
 /* --- boot, warm, capture --- */

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/stat.h>
@@ -429,76 +428,6 @@ static void test_a_launch_or_a_deletion(void **state)
     }
 }
 
-/* --- machine shapes and their templates --- */
-
-static int count_templates(struct test_host *t)
-{
-    char path[256];
-    int n = 0;
-    snprintf(path, sizeof(path), "%s/templates", t->dir);
-    auto_closedir DIR *d = opendir(path);
-    for (struct dirent *de; (de = readdir(d));)
-        n += strchr(de->d_name, '@') != NULL;
-    return n;
-}
-
-static void launch_shape(struct test_host *t, int vcpus, int memory_mib, const char *type)
-{
-    struct vm_launch rq = {.image = "bash", .shape = {vcpus, memory_mib}};
-    struct vm_info v;
-    struct err e = ERR_INIT;
-    test_launch(t, &rq, &v);
-    assert_string_equal(type, v.machine_type);
-    assert_int_equal(memory_mib, v.shape.memory_mib);
-    assert_int_equal(0, host_vm_delete(t->host, t->account, v.id, &e));
-    vm_info_done(&v);
-}
-
-static void test_odd_shapes(void **state)
-{
-    struct test_host *t = *state;
-    struct err e = ERR_INIT;
-    launch_shape(t, 1, 128, "c1m0.125");
-    launch_shape(t, 3, 1000, "c3m0.9765625");
-    launch_shape(t, 1, 256, "c1m0.25");
-    launch_shape(t, 2, 4096, "c2m4");
-    struct vm_launch rq = {.account = t->account, .shape = {65, 128}};
-    assert_err(host_vm_launch(t->host, &rq, NULL, &e), &e, ERR_INVALID, "vCPUs");
-    rq.shape = (struct machine_shape){1, 1};
-    assert_err(host_vm_launch(t->host, &rq, NULL, &e), &e, ERR_INVALID, "memory");
-}
-
-static int setup_few(void **state)
-{
-    static const char *const settings[] = {"vms.templates_max=2", NULL};
-    return setup_with(state, settings);
-}
-
-static void await_templates(struct test_host *t, int n)
-{
-    while (count_templates(t) != n) /* the preparer drops the oldest after it has answered */
-        poll(NULL, 0, 2);
-}
-
-static void test_templates_are_bounded(void **state)
-{
-    struct test_host *t = *state;
-    char path[256];
-    for (int mib = 128; mib < 134; mib++) {
-        char type[32];
-        snprintf(type, sizeof(type), "c1m%.15g", mib / 1024.0);
-        launch_shape(t, 1, mib, type);
-        launch_shape(t, 1, 128, "c1m0.125"); /* often used: it stays */
-    }
-    await_templates(t, 2);
-    snprintf(path, sizeof(path), "%s/templates/bash@1x128.json", t->dir);
-    assert_int_equal(0, access(path, F_OK));
-    test_host_stop(t);
-    test_host_start(t);
-    launch_shape(t, 1, 128, "c1m0.125");
-    await_templates(t, 2);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
@@ -506,17 +435,11 @@ int main(int argc, char **argv)
     if (argc > 1)
         setenv("HOLM_ENGINE_DIR", argv[1], 1);
     const struct CMUnitTest tests[] = {
-        TEST(test_from_nothing_to_a_vm),
-        TEST(test_what_is_refused),
-        TEST(test_zeros_become_holes),
-        TEST(test_in_use),
-        TEST(test_its_kernel_goes_with_a_vm),
-        TEST(test_the_default),
-        TEST(test_what_a_killed_daemon_left),
-        TEST(test_the_quota_of_disk),
+        TEST(test_from_nothing_to_a_vm),      TEST(test_what_is_refused),
+        TEST(test_zeros_become_holes),        TEST(test_in_use),
+        TEST(test_its_kernel_goes_with_a_vm), TEST(test_the_default),
+        TEST(test_what_a_killed_daemon_left), TEST(test_the_quota_of_disk),
         TEST(test_a_launch_or_a_deletion),
-        TEST(test_odd_shapes),
-        cmocka_unit_test_setup_teardown(test_templates_are_bounded, setup_few, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

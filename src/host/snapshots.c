@@ -204,20 +204,6 @@ int snapshots_source(struct snapshots *s, const char *id, char *ret_dir, int64_t
 
 /* --- making --- */
 
-/* Bytes on the disk, without what is a link to somebody else's: its base and the image. */
-static int64_t own_bytes(const char *dir)
-{
-    int64_t sum = 0;
-    auto_closedir DIR *d = opendir(dir);
-    for (struct dirent *de; d && (de = readdir(d));) {
-        struct stat st;
-        if (fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-            st.st_nlink <= 2)
-            sum += st.st_blocks * 512;
-    }
-    return sum;
-}
-
 static int add_entry(struct snapshots *s, struct instance *inst, const char *name,
                      struct entry **ret, struct err *e)
 {
@@ -287,7 +273,7 @@ static int fill(struct snapshots *s, struct entry *en, struct instance *inst,
     struct snapshot_info next = en->info;
     next.state = SNAPSHOT_READY;
     next.pause_us = times.pause_us;
-    next.size_bytes = own_bytes(dir);
+    next.size_bytes = dir_bytes(dir, 2);
     r = store_snapshot_put(s->host->store, &next, e);
     if (r < 0)
         return r;

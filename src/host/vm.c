@@ -298,7 +298,7 @@ static int distrust(struct host *h, const char *image, struct err *e)
 int vm_restore(struct host *h, const struct language *lang, struct vm **ret, struct err *e)
 {
     struct image_use use;
-    int r = image_ready(h->images, lang->image, NULL, &use, e);
+    int r = image_ready(h->images, &(struct image_ask){.key = lang->image}, &use, e);
     if (r < 0)
         return r;
     struct vm_plan plan = {

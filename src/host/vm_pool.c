@@ -86,7 +86,8 @@ static int start_one(struct vm_pool *p, struct vm **ret, struct err *e)
     char id[ID_SIZE];
     const struct machine_type *type = &h->config->machine_types[0];
     struct image_use use;
-    int r = image_ready(h->images, h->config->vm_image, &type->shape, &use, e);
+    int r = image_ready(h->images, &(struct image_ask){h->config->vm_image, &type->shape, NULL},
+                        &use, e);
     if (r < 0)
         return r;
     id_new(id);

@@ -55,7 +55,8 @@ static int find_source(struct instances *s, const struct instance *inst, const c
     *ret = (struct source){.disk_bytes = info->disk_bytes};
     switch (inst->record.origin) {
     case ORIGIN_IMAGE: {
-        int r = image_ready(s->host->images, info->image, &info->shape, &ret->use, e);
+        const struct image_ask ask = {info->image, &info->shape, info->account};
+        int r = image_ready(s->host->images, &ask, &ret->use, e);
         if (r < 0)
             return r;
         ret->disk_bytes = ret->use.disk_bytes;
