@@ -75,6 +75,19 @@ bool request_content_is(const struct request *rq, const char *media_type)
     return type && n == strlen(media_type) && strncasecmp(type, media_type, n) == 0;
 }
 
+int request_check_raw(const struct request *rq, struct err *e)
+{
+    static const char *const wrapped[] = {"application/json", "multipart/form-data"};
+    for (size_t i = 0; i < sizeof(wrapped) / sizeof(wrapped[0]); i++) {
+        if (request_content_is(rq, wrapped[i]))
+            return err_set(e, ERR_UNSUPPORTED,
+                           "Content-Type is %s, but the body is the file itself, with nothing "
+                           "around it: send it as application/octet-stream (with curl: -T FILE)",
+                           wrapped[i]);
+    }
+    return 0;
+}
+
 int request_base_url(const struct request *rq, char ret[BASE_URL_SIZE], struct err *e)
 {
     const char *host = request_header(rq, "Host");

@@ -58,6 +58,10 @@ bool request_accepts(const struct request *rq, const char *media_type);
 /* Whether Content-Type is this media type, with or without parameters. */
 bool request_content_is(const struct request *rq, const char *media_type);
 
+/* Of an upload whose body is a file as it is: ERR_UNSUPPORTED when it says that there is something
+ * around the file, which would become part of it. */
+int request_check_raw(const struct request *rq, struct err *e);
+
 #define BASE_URL_SIZE 300
 
 /* The URL that the row's path came behind, for URLs in answers: "http://" and the Host header, or

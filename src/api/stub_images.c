@@ -99,14 +99,6 @@ static int change(const char *account, const char *ref, struct image_info **ret,
     return none(ref, e);
 }
 
-bool host_image(struct host *h, size_t index, struct image_info *ret)
-{
-    if (index >= ARRAY_SIZE(builtin))
-        return false;
-    *ret = builtin[index];
-    return true;
-}
-
 int host_image_get(struct host *h, const char *account, const char *ref, struct image_info *ret,
                    struct err *e)
 {

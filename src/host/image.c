@@ -39,6 +39,24 @@ static void put_off(struct image_set *s, struct image *im, int ms)
     im->due_ms = clock_mono_ms() + ms;
 }
 
+/* What anybody may read of an error: of the host's paths the last part. */
+static void without_paths(const struct image_set *s, const char *text, char *ret, size_t size)
+{
+    const char *dir = s->host->config->data_dir;
+    size_t n = 0, dir_len = strlen(dir);
+    while (*text && n + 1 < size) {
+        if (strncmp(text, dir, dir_len) == 0 && text[dir_len] == '/') {
+            size_t len = strcspn(text, " :;,'\"\n)");
+            while (len > 0 && text[len - 1] != '/')
+                len--;
+            text += len > 0 ? len : dir_len;
+            continue;
+        }
+        ret[n++] = *text++;
+    }
+    ret[n] = '\0';
+}
+
 static void prepare_failed(struct image_set *s, struct image *im, const struct err *e)
 {
     im->backoff_ms = im->backoff_ms ? 2 * im->backoff_ms : FAILED_AGAIN_MS;
@@ -52,7 +70,9 @@ static void prepare_failed(struct image_set *s, struct image *im, const struct e
         return;
     }
     put_off(s, im, im->backoff_ms);
-    image_set_state(s, im, LANGUAGE_FAILED, e->text);
+    char detail[sizeof(im->detail)];
+    without_paths(s, e->text, detail, sizeof(detail));
+    image_set_state(s, im, LANGUAGE_FAILED, detail);
     if (!s->stopping)
         log_error("image", "image=%s cannot be prepared, next try %s %d s: %s", im->name,
                   im->is_uploaded || image_is_on_demand(im) ? "when it is asked for, after" : "in",

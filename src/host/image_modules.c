@@ -230,7 +230,7 @@ static int pack_own(const struct host *h, struct buf *archive, struct err *e)
         free(names[i]);
     }
     free(names);
-    return r < 0 ? err_errno(e, r, "%s", dir) : 0;
+    return r < 0 ? err_errno(e, r, "read the modules of Holm's kernel") : 0;
 }
 
 struct files {
@@ -337,8 +337,8 @@ int image_modules_make(const struct image_modules *m, struct err *e)
         return r;
     r = cpio_end(&archive);
     if (r == 0)
-        r = path_printf(path, sizeof(path), "%s/modules.cpio", m->dir);
+        r = path_printf(path, sizeof(path), "%s/modules.cpio", m->to);
     if (r == 0)
         r = file_write_atomic(path, buf_str(&archive), archive.len, 0400);
-    return r < 0 ? err_errno(e, r, "write %s/modules.cpio", m->dir) : 0;
+    return r < 0 ? err_errno(e, r, "write the kernel's modules") : 0;
 }

@@ -42,10 +42,11 @@ int image_modules_pack(const struct image_module_source *src, struct buf *archiv
 struct image_modules {
     struct host *host;
     const char *dir;     /* of the image: rootfs.ext4 is read */
+    const char *to;      /* the directory to write to */
     const char *release; /* of its kernel; "": not known, the only one there is is taken */
 };
 
-/* Writes dir/modules.cpio: an archive of modules/NN-NAME.ko, as the agent loads them. It is empty
+/* Writes to/modules.cpio: an archive of modules/NN-NAME.ko, as the agent loads them. It is empty
  * when the root file system has none for this kernel. A kernel of the same release as Holm's own
  * gets the modules of that. */
 int image_modules_make(const struct image_modules *m, struct err *e);

@@ -34,7 +34,7 @@ int image_reader_open(struct image_reader *rd, struct host *h, const char *dir, 
     path_printf(rd->rootfs, sizeof(rd->rootfs), "%s/rootfs.ext4", dir);
     path_printf(rd->scratch, sizeof(rd->scratch), "%s/.read-%s", dir, id);
     r = dir_make(rd->scratch, 0700);
-    return r < 0 ? err_errno(e, r, "make %s", rd->scratch) : 0;
+    return r < 0 ? err_errno(e, r, "make room for what is read of its root file system") : 0;
 }
 
 void image_reader_close(struct image_reader *rd)

@@ -132,7 +132,7 @@ static void assert_module(struct world *w, const char *name, bool there)
 static void test_modules(void **state)
 {
     struct world *w = *state;
-    struct image_modules m = {.host = w->t.host, .dir = w->dir, .release = "6.1-x"};
+    struct image_modules m = {.host = w->t.host, .dir = w->dir, .to = w->dir, .release = "6.1-x"};
     struct err e = ERR_INIT;
     if (image_modules_make(&m, &e) < 0)
         fail_msg("%s", e.text);
@@ -165,7 +165,8 @@ static void test_broken_file_systems(void **state)
             off_t at = 2048 + (off_t)(seed >> 8) % (i % 2 ? 200000 : 3000000);
             assert_int_equal(1, pwrite(fd, &byte, 1, at));
         }
-        struct image_modules m = {.host = w->t.host, .dir = w->dir, .release = "6.1-x"};
+        struct image_modules m = {
+            .host = w->t.host, .dir = w->dir, .to = w->dir, .release = "6.1-x"};
         struct err e = ERR_INIT;
         if (image_modules_make(&m, &e) < 0)
             assert_int_equal(ERR_INVALID, e.class);

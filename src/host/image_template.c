@@ -50,7 +50,7 @@ static int add_file(struct buf *b, const char *label, const char *path, struct e
 {
     struct stat st;
     if (stat(path, &st) < 0)
-        return err_errno(e, -errno, "%s", path);
+        return err_errno(e, -errno, "look at its %s", label);
     return buf_printf(b, "%s=%lld.%lld.%09ld;", label, (long long)st.st_size,
                       (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
@@ -124,7 +124,7 @@ static int publish(struct image_set *s, const struct image *im, const char *id, 
         return err_errno(e, -ENOMEM, "template manifest");
     AUTO_LOCK(&s->manifests);
     int r = file_write_atomic(path, text, strlen(text), 0644);
-    return r < 0 ? err_errno(e, r, "write %s", path) : 0;
+    return r < 0 ? err_errno(e, r, "write the template's manifest") : 0;
 }
 
 void template_remove(struct image_set *s, const struct image *im, bool is_last)
@@ -153,21 +153,36 @@ static bool is_stopping(void *arg)
     return s->stopping;
 }
 
-/* What of its own an uploaded kernel needs besides. */
-static int find_modules(struct image_set *s, struct image *im, struct err *e)
+/* An uploaded image's kernel, and what that needs of modules: in a directory of this preparation's
+ * own, so that the two belong together whatever is uploaded meanwhile. */
+static int stage_kernel(struct image_set *s, struct image *im, const char *stage, struct err *e)
 {
-    char dir[PATH_MAX], path[PATH_MAX];
+    char dir[PATH_MAX], from[PATH_MAX], path[PATH_MAX];
     struct image_kernel kernel;
     struct stat st;
     image_set_state(s, im, LANGUAGE_PREPARING, "looking for its kernel's modules");
     image_path(s->host, im->key, "", dir);
-    image_path(s->host, im->key, "vmlinuz", path);
+    image_path(s->host, im->key, "vmlinuz", from);
+    int r = dir_make(stage, 0700);
+    r = r < 0 ? r : path_printf(path, sizeof(path), "%s/vmlinuz", stage);
+    if (r < 0 || link(from, path) < 0)
+        return err_errno(e, r < 0 ? r : -errno, "take its kernel");
     auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
-        return err_errno(e, -errno, "%s", path);
-    int r = image_check_kernel(fd, st.st_size, &kernel, e);
-    struct image_modules m = {.host = s->host, .dir = dir, .release = kernel.release};
+        return err_errno(e, -errno, "open its kernel");
+    r = image_check_kernel(fd, st.st_size, &kernel, e);
+    struct image_modules m = {.host = s->host, .dir = dir, .to = stage, .release = kernel.release};
     return r < 0 ? r : image_modules_make(&m, e);
+}
+
+/* For a VM that has lost its own. */
+static void keep_modules(struct image_set *s, const struct image *im, const char *stage)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    path_printf(from, sizeof(from), "%s/modules.cpio", stage);
+    image_path(s->host, im->key, "modules.cpio", to);
+    if (rename(from, to) < 0)
+        log_warn("image", "image=%s: its modules cannot be kept: %m", im->name);
 }
 
 static int warm_languages(struct image_set *s, struct image *im, struct vm *vm, struct err *e)
@@ -204,7 +219,8 @@ static int capture(struct image_set *s, struct image *im, struct vm *vm, const c
     return 0;
 }
 
-static int boot(struct image_set *s, struct image *im, struct vm **ret, struct err *e)
+static int boot(struct image_set *s, struct image *im, const char *stage, struct vm **ret,
+                struct err *e)
 {
     struct host *h = s->host;
     char rootfs[PATH_MAX];
@@ -214,6 +230,7 @@ static int boot(struct image_set *s, struct image *im, struct vm **ret, struct e
         .image = im->key,
         .shape = im->shape,
         .rootfs = rootfs,
+        .kernel_dir = *stage ? stage : NULL,
         .is_first_boot = true,
         .timeout_s = h->config->boot_timeout_s,
     };
@@ -236,28 +253,42 @@ static int check_unchanged(struct image_set *s, const struct image *im, const ch
     return r;
 }
 
-int template_make(struct image_set *s, struct image *im, const char *print, char *ret_dir,
-                  struct err *e)
+/* Into `dir`; *stage is "" when the image has no kernel of its own. */
+static int make_in(struct image_set *s, struct image *im, const char *stage, const char *dir,
+                   struct err *e)
 {
     struct vm *vm = NULL;
-    char id[ID_SIZE], dir[PATH_MAX / 4];
-    id_new(id);
-    if (path_printf(dir, sizeof(dir), "%s/templates/%s", s->host->config->data_dir, id) < 0)
-        return err_set(e, ERR_INTERNAL, "data_dir is too long");
-    int r = im->is_uploaded ? find_modules(s, im, e) : 0;
+    int r = *stage ? stage_kernel(s, im, stage, e) : 0;
     if (r == 0)
-        r = boot(s, im, &vm, e);
+        r = boot(s, im, stage, &vm, e);
     if (r < 0)
         return r;
     r = warm_languages(s, im, vm, e);
     if (r == 0)
         r = capture(s, im, vm, dir, e);
     vm_end(s->host, vm);
-    if (r < 0)
-        return r;
-    r = check_unchanged(s, im, print, e);
+    return r;
+}
+
+int template_make(struct image_set *s, struct image *im, const char *print, char *ret_dir,
+                  struct err *e)
+{
+    char id[ID_SIZE], name[ID_SIZE + 16], dir[PATH_MAX / 4], stage[PATH_MAX] = "";
+    id_new(id);
+    if (path_printf(dir, sizeof(dir), "%s/templates/%s", s->host->config->data_dir, id) < 0)
+        return err_set(e, ERR_INTERNAL, "data_dir is too long");
+    path_printf(name, sizeof(name), ".prepare-%s", id); /* the next start removes what has a dot */
+    if (im->is_uploaded)
+        image_path(s->host, im->key, name, stage);
+    int r = make_in(s, im, stage, dir, e);
+    if (r == 0)
+        r = check_unchanged(s, im, print, e);
     if (r == 0)
         r = publish(s, im, id, print, e);
+    if (r == 0 && *stage)
+        keep_modules(s, im, stage);
+    if (*stage)
+        dir_remove(stage);
     if (r < 0)
         dir_remove(dir);
     else

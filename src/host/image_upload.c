@@ -84,12 +84,12 @@ static int open_file(struct image_upload *u, int64_t length, struct err *e)
     image_path(u->host, u->info.id, "", dir);
     int r = dir_make(dir, 0700);
     if (r < 0)
-        return err_errno(e, r, "make %s", dir);
+        return err_errno(e, r, "make the image's directory");
     snprintf(name, sizeof(name), ".upload-%s", parts[u->part]);
     image_path(u->host, u->info.id, name, u->path);
     u->fd = open(u->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0444);
     if (u->fd < 0)
-        return err_errno(e, -errno, "make %s", u->path);
+        return err_errno(e, -errno, "make a file for the %s", parts[u->part]);
     if (length > u->max_bytes)
         return too_large(u, e);
     r = check_quota(u, length, e);
@@ -150,7 +150,7 @@ static int write_run(struct image_upload *u, const char *p, size_t len, int64_t 
             continue;
         if (n < 0)
             return errno == ENOSPC ? err_set(e, ERR_FULL, "the host's disk is full")
-                                   : err_errno(e, -errno, "write %s", u->path);
+                                   : err_errno(e, -errno, "write the %s", parts[u->part]);
         p += n;
         at += n;
         len -= (size_t)n;
@@ -223,24 +223,6 @@ static int sync_dir(const char *dir)
     return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-static int publish(struct image_upload *u, struct err *e)
-{
-    char path[PATH_MAX], dir[PATH_MAX];
-    image_path(u->host, u->info.id, "", dir);
-    image_path(u->host, u->info.id, files[u->part], path);
-    /* The kernel's own idea of the time is that of its last tick. */
-    int64_t now_ns = clock_real_ns();
-    const struct timespec now = {.tv_sec = now_ns / 1000000000, .tv_nsec = now_ns % 1000000000};
-    const struct timespec times[] = {now, now};
-    if (ftruncate(u->fd, u->bytes) < 0 || futimens(u->fd, times) < 0 || fsync(u->fd) < 0 ||
-        rename(u->path, path) < 0)
-        return errno == ENOSPC ? err_set(e, ERR_FULL, "the host's disk is full")
-                               : err_errno(e, -errno, "put %s in place", path);
-    u->path[0] = '\0';
-    int r = sync_dir(dir);
-    return r < 0 ? err_errno(e, r, "sync %s", dir) : 0;
-}
-
 /* The file's own time, so that the next daemon finds the same by looking at it. */
 static int note(struct image_upload *u, struct err *e)
 {
@@ -261,10 +243,52 @@ static int note(struct image_upload *u, struct err *e)
     return 0;
 }
 
+static int not_in_place(const struct image_upload *u, struct err *e)
+{
+    return errno == ENOSPC ? err_set(e, ERR_FULL, "the host's disk is full")
+                           : err_errno(e, -errno, "put the %s in place", parts[u->part]);
+}
+
+/* The rename is the last that may fail: from then on the image has the file. */
+static int publish(struct image_upload *u, struct err *e)
+{
+    char path[PATH_MAX];
+    image_path(u->host, u->info.id, files[u->part], path);
+    /* The kernel's own idea of the time is that of its last tick. */
+    int64_t now_ns = clock_real_ns();
+    const struct timespec now = {.tv_sec = now_ns / 1000000000, .tv_nsec = now_ns % 1000000000};
+    const struct timespec times[] = {now, now};
+    if (ftruncate(u->fd, u->bytes) < 0 || futimens(u->fd, times) < 0 || fsync(u->fd) < 0)
+        return not_in_place(u, e);
+    int r = note(u, e);
+    if (r < 0)
+        return r;
+    if (rename(u->path, path) < 0)
+        return not_in_place(u, e);
+    u->path[0] = '\0';
+    return 0;
+}
+
+/* What holds once it is in place, whether or not it would survive a crash of the host. */
+static void count_it(struct image_upload *u)
+{
+    struct host *h = u->host;
+    struct err e = ERR_INIT;
+    /* It counts already: what the store says of it is made to fit when the daemon starts. */
+    if (store_image_put(h->store, &u->info, &e) < 0)
+        log_warn("image", "image=%s: %s", u->info.id, e.text);
+    image_rows_end(h->image_rows, u->info.id, (int)u->part, &u->info);
+    image_forget(h->images, u->info.id);
+    log_info("image", "image=%s %s uploaded bytes=%lld", u->info.id, parts[u->part],
+             (long long)u->bytes);
+    images_note(h, u->info.account, "image.uploaded", &u->info,
+                json_pack("{s:s, s:I}", "part", parts[u->part], "bytes", (json_int_t)u->bytes));
+}
+
 int image_upload_finish(struct image_upload *u, struct image_info *ret, struct err *e)
 {
     struct host *h = u->host;
-    char id[ID_SIZE], account[ID_SIZE];
+    char id[ID_SIZE], account[ID_SIZE], dir[PATH_MAX];
     const struct quota more = more_for(u, u->bytes);
     int r = check(u, e);
     if (r == 0)
@@ -274,25 +298,19 @@ int image_upload_finish(struct image_upload *u, struct image_info *ret, struct e
         return r;
     }
     r = publish(u, e);
-    if (r == 0)
-        r = note(u, e);
     if (r < 0) {
         accounts_release(h->accounts, u->info.account, &more);
         release(u);
         return r;
     }
-    /* It counts already: what the store says of it is made to fit when the daemon starts. */
-    if (store_image_put(h->store, &u->info, e) < 0)
-        log_warn("image", "image=%s: %s", u->info.id, e ? e->text : "");
-    image_rows_end(h->image_rows, u->info.id, (int)u->part, &u->info);
-    image_forget(h->images, u->info.id);
-    log_info("image", "image=%s %s uploaded bytes=%lld", u->info.id, parts[u->part],
-             (long long)u->bytes);
-    images_note(h, u->info.account, "image.uploaded", &u->info,
-                json_pack("{s:s, s:I}", "part", parts[u->part], "bytes", (json_int_t)u->bytes));
+    count_it(u);
     memcpy(id, u->info.id, sizeof(id));
     memcpy(account, u->info.account, sizeof(account));
     u->info.id[0] = '\0'; /* ended already */
+    image_path(h, id, "", dir);
+    r = sync_dir(dir);
+    if (r < 0)
+        return err_errno(e, r, "the %s is in place; make that durable", parts[u->part]);
     return ret ? host_image_get(h, account, id, ret, e) : 0;
 }
 

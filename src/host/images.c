@@ -81,25 +81,39 @@ static int is_shown(const struct dirent *de)
     return de->d_name[0] != '.';
 }
 
-/* The n-th built-in image or, with `id`, the one of this id. */
-static bool find_builtin(struct host *h, size_t index, const char *id, struct image_info *ret)
+/* All of them, by name; the caller frees. Returns how many, or -errno. */
+static int list_builtin(struct host *h, struct image_info **ret)
 {
     char top[PATH_MAX];
     struct dirent **names = NULL;
     image_path(h, "", "", top);
-    int n = scandir(top, &names, is_shown, alphasort);
-    bool found = false;
+    int n = scandir(top, &names, is_shown, alphasort), n_found = 0;
+    if (n < 0)
+        n = 0; /* there is no image yet */
+    struct image_info *list = calloc((size_t)n + 1, sizeof(*list));
     for (int i = 0; i < n; i++) {
-        struct image_info info;
-        if (!found && look_builtin(h, names[i]->d_name, &info) &&
-            (id ? strcmp(info.id, id) == 0 : index-- == 0)) {
-            found = true;
-            *ret = info;
-        }
+        n_found += list && look_builtin(h, names[i]->d_name, &list[n_found]);
         free(names[i]);
     }
     free(names);
-    return found;
+    *ret = list;
+    return list ? n_found : -ENOMEM;
+}
+
+/* Its name is not told by its id: each is asked, and only the right one is looked at. */
+static bool find_builtin(struct host *h, const char *id, struct image_info *ret)
+{
+    char top[PATH_MAX], its_id[ID_SIZE];
+    image_path(h, "", "", top);
+    auto_closedir DIR *d = opendir(top);
+    for (struct dirent *de; d && (de = readdir(d));) {
+        if (!name_ok(de->d_name))
+            continue;
+        builtin_id(de->d_name, its_id);
+        if (strcmp(its_id, id) == 0)
+            return look_builtin(h, de->d_name, ret);
+    }
+    return false;
 }
 
 /* --- looking --- */
@@ -139,21 +153,22 @@ static void complete(struct host *h, const char *account, struct image_info *i)
     add_state(h, i);
 }
 
-bool host_image(struct host *h, size_t index, struct image_info *ret)
+size_t host_images_ready(struct host *h)
 {
-    struct image_info info;
-    if (!find_builtin(h, index, NULL, &info))
-        return false;
-    info.is_default = strcmp(info.key, h->config->vm_image) == 0;
-    add_state(h, &info);
-    *ret = info;
-    return true;
+    auto_free struct image_info *list = NULL;
+    int n = list_builtin(h, &list);
+    size_t n_ready = 0;
+    for (int i = 0; i < n; i++) {
+        add_state(h, &list[i]);
+        n_ready += strcmp(list[i].state, "ready") == 0;
+    }
+    return n_ready;
 }
 
 static int find(struct host *h, const char *account, const char *ref, struct image_info *ret,
                 struct err *e)
 {
-    if (look_builtin(h, ref, ret) || (id_valid(ref) && find_builtin(h, 0, ref, ret)))
+    if (look_builtin(h, ref, ret) || (id_valid(ref) && find_builtin(h, ref, ret)))
         return 0;
     return image_rows_get(h->image_rows, account, ref, ret, e);
 }
@@ -174,28 +189,22 @@ int host_image_get(struct host *h, const char *account, const char *ref, struct 
 int host_image_list(struct host *h, const char *account, struct image_info **ret, size_t *ret_n,
                     struct err *e)
 {
-    struct image_info *own = NULL, info;
-    size_t n_own = 0, n = 0;
+    auto_free struct image_info *own = NULL, *built = NULL;
+    size_t n_own = 0;
     int r = image_rows_list(h->image_rows, account, &own, &n_own, e);
     if (r < 0)
         return r;
-    while (host_image(h, n, &info))
-        n++;
-    struct image_info *list = calloc(n + n_own + 1, sizeof(*list));
-    if (!list) {
-        free(own);
+    int n = list_builtin(h, &built);
+    struct image_info *list = n < 0 ? NULL : calloc((size_t)n + n_own + 1, sizeof(*list));
+    if (!list)
         return err_errno(e, -ENOMEM, "list images");
-    }
-    size_t n_built = 0;
-    while (n_built < n && find_builtin(h, n_built, NULL, &list[n_built]))
-        n_built++;
+    memcpy(list, built, (size_t)n * sizeof(*list));
     if (n_own)
-        memcpy(list + n_built, own, n_own * sizeof(*own));
-    free(own);
-    for (size_t i = 0; i < n_built + n_own; i++)
+        memcpy(list + n, own, n_own * sizeof(*list));
+    for (size_t i = 0; i < (size_t)n + n_own; i++)
         complete(h, account, &list[i]);
     *ret = list;
-    *ret_n = n_built + n_own;
+    *ret_n = (size_t)n + n_own;
     return 0;
 }
 

@@ -49,8 +49,8 @@ struct image_info {
     char detail[256];
 };
 
-/* By index from 0, built-in ones; false beyond the end. */
-bool host_image(struct host *h, size_t index, struct image_info *ret);
+/* How many built-in ones are ready. */
+size_t host_images_ready(struct host *h);
 
 /* `ref`: id, key, or name of a built-in one. */
 int host_image_get(struct host *h, const char *account, const char *ref, struct image_info *ret,

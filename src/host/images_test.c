@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -374,6 +375,40 @@ static void test_the_quota_of_disk(void **state)
     assert_int_equal(both, disk_usage(t));
 }
 
+/* The directory cannot be synced without a descriptor, and by then the file is in place. */
+static void test_a_sync_that_fails_comes_after_the_file(void **state)
+{
+    static unsigned char kernel[TEST_BZIMAGE_BYTES + 512];
+    struct test_host *t = *state;
+    struct image_info i;
+    struct image_upload *u = NULL;
+    struct err e = ERR_INIT;
+    struct rlimit had, few;
+    int taken[512], n = 0;
+    create(t, "mine", &i);
+    upload_kernel(t, i.id);
+    test_make_bzimage(kernel, "");
+    assert_int_equal(0, host_image_upload(t->host, t->account, i.id, IMAGE_KERNEL, -1, &u, &e));
+    assert_int_equal(0, image_upload_write(u, kernel, sizeof(kernel), &e));
+    assert_int_equal(0, getrlimit(RLIMIT_NOFILE, &had));
+    few = (struct rlimit){.rlim_cur = ARRAY_SIZE(taken), .rlim_max = had.rlim_max};
+    assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &few));
+    while (n < (int)ARRAY_SIZE(taken) && (taken[n] = dup(0)) >= 0)
+        n++;
+    int r = image_upload_finish(u, &i, &e);
+    while (n--)
+        close(taken[n]);
+    assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &had));
+    image_upload_free(u);
+    assert_err(r, &e, ERR_INTERNAL, "the kernel is in place");
+    assert_null(strstr(e.text, t->dir));
+    get(t, "mine", &i);
+    assert_int_equal(sizeof(kernel), i.kernel_bytes);
+    assert_int_equal(sizeof(kernel), disk_usage(t));
+    upload_both(t, i.id); /* it is not held any more */
+    assert_int_equal(TEST_BZIMAGE_BYTES + TEST_EXT4_BYTES, disk_usage(t));
+}
+
 /* --- a launch and a deletion at the same time --- */
 
 struct racer {
@@ -435,10 +470,15 @@ int main(int argc, char **argv)
     if (argc > 1)
         setenv("HOLM_ENGINE_DIR", argv[1], 1);
     const struct CMUnitTest tests[] = {
-        TEST(test_from_nothing_to_a_vm),      TEST(test_what_is_refused),
-        TEST(test_zeros_become_holes),        TEST(test_in_use),
-        TEST(test_its_kernel_goes_with_a_vm), TEST(test_the_default),
-        TEST(test_what_a_killed_daemon_left), TEST(test_the_quota_of_disk),
+        TEST(test_from_nothing_to_a_vm),
+        TEST(test_what_is_refused),
+        TEST(test_zeros_become_holes),
+        TEST(test_in_use),
+        TEST(test_its_kernel_goes_with_a_vm),
+        TEST(test_the_default),
+        TEST(test_what_a_killed_daemon_left),
+        TEST(test_the_quota_of_disk),
+        TEST(test_a_sync_that_fails_comes_after_the_file),
         TEST(test_a_launch_or_a_deletion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

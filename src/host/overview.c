@@ -205,11 +205,9 @@ static int count_uploaded(struct host *h, const char *account)
 
 static void count_images(struct host *h, const char *account, struct host_overview *ret)
 {
-    struct image_info info;
     auto_free struct account_info *accounts = NULL;
     size_t n = 0;
-    for (size_t i = 0; host_image(h, i, &info); i++)
-        ret->images += strcmp(info.state, "ready") == 0;
+    ret->images += host_images_ready(h);
     if (account)
         ret->images += count_uploaded(h, account);
     else if (host_account_list(h, &accounts, &n, NULL) == 0)

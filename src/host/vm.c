@@ -175,7 +175,9 @@ static int start_monitor(struct host *h, struct vm *vm, const struct vm_plan *pl
     int r = not_the_template(take_network(h, vm, plan->policy, &tap, e), e);
     if (r == 0 && plan->template_dir)
         vm_kernel_carry(plan->template_dir, vm->dir);
-    else if (r == 0)
+    else if (r == 0 && plan->kernel_dir)
+        vm_kernel_carry(plan->kernel_dir, vm->dir);
+    if (r == 0 && !plan->template_dir)
         r = not_the_template(vm_kernel_find(h, plan->image, vm->dir, &k, e), e);
     if (r < 0)
         return r;

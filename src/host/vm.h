@@ -39,10 +39,11 @@ struct vm_plan {
     const char *id;    /* NULL: a new one */
     const char *image; /* its key, for the record, and for its kernel when that is its own */
     struct machine_shape shape;
-    const char *template_dir;        /* to restore; NULL: to boot */
-    const char *rootfs;              /* boot: an image's; NULL: the disk that is in its directory */
-    int64_t disk_bytes;              /* boot: at least; 0: as it is */
-    const struct language *lang;     /* of the pool it is for; or NULL */
+    const char *template_dir;    /* to restore; NULL: to boot */
+    const char *rootfs;          /* boot: an image's; NULL: the disk that is in its directory */
+    const char *kernel_dir;      /* boot: where its kernel is; NULL: in its directory, or Holm's */
+    int64_t disk_bytes;          /* boot: at least; 0: as it is */
+    const struct language *lang; /* of the pool it is for; or NULL */
     const struct net_policy *policy; /* NULL: no network */
     struct guest_identity who;
     bool ephemeral;     /* as vm_spec's */

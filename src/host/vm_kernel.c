@@ -40,10 +40,10 @@ static int add_agent(struct buf *archive, const char *base, struct err *e)
     size_t len;
     int r = file_read(base, &own, INITRD_MAX_BYTES);
     if (r < 0)
-        return err_errno(e, r, "read %s", base);
+        return err_errno(e, r, "read Holm's initramfs");
     if (!cpio_find(buf_str(&own), own.len, "init", &agent, &len))
         return err_set(e, ERR_INTERNAL,
-                       "there is no agent in %s: make it anew with images/initramfs", base);
+                       "there is no agent in Holm's initramfs: make it anew with images/initramfs");
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dirs); i++)
         r = cpio_add(archive, dirs[i], 0755, NULL, 0);
     if (r == 0)
@@ -66,7 +66,7 @@ static int make_initrd(struct host *h, const char *modules, const char *to, stru
         r = 0;
     if (r == 0)
         r = file_write_atomic(to, buf_str(&archive), archive.len, 0400);
-    return r < 0 ? err_errno(e, r, "make %s", to) : 0;
+    return r < 0 ? err_errno(e, r, "make the VM's initramfs") : 0;
 }
 
 int vm_kernel_find(struct host *h, const char *image, const char *dir, struct vm_kernel *ret,
@@ -91,7 +91,7 @@ int vm_kernel_find(struct host *h, const char *image, const char *dir, struct vm
         if (r == 0)
             r = join(dir, "modules.cpio", modules);
         if (r < 0)
-            return err_errno(e, r, "%s", dir);
+            return err_errno(e, r, "name the VM's files");
         strcpy(ret->initrd, ret->made);
         return make_initrd(h, modules, ret->made, e);
     }

@@ -105,6 +105,26 @@ test('what is no kernel or file system is refused, and what was there stays', ()
   assert.deepEqual(files(d, id), ['rootfs.ext4', 'vmlinuz']);
 }));
 
+test('a body that is more than the file is refused, whatever else it is called is taken', () => withDaemon({}, async (d) => {
+  const c = new Client(d);
+  const id = await c.make();
+  const put = async (path, type) => {
+    const res = await d.fetch(path, { method: 'PUT', headers: { 'x-api-key': c.key, 'content-type': type }, body: makeKernel() });
+    return [res.status, await res.text()];
+  };
+  for (const path of [`/v1/images/${id}/kernel`, `/rds/v1/images/${id}/kernel`]) {
+    for (const type of ['application/json', 'multipart/form-data; boundary=x']) {
+      const [status, text] = await put(path, type);
+      assert.equal(status, 415, text);
+      assert.match(text, /application.{1,2}octet-stream/);
+    }
+    assert.deepEqual(files(d, id), []);
+  }
+  for (const type of ['application/x-www-form-urlencoded', 'application/octet-stream', 'x/y'])
+    assert.equal((await put(`/v1/images/${id}/kernel`, type))[0], 200);
+  assert.deepEqual(files(d, id), ['vmlinuz']);
+}));
+
 test("another account's images are not there; Holm's own cannot be changed", () => withDaemon({}, async (d) => {
   const c = new Client(d);
   const id = await c.makeWhole();

@@ -162,7 +162,9 @@ static int upload(struct request *rq, enum image_part part, struct upload *ret, 
     char ref[NATIVE_IMAGE_REF_SIZE];
     struct image_upload *u = NULL;
     image_ref(rq, ref);
-    int r = host_image_upload(rq->host, rq->account, ref, part, request_length(rq), &u, e);
+    int r = request_check_raw(rq, e);
+    if (r == 0)
+        r = host_image_upload(rq->host, rq->account, ref, part, request_length(rq), &u, e);
     if (r == 0)
         *ret = (struct upload){.write = write_some, .finish = finish, .free = drop, .arg = u};
     return r;

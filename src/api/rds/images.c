@@ -160,7 +160,9 @@ static int begin_upload(struct request *rq, enum image_part part, struct upload 
 {
     char id[ID_SIZE];
     struct image_upload *u = NULL;
-    int r = rds_id(rq, 0, RDS_IMAGE, id, e);
+    int r = request_check_raw(rq, e);
+    if (r == 0)
+        r = rds_id(rq, 0, RDS_IMAGE, id, e);
     if (r == 0)
         r = rds_failed(
             host_image_upload(rq->host, rq->account, id, part, request_length(rq), &u, e),
