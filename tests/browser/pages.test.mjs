@@ -10,8 +10,8 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { LOOKS, caller } from './lib/call.mjs';
-import { accessible, fits, setUp } from './lib/page.mjs';
+import { caller } from './lib/call.mjs';
+import { SCREENS, accessible, fits, setUp } from './lib/page.mjs';
 
 const HOSTILE = '<img src=x onerror="document.title=1">';
 
@@ -405,7 +405,7 @@ t.test('an upload shows how far it is, goes on while other pages are looked at, 
 
 // --- All of them ---
 
-const ALL = ['/overview', '/snapshots', '/images', '/keys', '/activity', '/webhooks', '/accounts'];
+const ALL = ['/vms', '/overview', '/snapshots', '/images', '/keys', '/activity', '/webhooks', '/accounts'];
 
 t.test('pages say when they cannot be loaded, and try again', { path: '/keys', allowed: [/status of 500/, /ERR_FAILED/] }, async (page) => {
   await page.getByRole('table').waitFor();
@@ -429,8 +429,8 @@ t.test('there is something hostile of every kind', async () => {
   await call('POST', '/v1/accounts', { name: HOSTILE, quotas: { vcpu: 4 } });
 });
 
-for (const look of LOOKS) {
-  t.test(`pages are accessible, fit, and take names as text at ${look.viewport.width} px, ${look.colorScheme}`, look, async (page) => {
+for (const viewport of SCREENS) {
+  t.test(`pages are accessible, fit, and take names as text at ${viewport.width} px`, { viewport }, async (page) => {
     for (const path of ALL) {
       await page.goto(path);
       await page.getByText(HOSTILE).first().waitFor();

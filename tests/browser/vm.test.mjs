@@ -105,7 +105,7 @@ t.test('commands: output as it comes, exit code, history, cancel', async (page) 
   await box.fill('print out\neprint err <b>bold</b>\nexit 3');
   await box.press('Enter');
   const first = page.getByRole('article').first();
-  await first.getByText('exit 3').last().waitFor();
+  await first.locator('.badge', { hasText: 'exit 3' }).waitFor(); // the command has these words, too
   const log = first.getByRole('log');
   assert.match(await log.innerText(), /out\nerr <b>bold<\/b>/);
   assert.equal(await log.locator('b').count(), 0);
@@ -261,16 +261,14 @@ t.test('tabs by arrow keys, and a VM that is not there', { allowed: [/status of 
   await page.getByRole('heading', { name: 'There is no such VM' }).waitFor();
 });
 
-for (const colorScheme of ['light', 'dark']) {
-  t.test(`every tab is accessible and fits, ${colorScheme}`, { viewport: NARROW, colorScheme }, async (page) => {
-    const vm = await open(page, `looked-at-${colorScheme}`);
-    await exec(vm, 'put /root/a-file text');
-    for (const tab of ['', 'terminal', 'command', 'files', 'network', 'jobs', 'serial']) {
-      await page.goto(`/vms/${vm.id}/${tab}`);
-      await page.getByRole('tab', { selected: true }).waitFor();
-      await page.locator('.tab-panel .loading').first().waitFor({ state: 'detached' });
-      await fits(page);
-      await accessible(page);
-    }
-  });
-}
+t.test('every tab is accessible and fits', { viewport: NARROW }, async (page) => {
+  const vm = await open(page, 'looked-at');
+  await exec(vm, 'put /root/a-file text');
+  for (const tab of ['', 'terminal', 'command', 'files', 'network', 'jobs', 'serial']) {
+    await page.goto(`/vms/${vm.id}/${tab}`);
+    await page.getByRole('tab', { selected: true }).waitFor();
+    await page.locator('.tab-panel .loading').first().waitFor({ state: 'detached' });
+    await fits(page);
+    await accessible(page);
+  }
+});

@@ -204,19 +204,17 @@ t.test('a hostile name is text everywhere', { path: '/vms' }, async (page) => {
   assert.equal(await page.locator('img[src=x]').count(), 0);
 });
 
-for (const colorScheme of ['light', 'dark']) {
-  t.test(`the table, the menu and the dialog are accessible and fit, ${colorScheme}`, { path: '/vms', viewport: NARROW, colorScheme }, async (page) => {
-    await t.launch(`a-name-that-is-as-long-as-names-may-be-${colorScheme}-and-has-no-break`.slice(0, 64));
-    await page.getByRole('table', { name: 'VMs' }).waitFor();
-    await fits(page);
-    await accessible(page);
-    await page.getByRole('button', { name: /^Actions for/ }).first().click();
-    await page.getByRole('menuitem', { name: 'Rename…' }).waitFor();
-    await accessible(page);
-    await page.keyboard.press('Escape');
-    await page.goto('/vms?create=1');
-    await page.getByLabel('Machine type').waitFor();
-    await fits(page);
-    await accessible(page);
-  });
-}
+t.test('the table, the menu and the dialog are accessible and fit', { path: '/vms', viewport: NARROW }, async (page) => {
+  await t.launch('a-name-that-is-as-long-as-names-may-be-and-that-has-no-break-in-it'.slice(0, 64));
+  await page.getByRole('table', { name: 'VMs' }).waitFor();
+  await fits(page);
+  await accessible(page);
+  await page.getByRole('button', { name: /^Actions for/ }).first().click();
+  await page.getByRole('menuitem', { name: 'Rename…' }).waitFor();
+  await accessible(page);
+  await page.keyboard.press('Escape');
+  await page.goto('/vms?create=1');
+  await page.getByLabel('Machine type').waitFor();
+  await fits(page);
+  await accessible(page);
+});

@@ -40,7 +40,7 @@ const post = async (d, as, path, body, status = 200) => (await call(d, as, 'POST
 
 // The cookie of an answer, as a browser would send it, after a look at what it was told about it.
 function cookieOf({ headers }, attributes = '; Path=/; HttpOnly; SameSite=Lax; Max-Age=604800') {
-  const [, cookie, rest] = /^(rds_session=[\w-]{43})(.*)$/.exec(headers.getSetCookie()[0]);
+  const [, cookie, rest] = /^(rds_session=[\w-]{43})(.*)$/.exec(headers.get('set-cookie'));
   assert.equal(rest, attributes);
   return cookie;
 }
@@ -83,7 +83,7 @@ test('a password signs in, and the session ends', async () => {
     const other = await signIn(d);
     const out = await call(d, cookie, 'POST', '/auth/logout');
     assert.deepEqual(out.json, { ok: true });
-    assert.equal(out.headers.getSetCookie()[0], 'rds_session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0');
+    assert.equal(out.headers.get('set-cookie'), 'rds_session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0');
     await get(d, cookie, '/auth/me', { status: 401 });
     await get(d, other, '/auth/me');
     await call(d, cookie, 'POST', '/auth/logout');

@@ -14,7 +14,3 @@ export const caller = (t) => async (method, path, body, key = t.key) => {
   assert.ok(res.ok, `${method} ${path}: ${res.status} ${text}`);
   return text ? JSON.parse(text) : undefined;
 };
-
-// The four ways in which each page is looked at.
-export const LOOKS = [[1280, 800], [390, 844]].flatMap(([width, height]) =>
-  ['light', 'dark'].map((colorScheme) => ({ viewport: { width, height }, colorScheme })));
