@@ -254,6 +254,8 @@ t.test('tabs by arrow keys, and a VM that is not there', { allowed: [/status of 
   await open(page, 'tabs');
   await page.getByRole('tab', { name: 'Overview' }).focus();
   await page.keyboard.press('ArrowRight');
+  await page.locator('.xterm').waitFor(); // it does not take the focus from the tabs
+  assert.ok(await page.getByRole('tab', { name: 'Terminal' }).evaluate((tab) => tab === document.activeElement));
   await page.keyboard.press('ArrowRight');
   assert.equal(await page.getByRole('tab', { name: 'Command' }).getAttribute('aria-selected'), 'true');
   await page.getByRole('textbox', { name: 'Command' }).waitFor();

@@ -177,7 +177,8 @@ export function openSession(o: Options): Session {
     },
     shown() {
       refit();
-      if (o.kind === 'shell') term.focus();
+      // Not from who walks along the tabs by keyboard: arrow keys would go to the guest.
+      if (o.kind === 'shell' && !document.activeElement?.matches('[role=tab]:focus-visible')) term.focus();
     },
     selection: () => term.getSelection(),
     paste(text) { term.paste(text); term.focus(); },
