@@ -93,7 +93,10 @@ static int reset_process(const struct spawn_request *q, const struct pipes *p)
 {
     sigset_t none;
     sigemptyset(&none);
-    signal(SIGPIPE, SIG_DFL);
+    /* What we ignore ourselves, or whoever started us does. */
+    static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGQUIT};
+    for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+        signal(ignored[i], SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setrlimit(RLIMIT_NOFILE, &q->context->open_files);
     if (q->context->reset_oom)

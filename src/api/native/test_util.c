@@ -27,12 +27,20 @@ int native_teardown(void **state)
     return 0;
 }
 
+/* Files of images are PUT as they are; all else is JSON. */
+static const char *content_type(const struct call *c)
+{
+    return strcmp(c->method, "PUT") == 0 && strstr(c->path, "/images/")
+               ? "Content-Type: application/octet-stream\r\n"
+               : "Content-Type: application/json\r\n";
+}
+
 void native_call(struct native *n, const struct call *c, struct reply *ret)
 {
     char headers[1024];
     const char *key = c->key ? c->key : STUB_ADMIN_KEY;
     snprintf(headers, sizeof(headers), "%s%s%s%s%s", *key ? "X-API-Key: " : "", key,
-             *key ? "\r\n" : "", c->body ? "Content-Type: application/json\r\n" : "",
+             *key ? "\r\n" : "", c->body ? content_type(c) : "",
              c->headers ? c->headers : "");
     reply_done(ret);
     request(&n->ts, c->method, c->path, headers, c->body, ret);
