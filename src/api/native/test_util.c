@@ -40,8 +40,7 @@ void native_call(struct native *n, const struct call *c, struct reply *ret)
     char headers[1024];
     const char *key = c->key ? c->key : STUB_ADMIN_KEY;
     snprintf(headers, sizeof(headers), "%s%s%s%s%s", *key ? "X-API-Key: " : "", key,
-             *key ? "\r\n" : "", c->body ? content_type(c) : "",
-             c->headers ? c->headers : "");
+             *key ? "\r\n" : "", c->body ? content_type(c) : "", c->headers ? c->headers : "");
     reply_done(ret);
     request(&n->ts, c->method, c->path, headers, c->body, ret);
     if (c->status && ret->status != c->status)
