@@ -224,7 +224,7 @@ static void test_links_are_not_followed(void **state)
 static void test_rights(void **state)
 {
     struct fixture *f = *state;
-    auto_buf struct buf t = {0}, fine = {0};
+    auto_buf struct buf t = {0};
     if (getuid() != 0)
         skip();
     make_dir(f, "/workspace");

@@ -203,16 +203,22 @@ static int count_uploaded(struct host *h, const char *account)
     return count;
 }
 
-static void count_images(struct host *h, const char *account, struct host_overview *ret)
+static int count_everyones(struct host *h)
 {
     auto_free struct account_info *accounts = NULL;
     size_t n = 0;
+    int count = 0;
+    if (host_account_list(h, &accounts, &n, NULL) < 0)
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        count += count_uploaded(h, accounts[i].id);
+    return count;
+}
+
+static void count_images(struct host *h, const char *account, struct host_overview *ret)
+{
     ret->images += host_images_ready(h);
-    if (account)
-        ret->images += count_uploaded(h, account);
-    else if (host_account_list(h, &accounts, &n, NULL) == 0)
-        for (size_t i = 0; i < n; i++)
-            ret->images += count_uploaded(h, accounts[i].id);
+    ret->images += account ? count_uploaded(h, account) : count_everyones(h);
 }
 
 /* Each has a name; see image.h. */

@@ -253,7 +253,7 @@ static int raw_name(const struct untar *u, char ret[sizeof(u->header.prefix) + 1
 /* The clean name, and whether it is a directory's: old programs say so by a slash only. */
 static int entry_name(struct untar *u, char ret[UNTAR_NAME_SIZE], bool *ret_is_dir, struct err *e)
 {
-    char text[sizeof(u->header.prefix) + 102];
+    char text[sizeof(u->header.prefix) + 102] = "";
     const char *raw = u->has_name ? buf_str(&u->name) : text;
     size_t len = u->has_name ? u->name.len : (size_t)raw_name(u, text);
     const char *refused = refused_type(u->header.type);

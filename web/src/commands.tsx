@@ -2,7 +2,7 @@
 // The command palette, keyboard shortcuts and their help. Pages add commands of their own while they
 // are shown (useCommands).
 
-import { useEffect, useId, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useId, useMemo, useRef, useState } from 'preact/hooks';
 
 import { vms, type Vm } from './api/native';
 import { navigate } from './router';
@@ -23,9 +23,10 @@ const groups = createStore<{ name: string; commands: Command[] }[]>([]);
 export const paletteOpen = createStore(false);
 export const helpOpen = createStore(false);
 
-// The commands live as long as the component; `deps` say when they are others.
+// The commands live as long as the component; `deps` say when they are others. They are there as
+// soon as the page shows what they are about: who types is not slower than a frame.
 export function useCommands(name: string, make: () => Command[], deps: unknown[]) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const group = { name, commands: make() };
     groups.set([...groups.get(), group]);
     return () => groups.set(groups.get().filter((g) => g !== group));
