@@ -239,23 +239,31 @@ static const char *refused_type(char type)
     }
 }
 
-static int raw_name(const struct untar *u, char ret[sizeof(u->header.prefix) + 102])
+_Static_assert(sizeof(((struct ustar_header *)0)->prefix) +
+                       sizeof(((struct ustar_header *)0)->name) + 2 ==
+                   sizeof(((struct untar *)0)->header_name),
+               "a slash and a NUL besides");
+
+static size_t join_name(struct untar *u)
 {
     const struct ustar_header *h = &u->header;
-    bool has_prefix = memcmp(h->magic, "ustar\0", 6) == 0 && h->prefix[0];
-    int name = (int)strnlen(h->name, sizeof(h->name));
-    if (!has_prefix)
-        return snprintf(ret, 102, "%.*s", name, h->name);
-    return snprintf(ret, sizeof(h->prefix) + 102, "%.*s/%.*s", (int)sizeof(h->prefix), h->prefix,
-                    name, h->name);
+    char *ret = u->header_name;
+    size_t n = 0, len = strnlen(h->name, sizeof(h->name));
+    if (memcmp(h->magic, "ustar\0", 6) == 0 && h->prefix[0]) {
+        n = strnlen(h->prefix, sizeof(h->prefix));
+        memcpy(ret, h->prefix, n);
+        ret[n++] = '/';
+    }
+    memcpy(ret + n, h->name, len);
+    ret[n + len] = '\0';
+    return n + len;
 }
 
 /* The clean name, and whether it is a directory's: old programs say so by a slash only. */
 static int entry_name(struct untar *u, char ret[UNTAR_NAME_SIZE], bool *ret_is_dir, struct err *e)
 {
-    char text[sizeof(u->header.prefix) + 102] = "";
-    const char *raw = u->has_name ? buf_str(&u->name) : text;
-    size_t len = u->has_name ? u->name.len : (size_t)raw_name(u, text);
+    const char *raw = u->has_name ? buf_str(&u->name) : u->header_name;
+    size_t len = u->has_name ? u->name.len : join_name(u);
     const char *refused = refused_type(u->header.type);
     if (refused) {
         char name[SHOWN_BYTES + 4];

@@ -46,6 +46,7 @@ struct untar {
 
     enum untar_state state;
     struct ustar_header header; /* the last one; `have` bytes of it while state is UNTAR_HEADER */
+    char header_name[257];      /* its prefix and name, joined */
     size_t have;
     uint64_t left; /* of the content, or of what `extra` takes */
     size_t padding;
