@@ -153,7 +153,6 @@ static void test_a_sink_that_fails(void **state)
 static void test_what_is_no_archive(void **state)
 {
     auto_buf struct buf t = {0}, gz = {0}, twice = {0}, none = {0}, text = {0}, damaged = {0};
-    auto_buf struct buf small = {0};
     refused_gz(&none, "Invalid archive: it is empty");
     buf_append_str(&text, "this is no gzip at all");
     refused_gz(&text, "Invalid archive: it is no gzip");
