@@ -61,8 +61,7 @@ static void test_a_life(void **state)
     test_launch_default(t, id);
     assert_int_equal(0, host_vm_pause(t->host, t->account, id, NULL, NULL));
     assert_int_equal(0, host_vm_resume(t->host, t->account, id, NULL, NULL));
-    assert_int_equal(
-        0, host_snapshot_create(t->host, t->account, id, "s", &(struct snapshot_info){0}, NULL));
+    assert_int_equal(0, host_snapshot_create(t->host, t->account, id, "s", NULL, NULL));
     assert_int_equal(0, host_vm_stop(t->host, t->account, id, 30000, NULL, NULL));
     more = read_log(t, id, VM_LOG_MONITOR, 1000, &log);
     assert_false(more);
