@@ -224,6 +224,8 @@ function encode(rq) {
   return Buffer.concat([Buffer.from(`${rq.method} ${rq.path} HTTP/1.1\r\n${headers}${length}\r\n`, 'latin1'), data]);
 }
 
+const ANSWER_MAX_BYTES = 64 << 20;
+
 // One connection at a time, kept while the server keeps it.
 export class Wire {
   constructor(url) {
@@ -245,7 +247,10 @@ export class Wire {
       then(x);
       this.wake();
     });
-    when('data', (d) => { this.data = Buffer.concat([this.data, d]); });
+    when('data', (d) => {
+      this.data = Buffer.concat([this.data, d]);
+      if (this.data.length > ANSWER_MAX_BYTES) socket.destroy(); // an answer without end is none
+    });
     for (const event of ['end', 'error', 'close']) when(event, () => { this.ended = true; });
   }
 
