@@ -13,33 +13,6 @@
 #include "host/host_priv.h"
 #include "host/image_priv.h"
 
-static int setup_with(void **state, const char *const *settings)
-{
-    struct test_host *t = calloc(1, sizeof(*t));
-    test_host_init(t, settings);
-    *state = t;
-    return 0;
-}
-
-static int setup(void **state)
-{
-    return setup_with(state, NULL);
-}
-
-static int teardown(void **state)
-{
-    test_host_done(*state);
-    free(*state);
-    return 0;
-}
-
-static void assert_err(int r, const struct err *e, enum err_class class, const char *text)
-{
-    assert_true(r < 0);
-    if (e->class != class || !strstr(e->text, text))
-        fail_msg("%s: %s", err_class_name(e->class), e->text);
-}
-
 static int count_templates(struct test_host *t)
 {
     char path[256];
@@ -72,15 +45,15 @@ static void test_odd_shapes(void **state)
     launch_shape(t, 1, 256, "c1m0.25");
     launch_shape(t, 2, 4096, "c2m4");
     struct vm_launch rq = {.account = t->account, .shape = {65, 128}};
-    assert_err(host_vm_launch(t->host, &rq, NULL, &e), &e, ERR_INVALID, "vCPUs");
+    test_assert_err(host_vm_launch(t->host, &rq, NULL, &e), &e, ERR_INVALID, "vCPUs");
     rq.shape = (struct machine_shape){1, 1};
-    assert_err(host_vm_launch(t->host, &rq, NULL, &e), &e, ERR_INVALID, "memory");
+    test_assert_err(host_vm_launch(t->host, &rq, NULL, &e), &e, ERR_INVALID, "memory");
 }
 
 static int setup_few(void **state)
 {
     static const char *const settings[] = {"vms.templates_max=2", NULL};
-    return setup_with(state, settings);
+    return test_host_setup_with(state, settings);
 }
 
 static void await_templates(struct test_host *t, int n)
@@ -111,7 +84,7 @@ static void test_templates_are_bounded(void **state)
 static int setup_small(void **state)
 {
     static const char *const settings[] = {"vms.templates_gib=1", NULL};
-    return setup_with(state, settings);
+    return test_host_setup_with(state, settings);
 }
 
 /* As if each had that much on the disk. */
@@ -265,7 +238,7 @@ static void test_a_removal_comes_before_its_successor(void **state)
     assert_int_equal(-1, access(dir, F_OK));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, test_host_setup, test_host_teardown)
 
 int main(int argc, char **argv)
 {
@@ -273,8 +246,9 @@ int main(int argc, char **argv)
         setenv("HOLM_ENGINE_DIR", argv[1], 1);
     const struct CMUnitTest tests[] = {
         TEST(test_odd_shapes),
-        cmocka_unit_test_setup_teardown(test_templates_are_bounded, setup_few, teardown),
-        cmocka_unit_test_setup_teardown(test_their_bytes_are_bounded, setup_small, teardown),
+        cmocka_unit_test_setup_teardown(test_templates_are_bounded, setup_few, test_host_teardown),
+        cmocka_unit_test_setup_teardown(test_their_bytes_are_bounded, setup_small,
+                                        test_host_teardown),
         TEST(test_shapes_that_wait_are_bounded),
         TEST(test_languages_come_first),
         TEST(test_a_removal_comes_before_its_successor),

@@ -19,33 +19,6 @@
 
 #define ANOTHER "anotheranotheranothe"
 
-static int setup_with(void **state, const char *const *settings)
-{
-    struct test_host *t = calloc(1, sizeof(*t));
-    test_host_init(t, settings);
-    *state = t;
-    return 0;
-}
-
-static int setup(void **state)
-{
-    return setup_with(state, NULL);
-}
-
-static int teardown(void **state)
-{
-    test_host_done(*state);
-    free(*state);
-    return 0;
-}
-
-static void assert_err(int r, const struct err *e, enum err_class class, const char *text)
-{
-    assert_true(r < 0);
-    if (e->class != class || !strstr(e->text, text))
-        fail_msg("%s: %s", err_class_name(e->class), e->text);
-}
-
 static void create(struct test_host *t, const char *name, struct image_info *ret)
 {
     struct err e = ERR_INIT;
@@ -124,7 +97,7 @@ static void test_from_nothing_to_a_vm(void **state)
     assert_non_null(strstr(i.detail, "no kernel and no root file system"));
     int r = host_vm_launch(t->host, &(struct vm_launch){.account = t->account, .image = i.id}, NULL,
                            &e);
-    assert_err(r, &e, ERR_CONFLICT, "mine cannot be launched");
+    test_assert_err(r, &e, ERR_CONFLICT, "mine cannot be launched");
     upload_both(t, i.id);
     get(t, "mine", &again);
     assert_string_equal(i.id, again.id);
@@ -148,40 +121,41 @@ static void test_what_is_refused(void **state)
     struct err e = ERR_INIT;
     unsigned char bad[TEST_BZIMAGE_BYTES] = {0x1f, 0x8b};
     create(t, "mine", &i);
-    assert_err(upload(t, i.id, IMAGE_KERNEL, bad, sizeof(bad), &e), &e, ERR_INVALID, "gzip");
-    assert_err(upload(t, i.id, IMAGE_ROOTFS, bad, sizeof(bad), &e), &e, ERR_INVALID, "gzip");
+    test_assert_err(upload(t, i.id, IMAGE_KERNEL, bad, sizeof(bad), &e), &e, ERR_INVALID, "gzip");
+    test_assert_err(upload(t, i.id, IMAGE_ROOTFS, bad, sizeof(bad), &e), &e, ERR_INVALID, "gzip");
     assert_false(is_there(t, i.id, "vmlinuz"));
     assert_false(is_there(t, i.id, ".upload-kernel"));
     struct image_upload *u = NULL, *second = NULL;
     int r = host_image_upload(t->host, t->account, i.id, IMAGE_KERNEL,
                               (int64_t)IMAGE_KERNEL_MAX_BYTES + 1, &u, &e);
-    assert_err(r, &e, ERR_TOO_LARGE, "512 MiB");
+    test_assert_err(r, &e, ERR_TOO_LARGE, "512 MiB");
     assert_int_equal(0, host_image_upload(t->host, t->account, i.id, IMAGE_KERNEL, -1, &u, &e));
     r = host_image_upload(t->host, t->account, i.id, IMAGE_KERNEL, -1, &second, &e);
-    assert_err(r, &e, ERR_CONFLICT, "under way");
-    assert_err(host_image_delete(t->host, t->account, i.id, &e), &e, ERR_CONFLICT, "under way");
-    assert_err(host_image_update(t->host, t->account, i.id, "x", NULL, NULL, &e), &e, ERR_CONFLICT,
-               "under way");
+    test_assert_err(r, &e, ERR_CONFLICT, "under way");
+    test_assert_err(host_image_delete(t->host, t->account, i.id, &e), &e, ERR_CONFLICT,
+                    "under way");
+    test_assert_err(host_image_update(t->host, t->account, i.id, "x", NULL, NULL, &e), &e,
+                    ERR_CONFLICT, "under way");
     image_upload_free(u);
     struct {
         const char *name, *text;
     } names[] = {{"", "empty"}, {" \t", "empty"}, {"a\nb", "control"}, {"bash", "Holm's own"}};
     for (size_t n = 0; n < ARRAY_SIZE(names); n++) {
         r = host_image_create(t->host, t->account, names[n].name, NULL, NULL, &e);
-        assert_err(r, &e, ERR_INVALID, names[n].text);
+        test_assert_err(r, &e, ERR_INVALID, names[n].text);
         assert_string_equal("name", e.field);
     }
-    assert_err(host_image_delete(t->host, t->account, "bash", &e), &e, ERR_FORBIDDEN, "own");
+    test_assert_err(host_image_delete(t->host, t->account, "bash", &e), &e, ERR_FORBIDDEN, "own");
     r = host_image_update(t->host, t->account, "bash", "x", NULL, NULL, &e);
-    assert_err(r, &e, ERR_FORBIDDEN, "own");
+    test_assert_err(r, &e, ERR_FORBIDDEN, "own");
     r = host_image_upload(t->host, t->account, "bash", IMAGE_KERNEL, -1, &u, &e);
-    assert_err(r, &e, ERR_FORBIDDEN, "own");
+    test_assert_err(r, &e, ERR_FORBIDDEN, "own");
     r = host_image_get(t->host, ANOTHER, i.id, NULL, &e);
-    assert_err(r, &e, ERR_NOT_FOUND, "no image");
-    assert_err(host_image_delete(t->host, ANOTHER, i.id, &e), &e, ERR_NOT_FOUND, "no image");
+    test_assert_err(r, &e, ERR_NOT_FOUND, "no image");
+    test_assert_err(host_image_delete(t->host, ANOTHER, i.id, &e), &e, ERR_NOT_FOUND, "no image");
     create(t, "mine", &i);
     r = host_image_get(t->host, t->account, "mine", NULL, &e);
-    assert_err(r, &e, ERR_CONFLICT, "use the id");
+    test_assert_err(r, &e, ERR_CONFLICT, "use the id");
 }
 
 static void test_zeros_become_holes(void **state)
@@ -220,25 +194,27 @@ static void test_in_use(void **state)
     launch(t, i.id, &v);
     memcpy(id, v.id, sizeof(id));
     vm_info_done(&v);
-    assert_err(host_image_delete(t->host, t->account, i.id, &e), &e, ERR_CONFLICT, "1 VMs and 0");
+    test_assert_err(host_image_delete(t->host, t->account, i.id, &e), &e, ERR_CONFLICT,
+                    "1 VMs and 0");
     assert_int_equal(0, host_snapshot_create(t->host, t->account, id, NULL, &s, &e));
     memcpy(snapshot, s.id, sizeof(snapshot));
     snapshot_info_done(&s);
     assert_int_equal(0, host_vm_delete(t->host, t->account, id, &e));
-    assert_err(host_image_delete(t->host, t->account, i.id, &e), &e, ERR_CONFLICT, "0 VMs and 1");
+    test_assert_err(host_image_delete(t->host, t->account, i.id, &e), &e, ERR_CONFLICT,
+                    "0 VMs and 1");
     test_launch(t, &(struct vm_launch){.snapshot = snapshot, .image = "used"}, &v);
     memcpy(id, v.id, sizeof(id));
     vm_info_done(&v);
     int r = host_vm_launch(
         t->host, &(struct vm_launch){.account = t->account, .snapshot = snapshot, .image = "bash"},
         NULL, &e);
-    assert_err(r, &e, ERR_INVALID, "the snapshot is of image");
+    test_assert_err(r, &e, ERR_INVALID, "the snapshot is of image");
     assert_int_equal(0, host_vm_delete(t->host, t->account, id, &e));
     assert_int_equal(0, host_snapshot_delete(t->host, t->account, snapshot, &e));
     assert_int_equal(0, host_image_delete(t->host, t->account, i.id, &e));
     assert_false(is_there(t, i.id, ""));
     r = host_image_get(t->host, t->account, i.id, NULL, &e);
-    assert_err(r, &e, ERR_NOT_FOUND, "no image");
+    test_assert_err(r, &e, ERR_NOT_FOUND, "no image");
 }
 
 static void test_its_kernel_goes_with_a_vm(void **state)
@@ -284,9 +260,9 @@ static void test_the_default(void **state)
     struct err e = ERR_INIT;
     create(t, "mine", &i);
     int r = host_image_set_default(t->host, t->account, i.id, &e);
-    assert_err(r, &e, ERR_CONFLICT, "no kernel");
+    test_assert_err(r, &e, ERR_CONFLICT, "no kernel");
     r = host_image_set_default(t->host, t->account, "none", &e);
-    assert_err(r, &e, ERR_NOT_FOUND, "no image");
+    test_assert_err(r, &e, ERR_NOT_FOUND, "no image");
     upload_both(t, i.id);
     assert_int_equal(0, host_image_set_default(t->host, t->account, i.id, &e));
     test_host_stop(t);
@@ -360,12 +336,12 @@ static void test_the_quota_of_disk(void **state)
     test_host_start(t);
     assert_int_equal(both, disk_usage(t));
     create(t, "more", &i);
-    assert_err(upload(t, i.id, IMAGE_ROOTFS, rootfs, sizeof(rootfs), &e), &e, ERR_FORBIDDEN,
-               "quota of disk");
+    test_assert_err(upload(t, i.id, IMAGE_ROOTFS, rootfs, sizeof(rootfs), &e), &e, ERR_FORBIDDEN,
+                    "quota of disk");
     /* One that does not tell its length is refused at its end. */
     assert_int_equal(0, host_image_upload(t->host, t->account, i.id, IMAGE_ROOTFS, -1, &u, &e));
     assert_int_equal(0, image_upload_write(u, rootfs, sizeof(rootfs), &e));
-    assert_err(image_upload_finish(u, NULL, &e), &e, ERR_FORBIDDEN, "quota of disk");
+    test_assert_err(image_upload_finish(u, NULL, &e), &e, ERR_FORBIDDEN, "quota of disk");
     image_upload_free(u);
     assert_false(is_there(t, i.id, "rootfs.ext4"));
     assert_int_equal(both, disk_usage(t));
@@ -400,7 +376,7 @@ static void test_a_sync_that_fails_comes_after_the_file(void **state)
         close(taken[n]);
     assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &had));
     image_upload_free(u);
-    assert_err(r, &e, ERR_INTERNAL, "the kernel is in place");
+    test_assert_err(r, &e, ERR_INTERNAL, "the kernel is in place");
     assert_null(strstr(e.text, t->dir));
     get(t, "mine", &i);
     assert_int_equal(sizeof(kernel), i.kernel_bytes);
@@ -463,7 +439,7 @@ static void test_a_launch_or_a_deletion(void **state)
     }
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, test_host_setup, test_host_teardown)
 
 int main(int argc, char **argv)
 {

@@ -194,6 +194,33 @@ void test_await_state(struct test_host *t, const char *id, enum vm_state state)
     }
 }
 
+int test_host_setup_with(void **state, const char *const *settings)
+{
+    struct test_host *t = calloc(1, sizeof(*t));
+    test_host_init(t, settings);
+    *state = t;
+    return 0;
+}
+
+int test_host_setup(void **state)
+{
+    return test_host_setup_with(state, NULL);
+}
+
+int test_host_teardown(void **state)
+{
+    test_host_done(*state);
+    free(*state);
+    return 0;
+}
+
+void test_assert_err(int r, const struct err *e, enum err_class class, const char *text)
+{
+    assert_true(r < 0);
+    if (e->class != class || !strstr(e->text, text))
+        fail_msg("%s: %s", err_class_name(e->class), e->text);
+}
+
 void test_launch(struct test_host *t, const struct vm_launch *rq, struct vm_info *ret)
 {
     struct err e = ERR_INIT;

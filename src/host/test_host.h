@@ -27,6 +27,14 @@ void test_host_stop(struct test_host *t);
 /* Stops it, ends the monitors that are left, removes the directory. */
 void test_host_done(struct test_host *t);
 
+/* For cmocka: a host of the test's own, by default or with settings, and its end. */
+int test_host_setup_with(void **state, const char *const *settings);
+int test_host_setup(void **state);
+int test_host_teardown(void **state);
+
+/* `r` is a failure of this class, whose sentence has `text` in it. */
+void test_assert_err(int r, const struct err *e, enum err_class class, const char *text);
+
 /* Launches one of the default image and waits until it runs. */
 void test_launch(struct test_host *t, const struct vm_launch *rq, struct vm_info *ret);
 void test_launch_default(struct test_host *t, char ret_id[ID_SIZE]);

@@ -11,21 +11,6 @@
 #include "base/limits.h"
 #include "host/vms_priv.h"
 
-static int setup(void **state)
-{
-    struct test_host *t = calloc(1, sizeof(*t));
-    test_host_init(t, NULL);
-    *state = t;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    test_host_done(*state);
-    free(*state);
-    return 0;
-}
-
 /* Whether there is more before. */
 static bool read_log(struct test_host *t, const char *id, enum vm_log which, size_t lines,
                      struct buf *ret)
@@ -180,7 +165,7 @@ static void test_await_a_turn(void **state)
     test_host_done(&t);
 }
 
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, test_host_setup, test_host_teardown)
 
 int main(int argc, char **argv)
 {

@@ -12,21 +12,6 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-static int setup(void **state)
-{
-    struct test_host *t = calloc(1, sizeof(*t));
-    test_host_init(t, NULL);
-    *state = t;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    test_host_done(*state);
-    free(*state);
-    return 0;
-}
-
 #define OK(call)                               \
     do {                                       \
         struct err e = ERR_INIT;               \
@@ -517,7 +502,7 @@ static void test_names_are_cut_between_characters(void **state)
     assert_string_equal("", ret);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, test_host_setup, test_host_teardown)
 
 int main(int argc, char **argv)
 {
