@@ -56,9 +56,18 @@ export class Daemon {
       stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, ...env },
     });
-    this.exited = once(this.child, 'close'); // with everything it logged
+    this.exited = this.#end();
     this.waiters = [];
     createInterface({ input: this.child.stderr }).on('line', (line) => this.#onLine(line));
+  }
+
+  // Resolves with code and signal when the daemon has ended and all that it logged was read. That is not the
+  // end of the pipe: a sanitizer's symbolizer keeps it open, and may live on.
+  async #end() {
+    const end = await once(this.child, 'exit');
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate); // each reads until there is nothing
+    this.child.stderr.destroy();
+    return end;
   }
 
   #onLine(line) {
