@@ -360,16 +360,16 @@ void vms_copy_record(struct instances *s, struct instance *inst, struct instance
 
 void vms_note(struct instances *s, struct instance *inst, const char *type, json_t *data)
 {
-    char name[VM_NAME_SIZE];
+    char account[ID_SIZE], id[ID_SIZE], name[VM_NAME_SIZE];
     {
+        /* The next move may write the record again, also what never changes in it. */
         AUTO_LOCK(&s->lock);
+        memcpy(account, inst->record.info.account, sizeof(account));
+        memcpy(id, inst->record.info.id, sizeof(id));
         memcpy(name, inst->record.info.name, sizeof(name));
     }
-    const struct activity_note n = {.account = inst->record.info.account,
-                                    .type = type,
-                                    .entity = inst->record.info.id,
-                                    .name = name,
-                                    .data = data};
+    const struct activity_note n = {
+        .account = account, .type = type, .entity = id, .name = name, .data = data};
     host_note(s->host, &n);
     json_decref(data);
 }
