@@ -38,12 +38,13 @@ export class Files {
     rq.on('error', () => {}); // the connection's end is the answer, or its lack
     const cut = once(rq, 'close').then(() => undefined, () => undefined);
     const response = Promise.race([once(rq, 'response').then(([res]) => res, () => undefined), cut]);
-    let over = false;
+    let over = false, sent = 0;
     response.then(() => { over = true; });
     for (let piece = first; !over; piece = more) {
+      sent += piece.length;
       if (!rq.write(piece)) await Promise.race([once(rq, 'drain').catch(() => {}), response]);
     }
-    const sent = rq.socket?.bytesWritten ?? 0, res = await response;
+    const res = await response;
     const chunks = res ? await res.toArray().catch(() => []) : [];
     rq.destroy();
     return { status: res?.statusCode, sent, message: chunks.length ? JSON.parse(Buffer.concat(chunks)).message : undefined };
