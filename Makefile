@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Shortcuts; the work is done by meson, ninja and the scripts that are named here.
-.PHONY: all build web demo stop test bench check format install clean
+.PHONY: all build web demo stop test test-languages bench check format install clean
 
 all: build
 
@@ -21,6 +21,9 @@ stop:
 
 test:
 	./test
+
+test-languages: build
+	./tests/languages/run
 
 bench:
 	./tests/bench/run

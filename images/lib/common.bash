@@ -33,6 +33,15 @@ digest_files() {
     done | sha256sum | cut -d' ' -f1
 }
 
+# digest_tree DIR: over the names, contents and execute bits of all files below it; there may be none.
+digest_tree() {
+    [[ -d $1 ]] || return 0
+    (cd "$1" && find . -type f -printf '%P %m\n' | LC_ALL=C sort | while read -r file mode; do
+        printf '%s %s ' "$file" $((8#$mode & 0100))
+        sha256sum <"$file"
+    done)
+}
+
 # json_list WORD...: ["a","b"]. Words come from recipes, whose values hold no quotes.
 json_list() {
     local word sep=''

@@ -66,6 +66,9 @@ debian_install() {
     local variant=$1 tree=$2 work=$3 packages=$4 path options=() sources=()
     if [[ $variant == custom ]]; then
         options=(--skip=check/empty)
+        # Without manual pages their directories are missing, and then update-alternatives, which
+        # links pages too, fails in the scripts of packages (openjdk, scala, groovy).
+        mkdir -p "$tree"/usr/share/man/man{1,7,8}
     else
         options=(--hook-dir="$MMDEBSTRAP_HOOKS/merged-usr")
     fi
@@ -195,7 +198,8 @@ write_image_json() {
     local name=$1 dir=$2 work=$3 digest recipe_digest languages
     read -ra languages <<<"${RECIPE[languages]}"
     recipe_digest=$(recipe_digest "$name")
-    digest=$( (echo "$recipe_digest $BUILDER_VERSION" && cat "$work/packages") | sha256sum)
+    digest=$( (echo "$recipe_digest $BUILDER_VERSION" &&
+        cat "$work/packages" "$work/toolchain.sha256") | sha256sum)
     digest=${digest%% *}
     cat >"$dir/image.json" <<JSON
 {
@@ -206,6 +210,7 @@ write_image_json() {
   "created_at": "$(date -u +%Y-%m-%dT%H:%M:%SZ)",
   "size_bytes": $(stat -c %s "$dir/rootfs.ext4"),
   "allocated_bytes": $(($(stat -c '%b * %B' "$dir/rootfs.ext4"))),
+  "toolchain_sha256": "$(cat "$work/toolchain.sha256")",
   "packages": $(wc -l <"$work/packages"),
   "debian": "$(debian_suite)"
 }
@@ -216,6 +221,8 @@ JSON
 image_is_current() {
     local dir=$DATA/images/$1
     [[ -s $dir/rootfs.ext4 ]] &&
+        { [[ -z $SIZE_MIB ]] || (($(stat -c %s "$dir/rootfs.ext4") == SIZE_MIB << 20)); } &&
+        toolchain_is_current "$dir" &&
         [[ "$(json_value "$dir/image.json" recipe_digest)" == "$(recipe_digest "$1")" ]]
 }
 
@@ -235,6 +242,22 @@ build_base() {
     recipe_digest base >"$out/recipe_digest"
     step 'publish'
     swap_in "$out" "$DATA/cache/base"
+}
+
+# copy_files NAME TREE: the recipe's own files, at the same places in the tree, owned by root. What is
+# executable is so for all; directories that are there stay as they are. Links are customize's.
+copy_files() {
+    local dir odd
+    dir=$(recipe_dir "$1")/tree
+    [[ -d $dir ]] || return 0
+    step 'copy files'
+    odd=$(find "$dir" ! -type f ! -type d -print -quit)
+    if [[ -n $odd ]]; then
+        echo "$odd: neither a file nor a directory"
+        return 1
+    fi
+    tar -C "$dir" -c --sort=name --owner=0 --group=0 --numeric-owner --mode='u=rwX,go=rX' . |
+        tar -C "$2" -x -p --no-overwrite-dir --keep-directory-symlink
 }
 
 # run_customize NAME TREE WORK: the recipe's own script, if there is one.
@@ -268,10 +291,12 @@ build_image() {
     local name=$1 work=$2 tree=$2/tree out=$2/out
     mkdir -p "$out"
     fill_tree "$tree" "$work"
+    toolchain_unpack "$name" "$tree" "$work"
+    copy_files "$name" "$tree"
     run_customize "$name" "$tree" "$work"
     step 'clean up'
     [[ ${RECIPE[from]} == none ]] || list_packages "$tree" "$work"
-    touch "$work/packages"
+    touch "$work/packages" "$work/toolchain.sha256"
     debian_settings "$tree"
     skeleton "$tree"
     scrub "$tree"
@@ -280,7 +305,7 @@ build_image() {
         cat "$RECIPES/$name/environment" >>"$tree/etc/environment"
     fi
     step 'make the file system'
-    make_ext4 "$tree" "$out/rootfs.ext4" "${RECIPE[size_mib]}"
+    make_ext4 "$tree" "$out/rootfs.ext4" "${SIZE_MIB:-${RECIPE[size_mib]}}"
     step 'publish'
     write_image_json "$name" "$out" "$work"
     chmod 0755 "$out"

@@ -37,6 +37,22 @@ tasks_add_first() {
     TASKS=("$1" "${TASKS[@]:0:${#TASKS[@]}-1}")
 }
 
+# progress WORD...: a line for the program that follows the build, if there is one.
+progress() {
+    [[ -n $PROGRESS ]] || return 0
+    local IFS=$'\t'
+    printf '%s\n' "$*" >&"$PROGRESS"
+}
+
+# progress_count: how many of the tasks are done.
+progress_count() {
+    local name ended=0
+    for name in "${TASKS[@]}"; do
+        [[ ${TASK_STATE[$name]} == "done" ]] && ended=$((ended + 1))
+    done
+    progress progress tasks "$ended" "${#TASKS[@]}"
+}
+
 # step TEXT: called inside a task.
 step() {
     printf '== %s\n' "$1"
@@ -83,7 +99,12 @@ task_start() {
     TASK_STATE[$name]=running TASK_STEP[$name]='' TASK_AT_S[$name]=$SECONDS
     mkdir -p "$WORK/$name"
     set -m
-    (task_body "$name" "$WORK/$name") </dev/null >"$LOGS/$name.log" 2>&1 &
+    if [[ -n $PROGRESS ]]; then
+        # Who follows it wants to see it, too. The pipe is in the same process group.
+        (task_body "$name" "$WORK/$name" 2>&1 | tee "$LOGS/$name.log") </dev/null &
+    else
+        (task_body "$name" "$WORK/$name") </dev/null >"$LOGS/$name.log" 2>&1 &
+    fi
     set +m
     TASK_PID[$name]=$!
 }
@@ -96,12 +117,17 @@ task_body() {
     case $1 in
     kernel) build_kernel "$2" ;;
     base)
-        recipe_load "$IMAGES/base/recipe"
+        recipe_load base
         build_base "$2"
         ;;
     *)
-        recipe_load "$RECIPES/$1/recipe"
-        build_image "$1" "$2"
+        recipe_load "$1"
+        if ((VERSIONS)); then
+            versions_of_published "$1" "$2"
+        else
+            build_image "$1" "$2"
+            versions_record "$1" "$2/tree" "$2" || echo "warning: $1: no versions were noted"
+        fi
         ;;
     esac
 }
@@ -115,6 +141,8 @@ task_exited() {
     if ((status == 0)); then
         step_finished "$name"
         TASK_STATE[$name]="done"
+        progress "done" "$name"
+        progress_count
         say "$name: ready in $((SECONDS - TASK_AT_S[$name])) s"
     else
         TASK_STATE[$name]=failed
@@ -134,6 +162,7 @@ task_report_failure() {
     esac
     # Every run makes these two when needed; they are not named.
     [[ $name != kernel && $name != base ]] || name=''
+    progress failed "$1" "$step" "$(grep -v '^[[:space:]]*$' "$log" | tail -n 1 | tr -d '\t' | cut -c -400)"
     live_clear
     {
         printf '%s: FAILED in step "%s" (exit status %s). The last lines of its log:\n' \
@@ -173,14 +202,17 @@ event_handle() {
     fi
     step_finished "$name"
     TASK_STEP[$name]=$text TASK_STEP_AT_S[$name]=$SECONDS
+    progress step "$name" "$text"
     ((LIVE)) || say "[$SECONDS s] $name: $text"
 }
 
-# tasks_reap_lost: a task that was killed outright cannot report; its process is gone, though.
+# tasks_reap_lost: a task that was killed outright cannot report; its process is gone, though. One that
+# has reported a moment ago is gone too: only when nothing is left to be read was there no report.
 tasks_reap_lost() {
     local name
     for name in "${TASKS[@]}"; do
-        if [[ ${TASK_STATE[$name]} == running ]] && ! kill -0 "${TASK_PID[$name]}" 2>/dev/null; then
+        if [[ ${TASK_STATE[$name]} == running ]] &&
+            ! kill -0 "${TASK_PID[$name]}" 2>/dev/null && ! read -r -t 0 -u "$EVENTS"; then
             task_exited "$name" 137
         fi
     done
@@ -189,13 +221,17 @@ tasks_reap_lost() {
 # tasks_run: until nothing is left to run. Must not be called in a condition: bash would ignore
 # `set -e` in there, in the tasks as well, and a failed build would be published.
 tasks_run() {
-    local name kind text RUNNING
+    local name kind text line part='' RUNNING
     tasks_start_ready
     while ((RUNNING > 0)); do
         live_draw
-        if IFS=$'\t' read -r -t "$REDRAW_S" -u "$EVENTS" name kind text; then
+        if IFS= read -r -t "$REDRAW_S" -u "$EVENTS" line; then
+            IFS=$'\t' read -r name kind text <<<"$part$line"
+            part=''
             event_handle "$name" "$kind" "$text"
         else
+            # What had come of a line when the time was over is not read again.
+            part+=$line
             tasks_reap_lost
         fi
         tasks_start_ready

@@ -95,6 +95,7 @@ void agent_done(struct agent *a)
         link_free(a->links);
     orphans_kill(a);
     jobs_done(a);
+    warms_done(a);
     bulk_done(&a->bulk);
     while (a->tasks) {
         struct agent_task *t = a->tasks;

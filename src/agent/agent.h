@@ -22,6 +22,7 @@
 #include "agent/loop.h"
 #include "agent/orphan.h"
 #include "agent/spawn.h"
+#include "agent/warm.h"
 #include "wire/agent_server.h"
 #include "wire/report.h"
 
@@ -65,12 +66,14 @@ struct agent {
     struct loop_watch signals;
     struct spawn_context spawn;
     struct cgroups cgroups;
+    long long oom_kills; /* as /proc/vmstat had them last */
     int files_root_fd;
     int null_fd;
     struct link *links;
     struct program *programs;
     struct orphans orphans;
     struct jobs jobs;
+    struct warms warms;
     struct acceptor *acceptors;
     struct bulk bulk;
     struct agent_task *tasks;

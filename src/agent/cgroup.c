@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -14,11 +16,35 @@
 
 #define MOUNT_POINT "/sys/fs/cgroup"
 #define NAME_SIZE 32
+#define FILE_SIZE 1024 /* what is read of a group's file */
 
 struct cgroup_left {
     uint64_t serial;
     struct cgroup_left *next;
 };
+
+/* Writes a file of a group. */
+static int put(int dir_fd, const char *name, const char *text)
+{
+    auto_close int fd = openat(dir_fd, name, O_WRONLY | O_CLOEXEC);
+    return fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+static int put_number(int dir_fd, const char *name, int64_t n)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%" PRId64, n);
+    return put(dir_fd, name, text);
+}
+
+/* What counts pages costs something whenever one is taken, also where nothing is bounded. So a
+ * controller is turned on when the first bound of its kind is asked for, from the root down. */
+static int enable(struct cgroups *cs, const char *controller)
+{
+    auto_close int root = open(MOUNT_POINT, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    int r = root < 0 ? -errno : put(root, "cgroup.subtree_control", controller);
+    return r < 0 ? r : put(cs->dir_fd, "cgroup.subtree_control", controller);
+}
 
 void cgroup_init(struct cgroups *cs, bool enabled)
 {
@@ -59,13 +85,75 @@ void cgroup_new(struct cgroups *cs, struct cgroup *ret)
         ret->fd = openat(cs->dir_fd, name, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
 }
 
+static int limit_memory(struct cgroups *cs, const struct cgroup *cg, int64_t bytes)
+{
+    int r = enable(cs, "+memory");
+    r = r < 0 ? r : put_number(cg->fd, "memory.max", bytes);
+    if (r < 0)
+        return r;
+    (void)put(cg->fd, "memory.swap.max", "0"); /* a kernel without swap has no such file */
+    return put(cg->fd, "memory.oom.group", "1");
+}
+
+static int limit_processes(struct cgroups *cs, const struct cgroup *cg, int64_t n)
+{
+    int r = enable(cs, "+pids");
+    return r < 0 ? r : put_number(cg->fd, "pids.max", n);
+}
+
+int cgroup_limit(struct cgroups *cs, const struct cgroup *cg, const struct exec_limits *limits,
+                 struct err *e)
+{
+    if (!limits->memory_bytes && !limits->processes)
+        return 0;
+    if (cg->fd < 0)
+        return err_field(e, "limits", "memory and processes cannot be bounded here");
+    int r = limits->memory_bytes ? limit_memory(cs, cg, limits->memory_bytes) : 0;
+    if (r < 0)
+        return err_field(e, "limits", "memory_bytes: %s", strerror(-r));
+    r = limits->processes ? limit_processes(cs, cg, limits->processes) : 0;
+    return r < 0 ? err_field(e, "limits", "processes: %s", strerror(-r)) : 0;
+}
+
+/* The number behind `key` in a file of "key number" lines, or ("") the file's only one; -1: there
+ * is none. */
+static int64_t read_number(const struct cgroup *cg, const char *file, const char *key)
+{
+    char text[FILE_SIZE + 1];
+    auto_close int fd = openat(cg->fd, file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, FILE_SIZE);
+    if (n <= 0)
+        return -1;
+    text[n] = '\0';
+    size_t len = strlen(key);
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (len == 0 || (strncmp(line, key, len) == 0 && line[len] == ' '))
+            return strtoll(line + len, NULL, 10);
+    }
+    return -1;
+}
+
+void cgroup_account(const struct cgroup *cg, struct exec_exit *x)
+{
+    if (cg->fd < 0)
+        return;
+    int64_t cpu_us = read_number(cg, "cpu.stat", "usage_usec");
+    int64_t peak_bytes = read_number(cg, "memory.peak", "");
+    if (cpu_us >= 0)
+        x->cpu_us = cpu_us;
+    if (peak_bytes >= 0)
+        x->memory_peak_bytes = peak_bytes;
+    if (peak_bytes >= 0)
+        x->oom = read_number(cg, "memory.events", "oom_kill") > 0;
+}
+
 void cgroup_kill(const struct cgroup *cg)
 {
     if (cg->fd < 0)
         return;
-    auto_close int fd = openat(cg->fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
-    if (fd >= 0 && write(fd, "1", 1) < 0)
-        return; /* a kernel before 5.14: the process group has been killed anyway */
+    /* A kernel before 5.14 has no such file: the process group has been killed anyway. */
+    (void)put(cg->fd, "cgroup.kill", "1");
 }
 
 static bool try_remove(struct cgroups *cs, uint64_t serial)

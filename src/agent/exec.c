@@ -11,6 +11,7 @@
 #include "agent/agent.h"
 #include "agent/job.h"
 #include "agent/orphan.h"
+#include "agent/warm.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/limits.h"
@@ -38,6 +39,7 @@ void exec_begin(struct call *c)
     x->grace.fire = on_grace;
     x->job_in_fd = -EBADF;
     exec_input_init(&x->input, c);
+    exec_input_init(&x->job, c);
     exec_output_init(&x->output, c);
     c->data = x;
 }
@@ -46,6 +48,7 @@ void exec_free(struct exec *x)
 {
     program_done(&x->program);
     exec_input_close(&x->input);
+    exec_input_close(&x->job);
     exec_output_done(&x->output);
     loop_timer_stop(&x->program.agent->loop, &x->grace);
     exec_spec_done(&x->spec);
@@ -113,6 +116,7 @@ static void on_program_ended(struct program *p)
 {
     struct exec *x = (struct exec *)p;
     exec_input_close(&x->input);
+    exec_input_close(&x->job);
     if (!x->call) {
         if (x->orphan_ended && exec_output_ended(&x->output))
             x->orphan_ended(x);
@@ -124,15 +128,35 @@ static void on_program_ended(struct program *p)
 
 /* --- the start --- */
 
+static int start_cold(struct exec *x, struct spawn_result *ret, struct err *e)
+{
+    bool has_input = x->spec.has_stdin || x->spec.pty_rows;
+    const struct program_fds fds = {.in = has_input ? -1 : x->program.agent->null_fd, .tty = -1};
+    return program_start(&x->program, &x->spec, &fds, ret, e);
+}
+
+/* It has had a pipe for its input from the first; without input that is at its end. */
+static int take_over(struct exec *x, struct spawn_result *ret, struct err *e)
+{
+    int r = warm_take(x->program.agent, &x->spec, &x->program, &x->job, ret, e);
+    x->program.kill_rest = x->spec.kill_rest;
+    if (r == 0 && !x->spec.has_stdin) {
+        cleanup_close(&ret->in_fd);
+        ret->in_fd = -EBADF;
+    }
+    return r;
+}
+
 static int start_program(struct exec *x, struct err *e)
 {
     struct spawn_result child;
-    bool has_input = x->spec.has_stdin || x->spec.pty_rows;
-    const struct program_fds fds = {.in = has_input ? -1 : x->program.agent->null_fd, .tty = -1};
-    int r = program_start(&x->program, &x->spec, &fds, &child, e);
+    int r = x->spec.warm ? take_over(x, &child, e) : start_cold(x, &child, e);
     if (r < 0)
         return r;
+    if (x->spec.alone)
+        warms_dismiss(x->program.agent);
     x->terminal = x->spec.pty_rows > 0;
+    x->output.limit_bytes = x->spec.limits.output_bytes;
     r = exec_input_open(&x->input, child.in_fd);
     int r2 = exec_output_open(&x->output, child.out_fd, child.err_fd);
     r = r < 0 ? r : r2;

@@ -28,6 +28,7 @@ struct exec {
     uint8_t fixed[EXEC_FIXED_MAX_BYTES]; /* payload of a K or W frame, as far as it has come */
     size_t fixed_len;
     struct exec_input input;
+    struct exec_input job; /* what a waiting program is told, as far as it has yet to read it */
     struct exec_output output;
     struct loop_timer grace;
     bool terminal;

@@ -132,10 +132,43 @@ static size_t pipe_read(struct exec_pipe *p, uint8_t *buf, size_t size)
     return 0;
 }
 
+/* A program that floods gets one turn as everybody else does. */
+static void on_drop(struct loop_watch *w, uint32_t events)
+{
+    struct exec_pipe *p = (struct exec_pipe *)w;
+    static uint8_t nothing[DISCARD_BYTES];
+    p->ready = true;
+    pipe_read(p, nothing, sizeof(nothing));
+    if (p->watch.fd < 0 && p->output->call)
+        agent_server_resume(p->output->call->stream);
+}
+
+/* Level-triggered from now on: nobody's window holds it back. */
+static void pipe_drop(struct exec_pipe *p)
+{
+    p->dropping = true;
+    p->watch.ready = on_drop;
+    if (p->watch.fd >= 0 && loop_rewatch(&p->output->agent->loop, &p->watch, EPOLLIN) < 0)
+        pipe_close(p);
+}
+
+/* What of the next bytes is the client's; 0: none now. */
+static size_t pipe_take(struct exec_pipe *p, uint8_t *buf, size_t size)
+{
+    const int64_t limit = p->output->limit_bytes;
+    size_t n = p->dropping ? 0 : pipe_read(p, buf, size);
+    if (!limit || p->bytes <= limit)
+        return n;
+    int64_t over = p->bytes - limit;
+    if (!p->dropping)
+        pipe_drop(p);
+    return n > (size_t)over ? n - (size_t)over : 0;
+}
+
 static size_t read_direct(struct exec_pipe *p, uint8_t *buf, size_t size)
 {
     size_t room = size - FRAME_HEADER_BYTES;
-    size_t n = pipe_read(p, buf + FRAME_HEADER_BYTES,
+    size_t n = pipe_take(p, buf + FRAME_HEADER_BYTES,
                          room < AGENT_FRAME_MAX_BYTES ? room : AGENT_FRAME_MAX_BYTES);
     if (n == 0)
         return 0;
@@ -157,7 +190,7 @@ ssize_t exec_output_pull(struct exec_output *o, uint8_t *buf, size_t size)
         struct exec_pipe *p = &o->pipes[(o->turn + i) % 2];
         uint8_t some[STAGED_READ_BYTES];
         size_t n =
-            size >= DIRECT_MIN_BYTES ? read_direct(p, buf, size) : pipe_read(p, some, sizeof(some));
+            size >= DIRECT_MIN_BYTES ? read_direct(p, buf, size) : pipe_take(p, some, sizeof(some));
         if (n == 0)
             continue;
         o->turn = (o->turn + i + 1) % 2; /* neither stream starves the other */
@@ -190,6 +223,8 @@ void exec_output_cut(struct exec_output *o)
     for (int i = 0; i < 2; i++) {
         struct exec_pipe *p = &o->pipes[i];
         int left = 0;
+        if (p->dropping)
+            pipe_close(p);
         if (p->watch.fd >= 0 && ioctl(p->watch.fd, FIONREAD, &left) == 0)
             p->cut_left = left;
         p->ready = true;

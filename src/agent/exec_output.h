@@ -21,13 +21,15 @@ struct exec_pipe {
     int64_t bytes;    /* read so far */
     int64_t cut_left; /* bytes still wanted after exec_output_cut; negative: all */
     bool ready;       /* the last read did not find it empty */
+    bool dropping;    /* the bound was reached: what comes is read and dropped */
 };
 
 struct exec_output {
     struct agent *agent;
     struct call *call; /* NULL: the client is gone */
     struct exec_pipe pipes[2];
-    int turn; /* which pipe is looked at first */
+    int64_t limit_bytes; /* of each stream that go to the client; 0: all */
+    int turn;            /* which pipe is looked at first */
     struct buf staged;
     void (*drained)(struct exec_output *o); /* exec_output_discard has come to its end */
 };

@@ -9,24 +9,6 @@
 #include "base/limits.h"
 #include "base/test.h"
 
-/* Arguments for struct exec_spec, which does not promise to leave them alone. */
-#define ARGV(...) ((char **)(uintptr_t)(const char *[]){__VA_ARGS__, NULL})
-
-static int setup(void **state)
-{
-    struct test_client *t = calloc(1, sizeof(*t));
-    test_client_start(t, NULL);
-    *state = t;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    test_client_stop(*state);
-    free(*state);
-    return 0;
-}
-
 static void test_streams_and_code(void **state)
 {
     auto_test_request struct test_request q = {0};
@@ -106,6 +88,24 @@ static void test_identity(void **state)
     test_exec(*state, &q, &spec, true);
     test_wait_closed(&q);
     assert_string_equal("12345\n23456\n23456\n", buf_str(&q.out));
+}
+
+/* What /dev/stdin, /dev/stdout and /dev/stderr stand for may be opened anew by another user. */
+static void test_streams_by_name(void **state)
+{
+    if (getuid() != 0)
+        skip();
+    auto_test_request struct test_request q = {.keep_out = true};
+    struct exec_spec spec = {
+        .argv = ARGV("sh", "-c",
+                     "echo out >/proc/self/fd/1; echo err >/proc/self/fd/2; : </proc/self/fd/0"),
+        .uid = 12345,
+        .gid = 23456};
+    test_exec(*state, &q, &spec, true);
+    test_wait_closed(&q);
+    assert_string_equal("out\n", buf_str(&q.out));
+    assert_string_equal("err\n", buf_str(&q.err));
+    assert_int_equal(0, q.exit.code);
 }
 
 static void test_refusals(void **state)
@@ -365,6 +365,104 @@ static void test_background_survives(void **state)
     assert_int_equal(0, k.exit.code);
 }
 
+/* Of a flood the client gets the bound's worth of each stream; the rest is read, and counted. */
+static void test_output_limit(void **state)
+{
+    auto_test_request struct test_request q = {.keep_out = true};
+    struct exec_spec spec = {
+        .argv = ARGV("sh", "-c",
+                     "head -c 300000 /dev/zero; head -c 70001 /dev/zero >&2; printf x; exit 5"),
+        .limits.output_bytes = 70000,
+    };
+    test_exec(*state, &q, &spec, true);
+    test_wait_closed(&q);
+    assert_true(q.exited);
+    assert_int_equal(5, q.exit.code);
+    assert_int_equal(70000, q.out.len);
+    assert_int_equal(70000, q.err.len);
+    assert_int_equal(300001, q.exit.stdout_bytes);
+    assert_int_equal(70001, q.exit.stderr_bytes);
+}
+
+/* Nobody is cut who keeps to the bound, and who holds a flooded pipe open ends as ever. */
+static void test_output_limit_at_its_edge(void **state)
+{
+    auto_test_request struct test_request q = {.keep_out = true}, held = {.keep_out = true};
+    struct exec_spec spec = {.argv = ARGV("sh", "-c", "printf 1234"), .limits.output_bytes = 4};
+    test_exec(*state, &q, &spec, true);
+    test_wait_closed(&q);
+    assert_string_equal("1234", buf_str(&q.out));
+    spec.argv = ARGV("sh", "-c", "printf 123456; sleep 1000 & exit 3");
+    test_exec(*state, &held, &spec, true);
+    test_wait_closed(&held);
+    assert_true(held.exited);
+    assert_int_equal(3, held.exit.code);
+    assert_string_equal("1234", buf_str(&held.out));
+    assert_int_equal(6, held.exit.stdout_bytes);
+}
+
+static void test_file_limit(void **state)
+{
+    auto_test_dir char *dir = test_dir_make();
+    auto_test_request struct test_request q = {.keep_out = true};
+    struct exec_spec spec = {
+        .argv = ARGV("sh", "-c", "exec head -c 5000 /dev/zero >file"),
+        .cwd = dir,
+        .limits.file_bytes = 4096,
+    };
+    test_exec(*state, &q, &spec, true);
+    test_wait_closed(&q);
+    assert_int_equal(SIGXFSZ, q.exit.signal);
+    char path[PATH_MAX];
+    struct stat st;
+    assert_int_equal(0, path_printf(path, sizeof(path), "%s/file", dir));
+    assert_int_equal(0, stat(path, &st));
+    assert_int_equal(4096, st.st_size);
+}
+
+/* What an agent on a host cannot bound, it does not pretend to. */
+static void test_limits_without_a_group(void **state)
+{
+    const struct exec_limits rows[] = {{.memory_bytes = 1 << 20}, {.processes = 3}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        auto_test_request struct test_request q = {0};
+        struct exec_spec spec = {.argv = ARGV("true"), .limits = rows[i]};
+        test_exec(*state, &q, &spec, true);
+        test_wait_closed(&q);
+        assert_int_equal(400, q.status);
+        assert_string_equal("{\"error\":\"memory and processes cannot be bounded here\","
+                            "\"field\":\"limits\"}",
+                            buf_str(&q.answer));
+    }
+}
+
+static void test_usage(void **state)
+{
+    auto_test_request struct test_request q = {0};
+    test_sh(*state, &q, "true");
+    assert_int_equal(q.exit.user_us + q.exit.system_us, q.exit.cpu_us);
+    assert_int_equal(q.exit.max_rss_kib * 1024, q.exit.memory_peak_bytes);
+    assert_true(q.exit.memory_peak_bytes > 0);
+    assert_false(q.exit.oom);
+}
+
+/* As test_background_survives, but that it does not is asked for. */
+static void test_kill_rest(void **state)
+{
+    auto_test_dir char *dir = test_dir_make();
+    char path[PATH_MAX];
+    auto_close int fifo = open_fifo(dir, path);
+    auto_test_request struct test_request q = {.keep_out = true};
+    struct exec_spec spec = {
+        .argv = ARGV("sh", "-c", "sleep 1000 9>$0 >/dev/null 2>&1 & echo started", path),
+        .kill_rest = true,
+    };
+    test_exec(*state, &q, &spec, true);
+    test_wait_closed(&q);
+    assert_string_equal("started\n", buf_str(&q.out));
+    wait_fifo_closed(fifo);
+}
+
 static void test_session_end_kills(void **state)
 {
     auto_test_dir char *dir = test_dir_make();
@@ -390,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_clean_state),
         cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_streams_by_name),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_bad_bodies),
         cmocka_unit_test(test_bad_signal_kills),
@@ -403,7 +502,13 @@ int main(void)
         cmocka_unit_test(test_straggler),
         cmocka_unit_test(test_straggler_out_of_group),
         cmocka_unit_test(test_background_survives),
+        cmocka_unit_test(test_output_limit),
+        cmocka_unit_test(test_output_limit_at_its_edge),
+        cmocka_unit_test(test_file_limit),
+        cmocka_unit_test(test_limits_without_a_group),
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_kill_rest),
         cmocka_unit_test(test_session_end_kills),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_client_setup, test_client_teardown);
 }

@@ -23,11 +23,12 @@ struct put {
     uid_t uid;
     gid_t gid;
     bool parents;
+    bool in_place;
     int dir_fd;
     int fd;
-    char temp[ID_SIZE + 8];
-    struct bulk *bulk; /* once the file has become large; NULL: not, or others have it */
-    uint64_t bytes;    /* received */
+    char temp[ID_SIZE + 8]; /* "": there is none (any more), `fd` is the file itself */
+    struct bulk *bulk;      /* once the file has become large; NULL: not, or others have it */
+    uint64_t bytes;         /* received */
 };
 
 struct get {
@@ -39,20 +40,22 @@ struct get {
 
 static int decode_put(const struct call *c, struct put *p, struct err *e)
 {
-    static const char *const names[] = {"path", "mode", "uid", "gid", "parents", NULL};
-    int64_t mode = 0644, uid = 0, gid = 0, parents = 0;
+    static const char *const names[] = {"path", "mode", "uid", "gid", "parents", "in_place", NULL};
+    int64_t mode = 0644, uid = 0, gid = 0, parents = 0, in_place = 0;
     int r = call_params_only(c, names, e);
     r = r < 0 ? r : path_param(c, p->path, e);
     r = r < 0 ? r : call_octal(c, "mode", 07777, &mode, e);
     r = r < 0 ? r : call_number(c, "uid", UINT32_MAX - 1, &uid, e);
     r = r < 0 ? r : call_number(c, "gid", UINT32_MAX - 1, &gid, e);
     r = r < 0 ? r : call_number(c, "parents", 1, &parents, e);
+    r = r < 0 ? r : call_number(c, "in_place", 1, &in_place, e);
     if (r < 0)
         return r;
     p->mode = (mode_t)mode;
     p->uid = (uid_t)uid;
     p->gid = (gid_t)gid;
     p->parents = parents;
+    p->in_place = in_place;
     p->name = strrchr(p->path, '/') + 1;
     if (p->name[0] == '\0' || strcmp(p->name, ".") == 0 || strcmp(p->name, "..") == 0)
         return err_field(e, "path", "path must end with the name of a file");
@@ -116,6 +119,18 @@ static int open_temp(struct put *p)
     return fd < 0 ? -errno : fd;
 }
 
+/* The file that is there, for who has it open already; -ENOENT: there is none of its kind. */
+static int open_there(const struct put *p)
+{
+    struct stat st;
+    auto_close int fd = openat(p->dir_fd, p->name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && errno != ELOOP && errno != ENXIO)
+        return -errno;
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return -ENOENT;
+    return ftruncate(fd, 0) < 0 ? -errno : TAKE_FD(fd);
+}
+
 static void put_free(struct put *p)
 {
     if (!p)
@@ -134,7 +149,9 @@ static int put_open(const struct agent *a, struct put *p)
     p->dir_fd = open_parent(a, p);
     if (p->dir_fd < 0)
         return p->dir_fd;
-    p->fd = open_temp(p);
+    p->fd = p->in_place ? open_there(p) : -ENOENT;
+    if (p->fd == -ENOENT)
+        p->fd = open_temp(p);
     return p->fd < 0 ? p->fd : 0;
 }
 
@@ -207,7 +224,7 @@ static int put_finish(struct put *p)
     int fd = TAKE_FD(p->fd);
     if (close(fd) < 0)
         return -errno;
-    if (renameat(p->dir_fd, p->temp, p->dir_fd, p->name) < 0)
+    if (p->temp[0] && renameat(p->dir_fd, p->temp, p->dir_fd, p->name) < 0)
         return -errno;
     p->temp[0] = '\0';
     return 0;

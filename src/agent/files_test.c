@@ -101,6 +101,8 @@ static void test_refusals(void **state)
          "{\"error\":\"mode must be an octal number of at most 07777\",\"field\":\"mode\"}"},
         {"PUT", "/v1/files?path=/x&uid=4294967295", 400,
          "{\"error\":\"uid must be a number of at most 4294967294\",\"field\":\"uid\"}"},
+        {"PUT", "/v1/files?path=/x&in_place=2", 400,
+         "{\"error\":\"in_place must be a number of at most 1\",\"field\":\"in_place\"}"},
         {"PUT", "/v1/files?path=/x/", 400,
          "{\"error\":\"path must end with the name of a file\",\"field\":\"path\"}"},
         {"PUT", "/v1/files?path=/x/..", 400,
@@ -287,15 +289,52 @@ static void test_disk_full(void **state)
     assert_int_equal(2, entries); /* nothing but "." and ".." */
 }
 
+/* Whoever has the file open sees what was put; a new one is as any other, and so is what stands in
+ * the place of something else. */
+static void test_in_place(void **state)
+{
+    struct fixture *f = *state;
+    char path[PATH_MAX], got[16] = "";
+    struct stat st;
+    auto_test_request struct test_request first = {0}, second = {0}, other = {0}, link = {0};
+    if (getuid() != 0)
+        skip();
+    ask(f, &first, "PUT", "/v1/files?path=/x&in_place=1", "longer");
+    assert_int_equal(201, first.status);
+    path_printf(path, sizeof(path), "%s/x", f->dir);
+    auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ask(f, &second, "PUT", "/v1/files?path=/x&mode=0600&uid=12&gid=34&in_place=1", "new");
+    assert_int_equal(201, second.status);
+    assert_int_equal(3, read(fd, got, sizeof(got)));
+    assert_string_equal("new", got);
+    assert_int_equal(0, fstat(fd, &st));
+    assert_int_equal(0600, st.st_mode & 07777);
+    assert_int_equal(12, st.st_uid);
+    assert_int_equal(1, st.st_nlink);
+    expect_entries(f, "x");
+
+    ask(f, &other, "PUT", "/v1/files?path=/x", "else");
+    assert_int_equal(201, other.status);
+    assert_int_equal(0, fstat(fd, &st));
+    assert_int_equal(0, st.st_nlink);
+
+    assert_int_equal(0, unlink(path));
+    assert_int_equal(0, symlink("/target", path));
+    ask(f, &link, "PUT", "/v1/files?path=/x&in_place=1", "file");
+    assert_int_equal(201, link.status);
+    expect_entries(f, "x");
+    assert_int_equal(0, lstat(path, &st));
+    assert_true(S_ISREG(st.st_mode));
+}
+
 #define FILES_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FILES_TEST(test_put_and_get),     FILES_TEST(test_refusals),
-        FILES_TEST(test_in_the_way),      FILES_TEST(test_confined),
-        FILES_TEST(test_broken_upload),   FILES_TEST(test_large),
-        FILES_TEST(test_ranges),          FILES_TEST(test_large_pieces),
+        FILES_TEST(test_put_and_get),     FILES_TEST(test_refusals), FILES_TEST(test_in_place),
+        FILES_TEST(test_in_the_way),      FILES_TEST(test_confined), FILES_TEST(test_broken_upload),
+        FILES_TEST(test_large),           FILES_TEST(test_ranges),   FILES_TEST(test_large_pieces),
         cmocka_unit_test(test_disk_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

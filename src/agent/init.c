@@ -237,9 +237,25 @@ static int hand_over(const char *init, char *argv0)
     return r;
 }
 
+/* What udev would add to the kernel's /dev. bash's <(...) is a file in /dev/fd. */
+static void make_links(void)
+{
+    static const char *const links[][2] = {
+        {"/proc/self/fd", "/dev/fd"},
+        {"/proc/self/fd/0", "/dev/stdin"},
+        {"/proc/self/fd/1", "/dev/stdout"},
+        {"/proc/self/fd/2", "/dev/stderr"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+        if (symlink(links[i][0], links[i][1]) < 0 && errno != EEXIST)
+            log_warn("init", "symlink %s: %m", links[i][1]);
+    }
+}
+
 static int serve_as_init(void)
 {
     mount_all(late_mounts, ARRAY_SIZE(late_mounts));
+    make_links();
     if (mkdir("/tmp", 01777) == 0)
         chmod("/tmp", 01777);
     reboot(RB_DISABLE_CAD); /* Ctrl-Alt-Del becomes SIGINT */

@@ -10,23 +10,6 @@
 #include "base/test.h"
 #include "wire/guest_job.h"
 
-#define ARGV(...) ((char **)(uintptr_t)(const char *[]){__VA_ARGS__, NULL})
-
-static int setup(void **state)
-{
-    struct test_client *t = calloc(1, sizeof(*t));
-    test_client_start(t, NULL);
-    *state = t;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    test_client_stop(*state);
-    free(*state);
-    return 0;
-}
-
 static void ask(struct test_client *t, struct test_request *q, const char *method, const char *path)
 {
     q->method = method;
@@ -316,7 +299,7 @@ static void test_bound(void **state)
     assert_string_equal("1", jobs.items[0].id);
 }
 
-#define JOB_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define JOB_TEST(f) cmocka_unit_test_setup_teardown(f, test_client_setup, test_client_teardown)
 
 int main(void)
 {

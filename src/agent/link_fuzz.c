@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char root[] = "/tmp/holm-fuzz-XXXXXX";
 static struct agent agent;
+static int jobs_fd;
 
 /* No process has this pid, so a kill of its group hits nobody. */
 #define NO_PID INT_MAX
@@ -38,6 +39,9 @@ static int fake_spawn(const struct spawn_request *q, struct spawn_result *ret, s
         abort();
     close(out[1]);
     close(err[1]);
+    /* One that waits is ready, and the last one that was started reads what it is told. */
+    if (q->extra && (write(q->extra[1], "R", 1) != 1 || dup2(q->extra[0], jobs_fd) < 0))
+        abort();
     *ret = (struct spawn_result){.pid = NO_PID, .in_fd = in[1], .out_fd = out[0], .err_fd = err[0]};
     return 0;
 }
@@ -61,6 +65,9 @@ static void set_up(void)
                                     .init = REPORT_INIT_IMAGE};
     if (!mkdtemp(root) || agent_init(&agent, &options, NULL) < 0)
         abort();
+    jobs_fd = fcntl(agent.null_fd, F_DUPFD_CLOEXEC, 0);
+    if (jobs_fd < 0)
+        abort();
     atexit(remove_root);
 }
 
@@ -78,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* The second half comes when the first has been answered. */
     link_input(link, data, size / 2);
     agent_settle(&agent);
+    loop_once(&agent.loop, 0);
     program_child_ended(&agent, NO_PID, 0, &usage);
     link_input(link, data + size / 2, size - size / 2);
     for (int i = 0; i < 4; i++) {
@@ -94,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     orphans_kill(&agent);
     jobs_done(&agent);
+    warms_done(&agent);
     assert(!agent.programs);
     return 0;
 }

@@ -16,8 +16,6 @@
 #include "wire/hello.h"
 #include "wire/report.h"
 
-#define ARGV(...) ((char **)(uintptr_t)(const char *[]){__VA_ARGS__, NULL})
-
 static void ask(struct test_client *t, struct test_request *q, const char *method, const char *path,
                 const char *body)
 {
@@ -25,21 +23,6 @@ static void ask(struct test_client *t, struct test_request *q, const char *metho
     q->path = path;
     test_request(t, q, body, strlen(body), true);
     test_wait_closed(q);
-}
-
-static int setup(void **state)
-{
-    struct test_client *t = calloc(1, sizeof(*t));
-    test_client_start(t, NULL);
-    *state = t;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    test_client_stop(*state);
-    free(*state);
-    return 0;
 }
 
 static void test_ready(void **state)
@@ -215,10 +198,11 @@ static void test_complaint(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_ready, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_restored_on_host, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sync, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ready, test_client_setup, test_client_teardown),
+        cmocka_unit_test_setup_teardown(test_restored_on_host, test_client_setup,
+                                        test_client_teardown),
+        cmocka_unit_test_setup_teardown(test_sync, test_client_setup, test_client_teardown),
+        cmocka_unit_test_setup_teardown(test_refusals, test_client_setup, test_client_teardown),
         cmocka_unit_test(test_resync_between_frames),
         cmocka_unit_test(test_resync_in_payload),
         cmocka_unit_test(test_garbage_then_hello),

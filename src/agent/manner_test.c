@@ -10,7 +10,6 @@
 #include "base/limits.h"
 #include "base/test.h"
 
-#define ARGV(...) ((char **)(uintptr_t)(const char *[]){__VA_ARGS__, NULL})
 #define TEXT(s) ((char *)(uintptr_t)(s))
 
 struct fixture {

@@ -11,8 +11,6 @@
 #include "base/test.h"
 #include "wire/hello.h"
 
-#define ARGV(...) ((char **)(uintptr_t)(const char *[]){__VA_ARGS__, NULL})
-
 struct fixture {
     char *dir;
     char fifo_path[PATH_MAX];

@@ -3,15 +3,22 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/login.h"
 #include "agent/users.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/limits.h"
+
+#define OOM_FILE_BYTES (64 * KIB)
 
 /* Once the leader was reaped its group's number could in principle have a new owner, after a full
  * round of pids while something of it still runs. */
@@ -89,9 +96,60 @@ static int spawn(struct program *p, const struct exec_spec *spec, const struct p
         .rows = spec->pty_rows,
         .cols = spec->pty_cols,
         .cgroup_fd = p->cgroup.fd,
+        .extra = fds->extra,
+        .file_bytes = spec->limits.file_bytes,
     };
     choose_argv(&q, spec, &u, &shell);
     return a->options.spawn(&q, ret, e);
+}
+
+static void enlist(struct program *p, pid_t pid, int64_t timeout_ms)
+{
+    struct agent *a = p->agent;
+    p->pid = pid;
+    p->prev = NULL;
+    p->next = a->programs;
+    if (p->next)
+        p->next->prev = p;
+    a->programs = p;
+    p->timeout.fire = on_timeout;
+    if (timeout_ms)
+        loop_timer_start(&a->loop, &p->timeout, timeout_ms);
+}
+
+/* The sum is exact; how much of it was in the kernel is known in ticks only. */
+void program_note_cpu(struct program *p)
+{
+    char path[64];
+    clockid_t clock;
+    struct timespec ts = {0};
+    unsigned long ticks = 0;
+    auto_buf struct buf b = {0};
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)p->pid);
+    if (clock_getcpuclockid(p->pid, &clock) == 0)
+        clock_gettime(clock, &ts);
+    /* The name, in parentheses, may have anything in it. */
+    const char *rest = file_read(path, &b, 4096) == 0 ? strrchr(buf_str(&b), ')') : NULL;
+    if (rest && sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu", &ticks) != 1)
+        ticks = 0;
+    int64_t total = ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
+    int64_t user = (int64_t)ticks * 1000000 / sysconf(_SC_CLK_TCK);
+    p->own_user_us = user < total ? user : total;
+    p->own_system_us = total - p->own_user_us;
+    struct exec_exit used = {0};
+    cgroup_account(&p->cgroup, &used);
+    p->cpu_before_us = used.cpu_us;
+}
+
+int program_limit(struct program *p, const struct exec_limits *limits, struct err *e)
+{
+    int r = cgroup_limit(&p->agent->cgroups, &p->cgroup, limits, e);
+    if (r < 0 || !limits->file_bytes)
+        return r;
+    const rlim_t bytes = (rlim_t)limits->file_bytes;
+    if (prlimit(p->pid, RLIMIT_FSIZE, &(struct rlimit){bytes, bytes}, NULL) < 0)
+        return err_errno(e, -errno, "bound the size of files");
+    return 0;
 }
 
 int program_start(struct program *p, const struct exec_spec *spec, const struct program_fds *fds,
@@ -100,21 +158,29 @@ int program_start(struct program *p, const struct exec_spec *spec, const struct 
     struct agent *a = p->agent;
     cgroup_new(&a->cgroups, &p->cgroup);
     p->start_us = clock_mono_us();
-    int r = spawn(p, spec, fds, ret, e);
+    int r = cgroup_limit(&a->cgroups, &p->cgroup, &spec->limits, e);
+    if (r == 0)
+        r = spawn(p, spec, fds, ret, e);
     if (r < 0) {
         cgroup_free(&a->cgroups, &p->cgroup);
         return r;
     }
-    p->pid = ret->pid;
-    p->prev = NULL;
-    p->next = a->programs;
-    if (p->next)
-        p->next->prev = p;
-    a->programs = p;
-    p->timeout.fire = on_timeout;
-    if (spec->timeout_ms)
-        loop_timer_start(&a->loop, &p->timeout, spec->timeout_ms);
+    enlist(p, ret->pid, spec->timeout_ms);
+    p->kill_rest = spec->kill_rest;
     return 0;
+}
+
+void program_hand_over(struct program *from, struct program *to, int64_t timeout_ms)
+{
+    pid_t pid = from->pid;
+    to->cgroup = from->cgroup;
+    from->cgroup.fd = -EBADF;
+    program_done(from);
+    to->own_user_us = from->own_user_us;
+    to->own_system_us = from->own_system_us;
+    to->cpu_before_us = from->cpu_before_us;
+    to->start_us = clock_mono_us();
+    enlist(to, pid, timeout_ms);
 }
 
 void program_done(struct program *p)
@@ -129,6 +195,8 @@ void program_done(struct program *p)
     if (p->next)
         p->next->prev = p->prev;
     loop_timer_stop(&a->loop, &p->timeout);
+    if (p->kill_rest)
+        program_kill(p);
     cgroup_free(&a->cgroups, &p->cgroup);
     p->pid = 0;
 }
@@ -136,6 +204,44 @@ void program_done(struct program *p)
 static int64_t timeval_us(const struct timeval *tv)
 {
     return tv->tv_sec * 1000000LL + tv->tv_usec;
+}
+
+/* The two parts of what it had used before may be wrong by a tick, their sum is not. */
+static void count_cpu(struct program *p, const struct rusage *usage)
+{
+    int64_t user = timeval_us(&usage->ru_utime) - p->own_user_us;
+    int64_t system = timeval_us(&usage->ru_stime) - p->own_system_us;
+    int64_t total = user + system < 0 ? 0 : user + system;
+    p->exit.user_us = user < 0 ? 0 : user > total ? total : user;
+    p->exit.system_us = total - p->exit.user_us;
+}
+
+/* Whether the kernel has killed anything since this was asked last because memory had run out. In a
+ * guest all of it belongs to its programs. */
+static bool oom_has_killed(struct agent *a)
+{
+    static const char key[] = "\noom_kill ";
+    auto_buf struct buf b = {0};
+    const char *line = a->options.guest && file_read("/proc/vmstat", &b, OOM_FILE_BYTES) == 0
+                           ? strstr(buf_str(&b), key)
+                           : NULL;
+    long long n = line ? strtoll(line + strlen(key), NULL, 10) : 0;
+    bool has_killed = n > a->oom_kills;
+    a->oom_kills = n;
+    return has_killed;
+}
+
+/* What the leader and the children that it has waited for used, or better, its group. */
+static void account(struct program *p, const struct rusage *usage)
+{
+    struct exec_exit *x = &p->exit;
+    count_cpu(p, usage);
+    x->max_rss_kib = usage->ru_maxrss;
+    x->memory_peak_bytes = x->max_rss_kib * 1024;
+    x->oom = x->code != 0 && oom_has_killed(p->agent);
+    x->cpu_us = -1;
+    cgroup_account(&p->cgroup, x);
+    x->cpu_us = x->cpu_us < 0 ? x->user_us + x->system_us : x->cpu_us - p->cpu_before_us;
 }
 
 void program_child_ended(struct agent *a, pid_t pid, int status, const struct rusage *usage)
@@ -149,9 +255,7 @@ void program_child_ended(struct agent *a, pid_t pid, int status, const struct ru
     p->exit.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     p->exit.code = p->exit.signal ? 128 + p->exit.signal : WEXITSTATUS(status);
     p->exit.wall_us = clock_mono_us() - p->start_us;
-    p->exit.user_us = timeval_us(&usage->ru_utime);
-    p->exit.system_us = timeval_us(&usage->ru_stime);
-    p->exit.max_rss_kib = usage->ru_maxrss;
+    account(p, usage);
     loop_timer_stop(&a->loop, &p->timeout);
     p->ended(p);
 }

@@ -16,6 +16,7 @@
 #include "agent/sync.h"
 #include "agent/tree.h"
 #include "agent/unpack.h"
+#include "agent/warm.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
 
@@ -55,6 +56,8 @@ static const struct route routes[] = {
      .body = accept_body,
      .body_end = accept_body_end,
      .closed = accept_closed},
+    {.method = "POST", .path = "/v1/warm", .text = warm_start, .closed = warm_closed},
+    {.method = "POST", .path = "/v1/warm/rehearse", .text = warm_rehearse, .closed = warm_closed},
     {.method = "POST", .path = "/v1/grow", .begin = grow_begin, .closed = grow_closed},
     {.method = "POST", .path = "/v1/sync", .begin = sync_begin, .closed = sync_closed},
     {.method = "POST", .path = "/v1/power", .text = power_request},

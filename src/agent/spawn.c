@@ -33,7 +33,7 @@ struct failure {
 
 /* [0] is read from, [1] written to; of a terminal all of the child's ends are copies of one. */
 struct pipes {
-    int in[2], out[2], err[2], status[2];
+    int in[2], out[2], err[2], status[2], extra[SPAWN_EXTRA];
 };
 
 void spawn_context_init(struct spawn_context *ctx)
@@ -99,6 +99,10 @@ static int reset_process(const struct spawn_request *q, const struct pipes *p)
         signal(ignored[i], SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setrlimit(RLIMIT_NOFILE, &q->context->open_files);
+    if (q->file_bytes) {
+        const rlim_t bytes = (rlim_t)q->file_bytes;
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, bytes});
+    }
     if (q->context->reset_oom)
         reset_oom();
     umask(022);
@@ -106,8 +110,12 @@ static int reset_process(const struct spawn_request *q, const struct pipes *p)
         return -errno;
     if ((q->rows || q->tty_fd >= 0) && ioctl(0, TIOCSCTTY, 0) < 0)
         return -errno;
+    unsigned first = 3;
+    for (int i = 0; q->extra && i < SPAWN_EXTRA; i++, first++)
+        if (dup2(p->extra[i], 3 + i) < 0)
+            return -errno;
     /* All of ours are CLOEXEC; whoever started us may have left others open. */
-    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    close_range(first, ~0U, CLOSE_RANGE_CLOEXEC);
     return 0;
 }
 
@@ -165,12 +173,19 @@ static void pipes_close(struct pipes *p)
         cleanup_close(&p->err[i]);
         cleanup_close(&p->status[i]);
     }
+    for (int i = 0; i < SPAWN_EXTRA; i++)
+        cleanup_close(&p->extra[i]);
+}
+
+static int copy_fd_from(int fd, int least)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, least);
+    return copy < 0 ? -errno : copy;
 }
 
 static int copy_fd(int fd)
 {
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    return copy < 0 ? -errno : copy;
+    return copy_fd_from(fd, 3);
 }
 
 /* The terminal belongs to who works on it, as after a login. */
@@ -202,6 +217,17 @@ static int terminal_take(struct pipes *p, int tty_fd)
     return p->err[1] < 0 ? p->err[1] : 0;
 }
 
+/* Who opens /dev/stdin or /dev/stderr opens the pipe anew, and that takes the rights to it. */
+static int streams_give(const struct pipes *p, const struct spawn_request *q)
+{
+    const int theirs[] = {q->in_fd < 0 ? p->in[0] : -1, p->out[1], p->err[1]};
+    for (size_t i = 0; geteuid() == 0 && i < ARRAY_SIZE(theirs); i++) {
+        if (theirs[i] >= 0 && fchown(theirs[i], q->uid, q->gid) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
 static int streams_open(struct pipes *p, const struct spawn_request *q)
 {
     if (q->in_fd < 0)
@@ -210,7 +236,23 @@ static int streams_open(struct pipes *p, const struct spawn_request *q)
         p->in[0] = copy_fd(q->in_fd);
     if (p->in[0] < 0)
         return p->in[0];
-    return pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0 ? -errno : 0;
+    if (pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0)
+        return -errno;
+    return streams_give(p, q);
+}
+
+/* Copies of what the child gets as 3 and 4, and of what it must keep, above these numbers. */
+static int extra_open(struct pipes *p, const struct spawn_request *q)
+{
+    const int least = 3 + SPAWN_EXTRA;
+    int status = copy_fd_from(p->status[1], least), r = status < 0 ? status : 0;
+    for (int i = 0; r == 0 && i < SPAWN_EXTRA; i++) {
+        p->extra[i] = copy_fd_from(q->extra[i], least);
+        r = p->extra[i] < 0 ? p->extra[i] : 0;
+    }
+    close(p->status[1]);
+    p->status[1] = status;
+    return r;
 }
 
 static int pipes_open(struct pipes *p, const struct spawn_request *q)
@@ -222,6 +264,7 @@ static int pipes_open(struct pipes *p, const struct spawn_request *q)
         return r;
     if (pipe2(p->status, O_CLOEXEC) < 0)
         return -errno;
+    r = q->extra ? extra_open(p, q) : 0;
     const int ours[] = {p->in[1], p->out[0], p->err[0]};
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(ours); i++)
         r = ours[i] < 0 ? 0 : fd_set_nonblock(ours[i], true);
@@ -250,7 +293,8 @@ static int explain(const struct failure *f, const struct spawn_request *q, struc
 int spawn_start(const struct spawn_request *q, struct spawn_result *ret, struct err *e)
 {
     CLEANUP(pipes_close)
-    struct pipes p = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .status = {-1, -1}};
+    struct pipes p = {
+        .in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .status = {-1, -1}, .extra = {-1, -1}};
     int r = pipes_open(&p, q);
     if (r < 0)
         return err_errno(e, r, "make pipes");
@@ -261,6 +305,10 @@ int spawn_start(const struct spawn_request *q, struct spawn_result *ret, struct 
         return err_errno(e, -errno, "fork");
     cleanup_close(&p.status[1]);
     p.status[1] = -EBADF;
+    for (int i = 0; i < SPAWN_EXTRA; i++) {
+        cleanup_close(&p.extra[i]);
+        p.extra[i] = -EBADF;
+    }
     struct failure f;
     if (fd_read_all(p.status[0], &f, sizeof(f)) == 0) {
         waitpid(pid, NULL, 0);

@@ -5,12 +5,15 @@
  * the parent. */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
 /* What children get back that the agent changed for itself. */
+#define SPAWN_EXTRA 2
+
 struct spawn_context {
     struct rlimit open_files;
     bool reset_oom; /* the agent is exempt from the OOM killer, children must not be */
@@ -28,10 +31,13 @@ struct spawn_request {
     gid_t gid;
     const gid_t *groups;
     size_t n_groups;
-    int in_fd;      /* standard input; negative: a pipe of its own. Not with a terminal. */
-    int rows, cols; /* of a terminal of its own; 0: none */
-    int tty_fd;     /* this terminal is all three streams; negative: none */
-    int cgroup_fd;  /* the child is born in this group; negative: none */
+    int in_fd;          /* standard input; negative: a pipe of its own. Not with a terminal. */
+    int rows, cols;     /* of a terminal of its own; 0: none */
+    int tty_fd;         /* this terminal is all three streams; negative: none */
+    int cgroup_fd;      /* the child is born in this group; negative: none */
+    int64_t file_bytes; /* it can write no file longer than this; 0: any */
+    /* What it gets besides, as descriptors 3 and 4; NULL: nothing. */
+    const int *extra;
 };
 
 /* The parent's ends, non-blocking. in_fd is negative when it was given, err_fd with a terminal, of

@@ -212,7 +212,10 @@ void test_exec(struct test_client *t, struct test_request *q, const struct exec_
     q->path = "/v1/exec";
     q->is_exec = true;
     test_request(t, q, NULL, 0, false);
-    test_send_frame(q, FRAME_SPEC, json.data, json.len);
+    for (size_t at = 0, n; at < json.len; at += n) {
+        n = json.len - at < AGENT_FRAME_MAX_BYTES ? json.len - at : AGENT_FRAME_MAX_BYTES;
+        test_send_frame(q, FRAME_SPEC, json.data + at, n);
+    }
     test_send_frame(q, FRAME_SPEC, NULL, 0);
     if (stdin_ended)
         test_send(q, NULL, 0, true);
@@ -294,4 +297,19 @@ void test_request_done(struct test_request *q)
     buf_done(&q->out);
     buf_done(&q->err);
     buf_done(&q->json);
+}
+
+int test_client_setup(void **state)
+{
+    struct test_client *t = calloc(1, sizeof(*t));
+    test_client_start(t, NULL);
+    *state = t;
+    return 0;
+}
+
+int test_client_teardown(void **state)
+{
+    test_client_stop(*state);
+    free(*state);
+    return 0;
 }

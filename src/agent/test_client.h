@@ -57,6 +57,13 @@ void test_client_connect(struct test_client *t, int fd);
 /* Ends the connection and waits until the agent has ended too. */
 void test_client_stop(struct test_client *t);
 
+/* For tests whose *state is such a client. */
+int test_client_setup(void **state);
+int test_client_teardown(void **state);
+
+/* Arguments for struct exec_spec, which does not promise to leave them alone. */
+#define ARGV(...) ((char **)(uintptr_t)(const char *[]){__VA_ARGS__, NULL})
+
 /* Opens a request; `end`: it has no (more) body than this. */
 void test_request(struct test_client *t, struct test_request *q, const void *body, size_t len,
                   bool end);

@@ -147,6 +147,8 @@ static const char *type_words(const struct field *f)
         return "an array of strings";
     case FIELD_MAP:
         return "an object whose values are strings";
+    case FIELD_INPUTS:
+        return "a string or an array of strings";
     case FIELD_FILES:
         return "an object of names and contents, or an array of {\"name\", \"content\"}";
     case FIELD_OBJECT:
@@ -292,6 +294,31 @@ static int decode_texts(const struct decoding *d, const struct field *f, const j
     return 0;
 }
 
+static int decode_inputs(const struct decoding *d, const struct field *f, const json_t *v,
+                         struct field_inputs *ret)
+{
+    if (!json_is_array(v) && !json_is_string(v))
+        return wrong_type(d, f, v);
+    ret->is_list = json_is_array(v);
+    size_t n = ret->is_list ? json_array_size(v) : 1;
+    int r = ret->is_list ? check_count(d, f, n, "elements") : 0;
+    if (r < 0)
+        return r;
+    ret->items = calloc(n ? n : 1, sizeof(*ret->items));
+    if (!ret->items)
+        return err_errno(d->e, -ENOMEM, "decode %s", f->name);
+    ret->n = n;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = ret->is_list ? json_array_get(v, i) : v;
+        r = element(d, &(struct place){f, NULL, i}, item, &bytes);
+        if (r < 0)
+            return r;
+        ret->items[i] = (struct field_text){json_string_value(item), json_string_length(item)};
+    }
+    return 0;
+}
+
 static struct run_pair pair(const char *name, const json_t *v)
 {
     return (struct run_pair){name, json_string_value(v), json_string_length(v)};
@@ -398,6 +425,8 @@ static int decode_one(const struct decoding *d, const struct field *f, const jso
     case FIELD_MAP:
     case FIELD_FILES:
         return decode_pairs(d, f, v, at);
+    case FIELD_INPUTS:
+        return decode_inputs(d, f, v, at);
     case FIELD_OBJECT:
         return decode_nested(d, f, v, at);
     case FIELD_JSON:
@@ -500,6 +529,10 @@ void decode_done(const struct field *fields, void *data)
             struct field_texts *t = at;
             free(t->items);
             *t = (struct field_texts){0};
+        } else if (f->type == FIELD_INPUTS) {
+            struct field_inputs *in = at;
+            free(in->items);
+            *in = (struct field_inputs){0};
         } else if (f->type == FIELD_MAP || f->type == FIELD_FILES) {
             struct field_pairs *p = at;
             free(p->items);

@@ -41,6 +41,12 @@ static void check_field(const struct field *f, const void *data)
         for (size_t i = 0; i < texts->n; i++)
             assert(texts->items[i]);
     }
+    const struct field_inputs *inputs = at;
+    if (f->type == FIELD_INPUTS) {
+        assert(count_fits(f, inputs->n) && (inputs->is_list || inputs->n <= 1));
+        for (size_t i = 0; i < inputs->n; i++)
+            assert(inputs->items[i].data[inputs->items[i].len] == '\0');
+    }
     if (f->type == FIELD_OBJECT && given->is_given && !given->is_null)
         check_fields(f->fields, at);
     if (f->type == FIELD_MAP || f->type == FIELD_FILES) {

@@ -21,6 +21,8 @@ enum field_type {
     FIELD_TEXTS,   /* struct field_texts: an array of strings */
     FIELD_MAP,     /* struct field_pairs: an object of strings; in a query, NAME.KEY=VALUE */
     FIELD_FILES,   /* struct field_pairs: as FIELD_MAP, or an array of {name, content} */
+    FIELD_INPUTS,  /* struct field_inputs: a string, or an array of strings, whose bounds are theirs
+                    */
     FIELD_OBJECT,  /* an object of `fields`: a C struct whose first member is a struct field_given;
                       their offsets are in that struct */
     FIELD_OBJECTS, /* answers only: an array of objects of `fields` */
@@ -59,6 +61,12 @@ struct field_text {
 struct field_texts {
     const char **items; /* owned array, borrowed strings; NULL when the field was not given */
     size_t n;
+};
+
+struct field_inputs {
+    struct field_text *items; /* as in field_texts */
+    size_t n;                 /* 1 for a string */
+    bool is_list;
 };
 
 struct field_pairs {

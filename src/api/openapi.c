@@ -70,6 +70,15 @@ static json_t *files_schema(const struct field *f)
     return json_pack("{s:[o, o]}", "oneOf", map_schema(f), array_schema(f, file));
 }
 
+/* The bound of bytes is that of all strings together, so each keeps to it. */
+static json_t *inputs_schema(const struct field *f)
+{
+    json_t *one = json_pack("{s:s}", "type", "string");
+    set_bound(one, "maxLength", f->max_bytes);
+    return json_pack("{s:[o, o]}", "oneOf", one,
+                     array_schema(f, json_pack("{s:s}", "type", "string")));
+}
+
 static json_t *number_schema(const struct field *f, const char *type)
 {
     json_t *s = json_pack("{s:s}", "type", type);
@@ -100,6 +109,8 @@ static json_t *type_schema(const struct field *f, bool closed)
         return map_schema(f);
     case FIELD_FILES:
         return files_schema(f);
+    case FIELD_INPUTS:
+        return inputs_schema(f);
     case FIELD_OBJECT:
         return object_schema(f->fields, closed, NULL);
     case FIELD_OBJECTS:
@@ -223,9 +234,13 @@ static json_t *response_schema(const struct view *v, const struct route *r)
     schema_name(v, r, "Response", name);
     const char *type = r->flags & ROUTE_LIST ? "string" : "object";
     json_t *schema = r->response ? reference(name) : json_pack("{s:s}", "type", type);
-    if (r->flags & ROUTE_LIST)
-        return json_pack("{s:s, s:o}", "type", "array", "items", schema);
-    return schema;
+    if (!(r->flags & (ROUTE_LIST | ROUTE_BATCH)))
+        return schema;
+    json_t *list = json_pack("{s:s, s:O}", "type", "array", "items", schema);
+    if (r->flags & ROUTE_BATCH)
+        list = json_pack("{s:[O, o]}", "oneOf", schema, list);
+    json_decref(schema);
+    return list;
 }
 
 /* Lines of JSON, each with these fields. */
@@ -375,6 +390,7 @@ static const char *parameter_doc(const char *path, const char *brace)
     } docs[] = {
         {"/accounts/", "Id of the account"},
         {"/api-keys/", "Id of the API key"},
+        {"/builds/", "Id of the build"},
         {"/exec/", "Id of the command"},
         {"/images/", "Id of the image"},
         {"/keys/", "Id of the API key"},

@@ -39,6 +39,7 @@ enum {
     ROUTE_LIST = 1 << 7,          /* answers with an array of `response`; without one, of strings */
     ROUTE_GUEST = 1 << 8,         /* may be called from inside of VMs */
     ROUTE_RANGES = 1 << 9,        /* answers a Range: 416 when it begins beyond the end */
+    ROUTE_BATCH = 1 << 10, /* answers with `response`, or an array of it to a list of inputs */
 };
 
 #define ROUTE_PARAMS_MAX 3

@@ -26,6 +26,7 @@ static const struct route no_rows[] = {{0}};
 /* clang-format off */
 static const struct route *tables[] = {
     runner_routes,
+    runner_rootfs_routes,
     native_routes,
     native_vm_routes,
     native_move_routes,
@@ -44,6 +45,8 @@ static const struct route *tables[] = {
     rds_snapshot_routes,
     rds_image_routes,
     native_image_routes,
+    native_build_routes,
+    native_remote_routes,
     rds_file_routes,
     rds_auth_routes,
     rds_admin_routes,

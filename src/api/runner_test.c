@@ -38,6 +38,9 @@ static void check_languages(struct test_server *ts)
     assert_string_equal(extension, ".py");
     assert_string_equal(title, "Python 3");
     assert_string_equal(status, "ready");
+    json_t *versions = json_object_get(json_array_get(list, 0), "versions");
+    assert_int_equal(json_array_size(versions), 1);
+    assert_string_equal(json_string_value(json_array_get(versions, 0)), "3.11.2");
     assert_string_equal(json_string_value(json_array_get(aliases, 1)), "python3");
     const char *detail;
     assert_int_equal(
@@ -55,6 +58,8 @@ static void check_language(struct test_server *ts)
     assert_string_equal(reply_string(&r, "name"), "c");
     assert_string_equal(reply_string(&r, "compile"), "gcc -o main main.c");
     assert_string_equal(reply_string(&r, "run"), "./main");
+    assert_true(json_is_array(json_object_get(r.json, "versions")));
+    assert_int_equal(json_array_size(json_object_get(r.json, "versions")), 0);
     assert_string_equal(reply_string(&r, "hello"), "int main(void) { return 0; }");
     assert_int_equal(json_integer_value(json_object_get(r.json, "pooled")), 2);
     assert_int_equal(json_integer_value(json_object_get(r.json, "memory_mib")), 256);
@@ -80,7 +85,20 @@ static void check_execute(struct test_server *ts)
     assert_string_equal(r.body.data,
                         "{\"stdout\":\"Hello, World!\\n\",\"stderr\":\"\",\"exit_code\":0,"
                         "\"load_time\":\"125ms\",\"exec_time\":\"45ms\",\"load_time_us\":124600,"
-                        "\"exec_time_us\":45400}\n");
+                        "\"exec_time_us\":45400,\"cpu_time_us\":0,\"memory_peak_kb\":0}\n");
+}
+
+static void check_run(struct test_server *ts)
+{
+    auto_reply struct reply r = {0};
+    request(ts, "POST", "/api/v1/run", "Content-Type: application/json\r\n",
+            "{\"language\":\"python\",\"files\":[{\"name\":\"main.py\",\"content\":\"hello\"}]}",
+            &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body.data,
+                        "{\"status\":\"success\",\"stdout\":\"Hello, World!\\n\",\"stderr\":null,"
+                        "\"exception\":null,\"executionTime\":45,\"exit_code\":0,"
+                        "\"cpu_time_us\":0,\"memory_peak_kb\":0}\n");
 }
 
 static void check_index(struct test_server *ts)
@@ -151,6 +169,7 @@ static const struct {
     {"listLanguages", check_languages},
     {"getLanguage", check_language},
     {"execute", check_execute},
+    {"run", check_run},
     {"index", check_index},
     {"metrics", check_metrics},
     {"openapi", check_openapi},
@@ -162,9 +181,12 @@ static void test_every_row(void **state)
 {
     const struct route *row;
     for (size_t i = 0; (row = route_at(i)); i++) {
-        /* Other dialects have tests of their own; documents are in check_openapi_list. */
+        /* Other dialects have tests of their own, and so have root file systems and snapshots
+         * (runner/rootfs_test.c); documents are in check_openapi_list. */
         bool checked = (row->dialect != &runner_dialect && row->dialect != &meta_dialect) ||
-                       strncmp(row->path, "/openapi/", 9) == 0;
+                       strncmp(row->path, "/openapi/", 9) == 0 ||
+                       strcmp(row->path, "/api/v1/rootfs") == 0 ||
+                       strcmp(row->path, "/api/v1/snapshots") == 0;
         for (size_t j = 0; j < ARRAY_SIZE(row_checks); j++) {
             if (strcmp(row_checks[j].operation, row->operation) == 0) {
                 row_checks[j].check(*state);
@@ -197,6 +219,12 @@ static void test_every_field_reaches_the_host(void **state)
                   &r),
         "language python\ntimeout 300000\ncode_len 4\narg a b\narg \nenv K=v=w\nfile d/f=x\n"
         "stdin data=in\n");
+    assert_string_equal(
+        stdout_of(*state,
+                  "{\"language\":\"c\",\"code\":\"echo\",\"limits\":{\"memory_mb\":64,"
+                  "\"processes\":7,\"file_size_mb\":2,\"output_kb\":3}}",
+                  &r),
+        "language c\ntimeout 30000\ncode_len 4\nlimits 67108864 7 2097152 3072\n");
     assert_string_equal(stdout_of(*state, "{\"language\":\"c\",\"code\":\"echo\"}", &r),
                         "language c\ntimeout 30000\ncode_len 4\n");
     /* Programs and data may hold NUL. */
@@ -209,6 +237,41 @@ static void test_every_field_reaches_the_host(void **state)
                   "\"stdin_encoding\":\"base64\"}",
                   &r),
         "language c\ntimeout 30000\ncode_len 4\nfile f=x\nstdin data=in\n");
+}
+
+/* Without code one of the files is the program, and the others are beside it. */
+static void test_which_file_is_the_program(void **state)
+{
+    static const struct {
+        const char *json;
+        const char *says;
+    } rows[] = {
+        {"{\"a.txt\":\"1\",\"b.py\":\"2\",\"main.py\":\"echo\",\"z.py\":\"3\"}",
+         "code_len 4\nfile a.txt=1\nfile b.py=2\nfile z.py=3\n"},
+        {"{\"a.txt\":\"1\",\"b.py\":\"echo\",\"z.py\":\"3\"}",
+         "code_len 4\nfile a.txt=1\nfile z.py=3\n"},
+        {"[{\"name\":\"script\",\"content\":\"echo\"},{\"name\":\"x\",\"content\":\"1\"}]",
+         "code_len 4\nfile x=1\n"},
+        {"{\".py\":\"echo\",\"x\":\"1\"}", "code_len 4\nfile x=1\n"},
+    };
+    auto_reply struct reply r = {0};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char json[512], want[256];
+        snprintf(json, sizeof(json), "{\"language\":\"py\",\"files\":%s}", rows[i].json);
+        snprintf(want, sizeof(want), "language python\ntimeout 30000\n%s", rows[i].says);
+        assert_string_equal(stdout_of(*state, json, &r), want);
+    }
+    /* Code counts more than files, no code at all is none; but an empty program is one. */
+    assert_string_equal(
+        stdout_of(*state, "{\"language\":\"py\",\"code\":\"echo\",\"files\":{\"main.py\":\"1\"}}",
+                  &r),
+        "language python\ntimeout 30000\ncode_len 4\nfile main.py=1\n");
+    assert_string_equal(
+        stdout_of(*state, "{\"language\":\"py\",\"code\":\"\",\"files\":{\"main.py\":\"echo\"}}",
+                  &r),
+        "language python\ntimeout 30000\ncode_len 4\n");
+    stdout_of(*state, "{\"language\":\"py\",\"code\":\"\"}", &r);
+    assert_string_equal(reply_string(&r, "stderr"), "what?\n");
 }
 
 static void test_outcomes(void **state)
@@ -234,7 +297,12 @@ static void test_outcomes(void **state)
                      RUN_OUTPUT_MAX_BYTES);
     assert_true(json_is_true(json_object_get(r.json, "stdout_truncated")));
     assert_true(json_is_true(json_object_get(r.json, "stderr_truncated")));
+    stdout_of(*state, "{\"language\":\"py\",\"code\":\"starved\"}", &r);
+    assert_true(json_is_true(json_object_get(r.json, "out_of_memory")));
+    assert_int_equal(json_integer_value(json_object_get(r.json, "cpu_time_us")), 1500000);
+    assert_int_equal(json_integer_value(json_object_get(r.json, "memory_peak_kb")), 65536);
     stdout_of(*state, "{\"language\":\"py\",\"code\":\"no such\"}", &r);
+    assert_null(json_object_get(r.json, "out_of_memory"));
     assert_int_equal(json_integer_value(json_object_get(r.json, "exit_code")), 1);
     assert_string_equal(reply_string(&r, "stderr"), "what?\n");
 }
@@ -255,7 +323,8 @@ static const struct mistake mistakes[] = {
     {"[]", 400, "", "must be a JSON object"},
     {"{\"language\":\"python\"", 400, "", "line 1, column"},
     {"{\"code\":\"x\"}", 400, "language", "missing required field \"language\""},
-    {"{\"language\":\"python\"}", 400, "code", "missing required field \"code\""},
+    {"{\"language\":\"python\"}", 400, "code", "either 'code' or 'files' must be provided"},
+    {"{\"language\":\"python\",\"files\":{}}", 400, "code", "either 'code' or 'files'"},
     {"{\"language\":7,\"code\":\"x\"}", 400, "language", "must be a string"},
     {"{\"language\":\"python\",\"code\":7}", 400, "code", "must be a string"},
     {"{\"language\":\"pyhton\",\"code\":\"x\"}", 404, "language",
@@ -263,7 +332,8 @@ static const struct mistake mistakes[] = {
     {"{\"language\":\"py4\",\"code\":\"x\"}", 404, "language", "(did you mean python?)"},
     {"{\"language\":\"ruby2\",\"code\":\"x\"}", 404, "language", "language not found: ruby2"},
     {"{\"language\":\"slow\",\"code\":\"x\"}", 503, "", "slow is still being prepared"},
-    {"{\"language\":\"gone\",\"code\":\"x\"}", 502, "", "image of gone (gone-image) was not built"},
+    {"{\"language\":\"gone\",\"code\":\"x\"}", 502, "",
+     "gone cannot run yet: its image is not here"},
     {"{\"language\":\"broken\",\"code\":\"x\"}", 502, "", "it never said hello"},
     {PY "\"timeout\":0}", 400, "timeout", "from 1 to 300, not 0"},
     {PY "\"timeout\":301}", 400, "timeout", "from 1 to 300, not 301"},
@@ -276,7 +346,18 @@ static const struct mistake mistakes[] = {
     {PY "\"files\":{\"f\":1}}", 400, "files[\"f\"]", "must be a string"},
     {PY "\"files\":{\"f\":\"!\"},\"files_encoding\":\"base64\"}", 400, "files[\"f\"]",
      "not valid base64"},
-    {PY "\"stdin\":1}", 400, "stdin", "must be a string"},
+    {PY "\"stdin\":1}", 400, "stdin", "must be a string or an array of strings, not an integer"},
+    {PY "\"stdin\":[]}", 400, "stdin", "must not be empty"},
+    {PY "\"stdin\":[\"\",1]}", 400, "stdin[1]", "must be a string"},
+    {PY "\"stdin\":[\"\",\"!\"],\"stdin_encoding\":\"base64\"}", 400, "stdin[1]",
+     "not valid base64"},
+    {PY "\"limits\":1}", 400, "limits", "must be an object"},
+    {PY "\"limits\":{\"memory_m\":64}}", 400, "limits.memory_m",
+     "did you mean \"limits.memory_mb\"?"},
+    {PY "\"limits\":{\"memory_mb\":3}}", 400, "limits.memory_mb", "from 4 to 1048576, not 3"},
+    {PY "\"limits\":{\"processes\":0}}", 400, "limits.processes", "from 1 to 1048576, not 0"},
+    {PY "\"limits\":{\"file_size_mb\":1.5}}", 400, "limits.file_size_mb", "an integer"},
+    {PY "\"limits\":{\"output_kb\":4097}}", 400, "limits.output_kb", "from 1 to 4096, not 4097"},
     {PY "\"stdin\":\"eA\",\"stdin_encoding\":\"base64\"}", 400, "stdin", "not valid base64"},
     {PY "\"stdin_encoding\":\"hex\"}", 400, "stdin_encoding", "one of \"utf-8\", \"base64\""},
     {PY "\"files_encoding\":1}", 400, "files_encoding", "must be a string"},
@@ -299,6 +380,7 @@ static void test_every_mistake_is_named(void **state)
         if (r.status != m->status || strcmp(reply_string(&r, "field"), m->field) != 0 ||
             !strstr(reply_string(&r, "error"), m->says))
             fail_msg("%s: %d %s", m->json, r.status, buf_str(&r.body));
+        assert_string_equal(reply_string(&r, "status"), "failed");
     }
 }
 
@@ -425,12 +507,14 @@ static void test_events_come_in_order(void **state)
     stream_lines(*state, "events", &lines);
     assert_string_equal(lines.data, "{\"t\":\"o\",\"d\":\"bzE=\"}\n{\"t\":\"e\",\"d\":\"ZTE=\"}\n"
                                     "{\"t\":\"o\",\"d\":\"bzI=\"}\n"
-                                    "{\"t\":\"x\",\"c\":0,\"ms\":45,\"load_ms\":125}\n");
+                                    "{\"t\":\"x\",\"c\":0,\"ms\":45,\"load_ms\":125,"
+                                    "\"cpu_time_us\":0,\"memory_peak_kb\":0}\n");
     buf_clear(&lines);
     stream_lines(*state, "timeout", &lines);
     assert_string_equal(lines.data,
                         "{\"t\":\"o\",\"d\":\"c28gZmFy\"}\n{\"t\":\"x\",\"c\":124,\"ms\":45,"
-                        "\"load_ms\":125,\"to\":true,\"signal\":\"SIGKILL\"}\n");
+                        "\"load_ms\":125,\"to\":true,\"cpu_time_us\":0,\"memory_peak_kb\":0,"
+                        "\"signal\":\"SIGKILL\",\"timed_out\":true}\n");
     buf_clear(&lines);
     stream_lines(*state, "half", &lines);
     assert_string_equal(lines.data,
@@ -471,6 +555,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_row),
         cmocka_unit_test(test_every_field_reaches_the_host),
+        cmocka_unit_test(test_which_file_is_the_program),
         cmocka_unit_test(test_outcomes),
         cmocka_unit_test(test_every_mistake_is_named),
         cmocka_unit_test(test_retry_after),

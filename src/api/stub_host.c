@@ -101,12 +101,20 @@ void host_language_status(struct host *h, const struct language *lang, struct la
     *ret = (struct language_status){.state = LANGUAGE_READY, .pooled = 2};
     if (strcmp(lang->name, "slow") == 0)
         ret->state = LANGUAGE_PREPARING;
-    if (strcmp(lang->name, "gone") == 0)
+    if (strcmp(lang->name, "gone") == 0) {
         ret->state = LANGUAGE_MISSING;
+        snprintf(ret->detail, sizeof(ret->detail), "its image is not here");
+    }
     if (strcmp(lang->name, "broken") == 0) {
         ret->state = LANGUAGE_FAILED;
         snprintf(ret->detail, sizeof(ret->detail), "it never said hello");
     }
+}
+
+void host_language_version(struct host *h, const struct language *lang,
+                           char ret[LANGUAGE_VERSION_SIZE])
+{
+    snprintf(ret, LANGUAGE_VERSION_SIZE, "%s", lang == languages ? "3.11.2" : "");
 }
 
 void host_metrics(struct host *h, struct buf *ret)
@@ -148,7 +156,22 @@ static int run_echo(const struct run_request *rq, struct run_result *ret)
     print_pairs(&b, "file", rq->files, rq->n_files);
     print_pairs(&b, "stdin", &(struct run_pair){"data", rq->stdin_data, rq->stdin_len},
                 rq->stdin_data != NULL);
+    const struct run_limits *l = rq->limits;
+    if (l && (l->memory_bytes || l->processes || l->file_bytes || l->output_bytes))
+        buf_printf(&b, "limits %lld %lld %lld %lld\n", (long long)l->memory_bytes,
+                   (long long)l->processes, (long long)l->file_bytes, (long long)l->output_bytes);
     return print(rq, ret, 1, b.data, b.len);
+}
+
+/* Every mark at once. */
+static int run_marked(struct run_result *ret)
+{
+    ret->out_of_memory = true;
+    ret->signal = SIGKILL;
+    ret->exit_code = 128 + SIGKILL;
+    ret->cpu_us = 1500000;
+    ret->memory_peak_bytes = 64 * MIB;
+    return 0;
 }
 
 /* A host asks `cancelled` once a while; so does this one. */
@@ -229,14 +252,26 @@ int host_run(struct host *h, const struct run_request *rq, struct run_result *re
     static const char *const failing[] = {"full",   "unavailable",  "internal",
                                           "silent", "invalid-file", NULL};
     static const char *const odd[] = {"bytes", "timeout", "signal", "flood", NULL};
+    struct language_status status;
     ret->load_us = 124600;
     ret->exec_us = 45400;
+    host_language_status(h, host_language_find(rq->language), &status);
+    if (status.state == LANGUAGE_FAILED)
+        return err_set(e, ERR_UNAVAILABLE, "%s", status.detail);
+    if (status.state == LANGUAGE_PREPARING) {
+        int r = run_failing("full", e);
+        snprintf(e->text, sizeof(e->text), "%s is still being prepared", rq->language);
+        e->retry_after_s = 5;
+        return r;
+    }
     if (is_one_of(rq->code, failing))
         return run_failing(rq->code, e);
     if (is_one_of(rq->code, odd))
         return run_odd(rq, ret);
     if (strcmp(rq->code, "echo") == 0 || strncmp(rq->code, "echo\0", 5) == 0)
         return run_echo(rq, ret);
+    if (strcmp(rq->code, "starved") == 0)
+        return run_marked(ret);
     if (strcmp(rq->code, "hello") == 0)
         return print(rq, ret, 1, "Hello, World!\n", 14);
     if (strcmp(rq->code, "events") == 0)
@@ -251,4 +286,29 @@ int host_run(struct host *h, const struct run_request *rq, struct run_result *re
         return run_until(rq, true, e);
     ret->exit_code = 1;
     return print(rq, ret, 2, "what?\n", 6);
+}
+
+/* Each entry is the run itself with its input; "broken" does not compile, "third" fails at the
+ * third one. */
+int host_run_batch(struct host *h, const struct run_request *rq, const struct run_input *inputs,
+                   size_t n, struct run_result *results, struct err *e)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        struct run_request one = *rq;
+        one.stdin_data = inputs[i].data;
+        one.stdin_len = inputs[i].len;
+        r = host_run(h, &one, &results[i], e);
+        if (r == 0 && strcmp(rq->code, "broken") == 0) {
+            results[i].compile_failed = true;
+            results[i].exit_code = 1;
+        }
+        if (r == 0 && strcmp(rq->code, "third") == 0 && i == 2)
+            r = err_set(e, ERR_UNAVAILABLE, "the machine died");
+        if (r == 0 && rq->ended && rq->ended(rq->arg, &results[i]) < 0)
+            r = -ECANCELED;
+    }
+    for (size_t i = 0; r < 0 && i < n; i++)
+        run_result_done(&results[i]);
+    return r;
 }

@@ -35,6 +35,7 @@ void stub_vms_reset(void)
     stub_guest_reset();
     stub_accounts_reset();
     stub_images_reset();
+    stub_builds_reset();
     stub_people_reset();
 }
 

@@ -52,4 +52,8 @@ void stub_accounts_reset(void);
 void stub_people_reset(void);
 void stub_jobs_reset(void);
 void stub_images_reset(void);
+void stub_builds_reset(void);
+
+/* Whether there is an object store. */
+void stub_remote_set(bool set);
 int stub_charge_snapshot(const char *account, struct err *e);

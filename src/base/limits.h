@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Every bound of Holm, in one place; those of the agent's protocol and of the command line are in
- * limits_agent.h and limits_cli.h. What a user can meet is also in docs/limits.md. Names carry
- * their unit. */
+/* Every bound of Holm, in one place; those of the agent's protocol, of the command line, of
+ * images and stores and of running code are in limits_agent.h, limits_cli.h, limits_images.h and
+ * limits_run.h. What a user can meet is also in docs/limits.md. Names carry their unit. */
 
 #define KIB ((unsigned long long)1 << 10)
 #define MIB ((unsigned long long)1 << 20)
@@ -11,6 +11,8 @@
 
 #include "base/limits_agent.h"
 #include "base/limits_cli.h"
+#include "base/limits_images.h"
+#include "base/limits_run.h"
 
 /* Log */
 #define LOG_LINE_MAX_BYTES 2048
@@ -43,21 +45,6 @@
 #define WEBSOCKET_CLOSE_WAIT_MS 2000 /* for the client's part of the closing handshake */
 #define JSON_DEPTH_MAX 32
 #define JSON_VALUES_MAX 8192 /* in one body, told by its commas and opening brackets */
-
-/* Running code (runner dialect) */
-#define RUN_CODE_MAX_BYTES (1 * MIB)
-#define RUN_STDIN_MAX_BYTES (4 * MIB)
-#define RUN_OUTPUT_MAX_BYTES \
-    (4 * MIB) /* each of stdout and stderr; what is beyond is cut and reported */
-#define RUN_TIMEOUT_DEFAULT_S 30
-#define RUN_TIMEOUT_MAX_S 300
-#define RUN_ARGS_MAX 256
-#define RUN_ARGS_MAX_BYTES (128 * KIB) /* all together; Linux bounds one string at 128 KiB */
-#define RUN_ENV_MAX 256
-#define RUN_ENV_MAX_BYTES (128 * KIB)
-#define RUN_FILES_MAX 256
-#define RUN_FILES_MAX_BYTES (8 * MIB) /* all together */
-#define RUN_FILE_NAME_MAX_BYTES 255
 
 /* Files and processes the daemon reads */
 #define MANIFEST_MAX_BYTES (1 * MIB)
@@ -185,21 +172,6 @@
 #define WEBHOOK_ANSWER_MAX_BYTES (64 * KIB) /* more of an answer is not taken */
 #define SSE_PING_INTERVAL_MS 15000
 
-/* Uploaded images */
-#define IMAGES_ACCOUNT_MAX 64
-#define IMAGE_SHAPES_WAITING_MAX 8 /* of an account, that launches wait for */
-#define IMAGE_UPLOAD_MAX_BYTES (64 * GIB)
-#define IMAGE_KERNEL_MAX_BYTES (512 * MIB)
-#define IMAGE_FREE_MIN_BYTES (512 * MIB)  /* left on the host's disk, or nothing is taken */
-#define IMAGE_TABLE_MAX_BYTES (4 * MIB)   /* modules.dep of a kernel */
-#define IMAGE_MODULE_MAX_BYTES (16 * MIB) /* one module, unpacked */
-#define IMAGE_MODULES_MAX_BYTES (64 * MIB)
-#define INITRD_MAX_BYTES (64 * MIB)
-#define IMAGE_READ_TIMEOUT_MS 20000      /* one file out of a root file system */
-#define IMAGE_READ_ALL_TIMEOUT_MS 120000 /* all that is read of one at a time */
-#define IMAGE_READ_MEMORY_MAX_BYTES (512 * MIB)
-#define IMAGE_READ_PATH_MAX_BYTES 512
-
 /* The rds dialect (docs/rds.md) */
 #define RDS_CMD_MAX_BYTES (1 * MIB)
 #define RDS_CODE_MAX_BYTES (1 * MIB)
@@ -217,13 +189,6 @@
 #define RDS_LOG_LINES_MAX 1000
 #define RDS_STOP_TIMEOUT_MS 30000 /* from the power button until it is turned off */
 #define RDS_RATE_MAX_PER_MIN 120  /* of one account, besides the bounds of rows */
-
-/* Archives that are unpacked in VMs */
-#define ARCHIVE_MAX_BYTES (10 * MIB)          /* compressed */
-#define ARCHIVE_UNPACKED_MAX_BYTES (50 * MIB) /* contents of all files */
-#define ARCHIVE_ENTRIES_MAX 10000
-#define ARCHIVE_NAMES_MAX_BYTES (4 * MIB) /* of all entries together */
-#define ARCHIVES_MAX_BYTES (256 * MIB)    /* compressed, of all that are held together */
 
 /* Rate limits */
 #define RATE_CALLERS_MAX 4096 /* that are remembered; an account or an address */

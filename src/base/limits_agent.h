@@ -31,5 +31,14 @@
 #define AGENT_JOB_ARGV_MAX_BYTES (4 * KIB) /* what is told of a job's argv */
 #define AGENT_JOB_SEGMENT_BYTES \
     (33 * MIB) /* a job's output is kept in two files of at most this size, frames included */
-#define AGENT_JOB_INPUT_MAX_BYTES (64 * MIB) /* what is sent to a job before it starts */
-#define AGENT_ORPHAN_TIMEOUT_MS 10000        /* programs without a session live this long */
+#define AGENT_JOB_INPUT_MAX_BYTES (64 * MIB)  /* what is sent to a job before it starts */
+#define AGENT_WARM_MAX 8                      /* programs that wait */
+#define AGENT_WARM_OUTPUT_MAX_BYTES (1 * MIB) /* what one may write before it is handed over */
+#define AGENT_ORPHAN_TIMEOUT_MS 10000         /* programs without a session live this long */
+
+/* Archives that are unpacked in VMs */
+#define ARCHIVE_MAX_BYTES (10 * MIB)          /* compressed */
+#define ARCHIVE_UNPACKED_MAX_BYTES (50 * MIB) /* contents of all files */
+#define ARCHIVE_ENTRIES_MAX 10000
+#define ARCHIVE_NAMES_MAX_BYTES (4 * MIB) /* of all entries together */
+#define ARCHIVES_MAX_BYTES (256 * MIB)    /* compressed, of all that are held together */

@@ -76,7 +76,7 @@ static int list(struct cli_call *call, struct err *e)
     static const char *const heads[] = {"NAME",   "ID",   "ROLE",      "CPUS",
                                         "MEMORY", "DISK", "SNAPSHOTS", "AGE"};
     static const struct objects_list all = {
-        .kind = REF_ACCOUNT, .heads = heads, .n_columns = ARRAY_SIZE(heads), .add_row = add_row};
+        .path = "/v1/accounts", .heads = heads, .n_columns = ARRAY_SIZE(heads), .add_row = add_row};
     return objects_list(call, &all, e);
 }
 

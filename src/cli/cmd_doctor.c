@@ -41,15 +41,14 @@ static bool examine_daemon(struct cli *cli, struct api_client *c, json_t *facts)
     struct languages_count CLEANUP(languages_count_done) n = {0};
     languages_count(languages, &n);
     buf_clear(&text);
-    buf_printf(&text, "%zu of %zu ready", n.ready, n.all);
-    if (n.others.len)
-        buf_printf(&text, "; not %s", buf_str(&n.others));
+    languages_count_say(&n, &text);
+    size_t usable = n.ready + n.built;
     add_fact(facts, "languages",
-             !n.ready          ? "no"
-             : n.ready < n.all ? "degraded"
-                               : "yes",
+             !usable        ? "no"
+             : n.others.len ? "degraded"
+                            : "yes",
              buf_str(&text));
-    return n.ready > 0;
+    return usable > 0;
 }
 
 /* Whether one of the facts without which no VM starts is a no. */

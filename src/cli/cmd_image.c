@@ -33,35 +33,83 @@ static bool is_true(const json_t *object, const char *key)
     return json_is_true(json_object_get(object, key));
 }
 
+/* "python", or "awk, lua and 8 more" of what shares it. */
+static void languages_of(const json_t *image, char *ret, size_t size)
+{
+    const json_t *all = json_object_get(image, "languages");
+    size_t n = json_array_size(all), at = 0;
+    ret[0] = '\0';
+    for (size_t i = 0; i < n && i < 3 && at < size; i++)
+        at += (size_t)snprintf(ret + at, size - at, "%s%.20s", i ? ", " : "",
+                               json_string_value(json_array_get(all, i)));
+    if (n > 3 && at < size)
+        snprintf(ret + at, size - at, " and %zu more", n - 3);
+}
+
 static void add_row(struct table *t, const struct term *term, const json_t *i)
 {
-    char id[REF_ID_SIZE], size[UNITS_SIZE] = "", age[UNITS_SIZE];
+    char id[REF_ID_SIZE], size[UNITS_SIZE] = "", age[UNITS_SIZE], on_disk[UNITS_SIZE] = "";
+    char languages[120];
+    double allocated = json_number_value(json_object_get(i, "allocatedBytes"));
     const char *state = json_text(i, "state");
     double gib = json_number_value(json_object_get(i, "diskGiB"));
     vm_view_id(term, json_text(i, "id"), id);
     if (gib > 0)
         units_bytes(gib * (double)GIB, size);
+    if (allocated > 0)
+        units_bytes(allocated, on_disk);
+    languages_of(i, languages, sizeof(languages));
     vm_view_age(json_text(i, "createdAt"), age, sizeof(age));
     table_add(t, (struct table_cell[]){
                      {.text = json_text(i, "name"), .style = STYLE_BOLD},
                      {.text = id},
                      {.text = state, .style = vm_view_style(state)},
                      {.text = size},
+                     {.text = on_disk},
                      {.text = age},
                      {.text = is_true(i, "isDefault") ? "default" : ""},
-                     {.text = is_true(i, "builtin") ? "Holm's own" : json_text(i, "description")},
+                     {.text = *languages              ? languages
+                              : is_true(i, "builtin") ? "Holm's own"
+                                                      : json_text(i, "description")},
                  });
+}
+
+static void add_remote_row(struct table *t, const struct term *term, const json_t *i)
+{
+    char size[UNITS_SIZE], age[UNITS_SIZE];
+    units_bytes(json_number_value(json_object_get(i, "bytes")), size);
+    vm_view_age(json_text(i, "pushedAt"), age, sizeof(age));
+    table_add(t, (struct table_cell[]){
+                     {.text = json_text(i, "name"), .style = STYLE_BOLD},
+                     {.text = json_text(i, "kind")},
+                     {.text = size},
+                     {.text = age},
+                     {.text = json_text(i, "path")},
+                 });
+}
+
+static int list_remote(struct cli_call *call, struct err *e)
+{
+    static const char *const heads[] = {"NAME", "KIND", "STORED", "AGE", "PATH"};
+    static const struct objects_list all = {
+        .path = "/v1/images/remote",
+        .heads = heads,
+        .n_columns = ARRAY_SIZE(heads),
+        .right = 3 << 2,
+        .none = "there are none; 'holm image push IMAGE' puts one there",
+        .add_row = add_remote_row};
+    return objects_list(call, &all, e);
 }
 
 static int list(struct cli_call *call, struct err *e)
 {
-    static const char *const heads[] = {"NAME", "ID", "STATE", "DISK", "AGE", "", "DESCRIPTION"};
-    static const struct objects_list all = {.kind = REF_IMAGE,
+    static const char *const heads[] = {"NAME", "ID", "STATE", "DISK", "STORED", "AGE", "", "FOR"};
+    static const struct objects_list all = {.path = "/v1/images",
                                             .heads = heads,
                                             .n_columns = ARRAY_SIZE(heads),
-                                            .right = 3 << 3,
+                                            .right = 7 << 3,
                                             .add_row = add_row};
-    return objects_list(call, &all, e);
+    return options_has(call->o, "remote") ? list_remote(call, e) : objects_list(call, &all, e);
 }
 
 static int show(struct cli_call *call, struct err *e)
@@ -197,13 +245,12 @@ static int make(struct cli_call *call, char path[VM_PATH_SIZE], struct err *e)
 {
     auto_json json_t *body = json_object();
     auto_json json_t *answer = NULL;
-    const char *name = call->o->words[0], *description = options_value(call->o, "description");
-    if (json_object_set_new(body, "name", json_string(name)) < 0)
-        return err_set(e, ERR_INVALID, "the name '%.100s' is not UTF-8 text", name);
-    if (description && json_object_set_new(body, "description", json_string(description)) < 0)
-        return err_set(e, ERR_INVALID, "the description is not UTF-8 text");
     struct api_call rq = {.method = "POST", .path = "/v1/images", .body = body};
-    int r = api_client_call(call->client, &rq, &answer, NULL, e);
+    int r = json_set_text(body, "name", call->o->words[0], e);
+    if (r == 0)
+        r = json_set_text(body, "description", options_value(call->o, "description"), e);
+    if (r == 0)
+        r = api_client_call(call->client, &rq, &answer, NULL, e);
     if (r == 0)
         snprintf(path, VM_PATH_SIZE, "/v1/images/%.64s", json_text(answer, "id"));
     return r;
@@ -355,14 +402,24 @@ const struct cli_command cmd_image_upload = {
 const struct cli_command cmd_image_list = {
     .name = "image list",
     .summary = "List the images",
-    .usage = (const char *const[]){"image list [--json]", NULL},
-    .details = "Holm's own first. DISK is the least that a VM's disk can have.",
+    .usage = (const char *const[]){"image list [--remote] [--json]", NULL},
+    .details =
+        "Holm's own first. DISK is the least that a VM's disk can have, STORED what it takes on "
+        "the host; FOR tells which languages share it.\n"
+        "With --remote what is in the object store, images and then templates, which are called "
+        "by their language. For admins.",
     .options =
         (const struct option_row[]){
+            {.name = "remote", .doc = "What is in the object store"},
             {.name = "json", .doc = "Print the list as JSON"},
             {0},
         },
-    .examples = (const struct cli_example[]){{"holm image list", "All of them."}, {0}},
+    .examples =
+        (const struct cli_example[]){
+            {"holm image list", "All of them."},
+            {"holm image list --remote", "What 'image pull' can bring."},
+            {0},
+        },
     .call = list,
     .doing = "asking for the images",
 };
@@ -401,24 +458,32 @@ const struct cli_command cmd_image_set_default = {
     .doing = "changing the default",
 };
 
+/* 'delete', and 'rm', which is what people type. */
+static const struct option_row delete_options[] = {
+    {.name = "force",
+     .letter = 'f',
+     .doc = "Do not ask, and do not mind an image that is not there"},
+    {0},
+};
+#define DELETES_IMAGES                                                                           \
+    .options = delete_options, .words_min = 1, .words_max = CLI_WORDS_MAX, .needs = NEEDS_IMAGE, \
+    .fill = {FILL_IMAGE, FILL_IMAGE}, .call = delete, .doing = "deleting images"
+
 const struct cli_command cmd_image_delete = {
     .name = "image delete",
     .summary = "Remove images",
     .usage = (const char *const[]){"image delete [-f] IMAGE...", NULL},
     .details = "On a terminal it asks first. An image that VMs or snapshots are made from is not "
                "removed.",
-    .options =
-        (const struct option_row[]){
-            {.name = "force",
-             .letter = 'f',
-             .doc = "Do not ask, and do not mind an image that is not there"},
-            {0},
-        },
     .examples = (const struct cli_example[]){{"holm image delete mine", "One."}, {0}},
-    .words_min = 1,
-    .words_max = CLI_WORDS_MAX,
-    .needs = NEEDS_IMAGE,
-    .fill = {FILL_IMAGE, FILL_IMAGE},
-    .call = delete,
-    .doing = "deleting images",
+    DELETES_IMAGES,
+};
+
+const struct cli_command cmd_image_rm = {
+    .name = "image rm",
+    .summary = "Remove images, as 'image delete' does",
+    .usage = (const char *const[]){"image rm [-f] IMAGE...", NULL},
+    .details = "The same as 'holm image delete'.",
+    .examples = (const struct cli_example[]){{"holm image rm mine", "One."}, {0}},
+    DELETES_IMAGES,
 };

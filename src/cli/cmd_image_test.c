@@ -14,7 +14,8 @@
 #define BUILT                                                                          \
     "{\"id\":\"" ID_B "\",\"name\":\"bash\",\"description\":\"\",\"state\":\"ready\"," \
     "\"detail\":\"\",\"builtin\":true,\"isDefault\":true,\"hasKernel\":true,"          \
-    "\"hasRootfs\":true,\"diskGiB\":2,\"createdAt\":\"2020-01-01T00:00:00Z\"}"
+    "\"hasRootfs\":true,\"diskGiB\":2,\"allocatedBytes\":104857600,"                   \
+    "\"languages\":[\"bash\",\"sh\"],\"createdAt\":\"2020-01-01T00:00:00Z\"}"
 #define LIST OK("/v1/images", "[" BUILT "," OWN_IMAGE(ID_A, "mine", "ready", "") "]")
 
 static void write_files(const char *dir, char kernel[PATH_MAX], char rootfs[PATH_MAX])
@@ -32,8 +33,8 @@ static void test_list_and_show(void **state)
     auto_test_ran struct test_ran list;
     test_holm(s, &(struct test_run){.argv = ARGV("image", "list")}, &list);
     assert_int_equal(list.code, 0);
-    test_has(&list.out, "bash  " ID_B "  ready  2.0 GiB");
-    test_has(&list.out, "default  Holm's own\n");
+    test_has(&list.out, "bash  " ID_B "  ready  2.0 GiB  100 MiB");
+    test_has(&list.out, "default  bash, sh\n");
     test_has(&list.out, "mine  " ID_A "  ready  512 MiB");
     test_has(&list.out, "for work\n");
     auto_test_ran struct test_ran show;

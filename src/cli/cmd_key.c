@@ -99,7 +99,7 @@ static int list(struct cli_call *call, struct err *e)
     static const char *const heads[] = {"NAME", "ID",   "BEGINS", "ACCOUNT",
                                         "AGE",  "USED", "EXPIRES"};
     static const struct objects_list all = {
-        .kind = REF_KEY, .heads = heads, .n_columns = ARRAY_SIZE(heads), .add_row = add_row};
+        .path = "/v1/keys", .heads = heads, .n_columns = ARRAY_SIZE(heads), .add_row = add_row};
     return objects_list(call, &all, e);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Fields that the specification does not have (status, pooled, title) may be missing: then the
- * table does without their column. */
+/* Fields that the specification does not have (status, versions, pooled, title) may be missing:
+ * then the table does without their column. */
 
 #include <errno.h>
 
@@ -26,9 +26,16 @@ static void print_names(struct cli *cli, const json_t *list)
     }
 }
 
+static const char *first_version(const json_t *row)
+{
+    const char *text = json_string_value(json_array_get(json_object_get(row, "versions"), 0));
+    return text ? text : "";
+}
+
 static void print_table(struct cli *cli, const json_t *list)
 {
-    static const char *const heads[] = {"NAME", "EXTENSION", "STATUS", "POOLED", "TITLE"};
+    static const char *const heads[] = {"NAME",    "EXTENSION", "STATUS",
+                                        "VERSION", "POOLED",    "TITLE"};
     auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads};
     size_t i;
     json_t *row;
@@ -43,6 +50,7 @@ static void print_table(struct cli *cli, const json_t *list)
                           {.text = json_text(row, "name"), .style = STYLE_BOLD},
                           {.text = json_text(row, "extension")},
                           {.text = status, .style = languages_style(status)},
+                          {.text = first_version(row)},
                           {.text = pooled},
                           {.text = json_text(row, "title")},
                       });
@@ -115,9 +123,11 @@ const struct cli_command cmd_languages = {
     .summary = "List the languages, or show one",
     .usage = (const char *const[]){"languages [--json | --names]", "languages NAME [--json]", NULL},
     .details = "A language is 'ready' when a program in it can be run at once, 'preparing' while "
-               "its image is booted for the first time, 'missing' when its image was not built, "
-               "and 'failed' when that did not work; the daemon's log says why. POOLED is how many "
-               "warm virtual machines wait for it.",
+               "its image is booted for the first time, 'built' when its first run will do that, "
+               "'missing' when its image is not on the daemon's host ('holm image build'), and "
+               "'failed' when it could not be prepared; 'holm languages NAME' says why. VERSION is "
+               "what its image has, if that is known, POOLED how many warm virtual machines wait "
+               "for it.",
     .options =
         (const struct option_row[]){
             {.name = "json", .doc = "Print the daemon's JSON answer"},

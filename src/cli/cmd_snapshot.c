@@ -74,7 +74,7 @@ static int list(struct cli_call *call, struct err *e)
 {
     static const char *const heads[] = {"NAME", "ID", "STATUS", "TYPE", "SIZE", "AGE", "IMAGE"};
     static const struct objects_list all = {
-        .kind = REF_SNAPSHOT,
+        .path = "/v1/snapshots",
         .heads = heads,
         .n_columns = ARRAY_SIZE(heads),
         .right = 3 << 4,

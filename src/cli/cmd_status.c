@@ -32,11 +32,10 @@ static void add_languages(struct table *t, const json_t *languages)
     auto_buf struct buf text = {0};
     char pooled[24];
     languages_count(languages, &n);
-    buf_printf(&text, "%zu of %zu ready", n.ready, n.all);
-    if (n.others.len)
-        buf_printf(&text, "; not %s", buf_str(&n.others));
+    languages_count_say(&n, &text);
     snprintf(pooled, sizeof(pooled), "%lld", (long long)n.pooled);
-    fields_row(t, "languages", buf_str(&text), n.ready == n.all ? STYLE_GOOD : STYLE_WARN);
+    bool good = n.ready + n.built && !n.others.len;
+    fields_row(t, "languages", buf_str(&text), good ? STYLE_GOOD : STYLE_WARN);
     if (n.pooled >= 0)
         fields_row(t, "pooled VMs", pooled, STYLE_PLAIN);
 }

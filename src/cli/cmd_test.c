@@ -58,6 +58,26 @@ static void test_languages(void **state)
     assert_int_equal(json_integer_value(json_object_get(o, "count")), 2);
 }
 
+/* The column is there when a version is. */
+static void test_versions(void **state)
+{
+    auto_test_server struct test_server *s = test_server_new(
+        REPLIES(OK("/api/v1/languages",
+                   "{\"languages\":[{\"name\":\"python\",\"versions\":[\"3.11.2\"],\"pooled\":2},"
+                   "{\"name\":\"c\",\"versions\":[],\"pooled\":0},"
+                   "{\"name\":\"d\",\"versions\":\"1\"}]}"),
+                OK("/api/v1/languages/python", "{\"name\":\"python\",\"versions\":[\"3.11.2\"]}"),
+                OK("/api/v1/languages/c", "{\"name\":\"c\",\"versions\":[]}")));
+    test_expect(s, ARGV("languages"), 0,
+                "NAME    VERSION  POOLED\n"
+                "python  3.11.2   2\n"
+                "c                0\n"
+                "d\n",
+                "");
+    test_expect(s, ARGV("languages", "python"), 0, "name      python\nversions  3.11.2\n", "");
+    test_expect(s, ARGV("languages", "c"), 0, "name  c\n", "");
+}
+
 /* A server that follows the bare specification: names and extensions only. */
 static void test_languages_of_the_specification(void **state)
 {
@@ -429,6 +449,7 @@ int main(int argc, char **argv)
     doc_path = argv[2];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_languages),
+        cmocka_unit_test(test_versions),
         cmocka_unit_test(test_languages_of_the_specification),
         cmocka_unit_test(test_bad_answers),
         cmocka_unit_test(test_status),

@@ -6,9 +6,9 @@
 
 #include <curl/curl.h>
 
-#include "cli/api_answer.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/objects.h"
 #include "cli/pairs.h"
 #include "cli/table.h"
 #include "cli/units.h"
@@ -46,22 +46,8 @@ static int make_path(const struct options *o, struct buf *ret, struct err *e)
 static int list(struct cli_call *call, struct err *e)
 {
     auto_buf struct buf path = {0};
-    auto_json json_t *vms = NULL;
     int r = make_path(call->o, &path, e);
-    if (r == 0)
-        r = api_client_get_list(call->client, buf_str(&path), &vms, e);
-    if (r < 0)
-        return r;
-    progress_stop(&call->cli->progress);
-    if (options_has(call->o, "json")) {
-        cli_print_json(call->cli, vms);
-        return 0;
-    }
-    if (json_array_size(vms) == 0 && call->cli->out.tty)
-        vm_call_tell(call->cli, "there are none; 'holm vm create' makes one");
-    else
-        vm_view_table(call->cli, vms);
-    return 0;
+    return r < 0 ? r : vm_view_list(call, buf_str(&path), e);
 }
 
 static int show(struct cli_call *call, struct err *e)
@@ -81,26 +67,6 @@ static int show(struct cli_call *call, struct err *e)
     return 0;
 }
 
-/* A list of things with a name, a row each. */
-static int print_kinds(struct cli_call *call, const char *path, struct table *t,
-                       void (*add)(struct table *t, const json_t *object), struct err *e)
-{
-    auto_json json_t *all = NULL;
-    size_t i;
-    json_t *object;
-    int r = api_client_get_list(call->client, path, &all, e);
-    if (r < 0)
-        return r;
-    progress_stop(&call->cli->progress);
-    if (options_has(call->o, "json")) {
-        cli_print_json(call->cli, all);
-        return 0;
-    }
-    json_array_foreach(all, i, object) add(t, object);
-    table_print(t, &call->cli->out);
-    return 0;
-}
-
 static void size_of(const json_t *object, const char *key, double unit, char ret[UNITS_SIZE])
 {
     const json_t *n = json_object_get(object, key);
@@ -109,7 +75,7 @@ static void size_of(const json_t *object, const char *key, double unit, char ret
         units_bytes(json_number_value(n) * unit, ret);
 }
 
-static void add_image(struct table *t, const json_t *image)
+static void add_image(struct table *t, const struct term *term, const json_t *image)
 {
     const char *state = json_text(image, "state");
     char disk[UNITS_SIZE];
@@ -122,7 +88,7 @@ static void add_image(struct table *t, const json_t *image)
                  });
 }
 
-static void add_type(struct table *t, const json_t *type)
+static void add_type(struct table *t, const struct term *term, const json_t *type)
 {
     char cpus[24], memory[UNITS_SIZE];
     snprintf(cpus, sizeof(cpus), "%lld",
@@ -138,15 +104,23 @@ static void add_type(struct table *t, const json_t *type)
 static int images(struct cli_call *call, struct err *e)
 {
     static const char *const heads[] = {"IMAGE", "STATE", "DISK", "DETAIL"};
-    auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads, .right = 1 << 2};
-    return print_kinds(call, "/v1/images", &t, add_image, e);
+    static const struct objects_list all = {.path = "/v1/images",
+                                            .heads = heads,
+                                            .n_columns = ARRAY_SIZE(heads),
+                                            .right = 1 << 2,
+                                            .add_row = add_image};
+    return objects_list(call, &all, e);
 }
 
 static int types(struct cli_call *call, struct err *e)
 {
     static const char *const heads[] = {"TYPE", "CPUS", "MEMORY"};
-    auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads, .right = 3 << 1};
-    return print_kinds(call, "/v1/machine-types", &t, add_type, e);
+    static const struct objects_list all = {.path = "/v1/machine-types",
+                                            .heads = heads,
+                                            .n_columns = ARRAY_SIZE(heads),
+                                            .right = 3 << 1,
+                                            .add_row = add_type};
+    return objects_list(call, &all, e);
 }
 
 const struct cli_command cmd_vm_list = {

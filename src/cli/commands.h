@@ -46,6 +46,11 @@ extern const struct cli_command cmd_image_list;
 extern const struct cli_command cmd_image_show;
 extern const struct cli_command cmd_image_set_default;
 extern const struct cli_command cmd_image_delete;
+extern const struct cli_command cmd_image_rm;
+extern const struct cli_command cmd_image_build;
+extern const struct cli_command cmd_image_builds;
+extern const struct cli_command cmd_image_push;
+extern const struct cli_command cmd_image_pull;
 
 extern const struct cli_command cmd_cp;
 extern const struct cli_command cmd_shell;

@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 
 #define SHELLS "bash zsh"
+#define REMOTE_WHATS "image template both"
 
 /* What `holm _names` calls the kind of names that the daemon is asked for; NULL: it is not asked.
  */
@@ -25,6 +26,8 @@ static const char *names_kind(enum option_fill fill)
         return "snapshots";
     case FILL_IMAGE:
         return "images";
+    case FILL_REMOTE_IMAGE:
+        return "remote-images";
     case FILL_TYPE:
         return "types";
     case FILL_ACCOUNT:
@@ -81,6 +84,9 @@ static void bash_fill(FILE *f, enum option_fill fill)
         break;
     case FILL_SHELL:
         fputs("_holm_words \"" SHELLS "\"", f);
+        break;
+    case FILL_REMOTE_WHAT:
+        fputs("_holm_words \"" REMOTE_WHATS "\"", f);
         break;
     case FILL_NOTHING:
         fputs("compopt +o default", f);
@@ -270,6 +276,8 @@ static const char *zsh_fill(enum option_fill fill)
         return " _holm_names snapshots";
     case FILL_IMAGE:
         return " _holm_names images";
+    case FILL_REMOTE_IMAGE:
+        return " _holm_names remote-images";
     case FILL_TYPE:
         return " _holm_names types";
     case FILL_ACCOUNT:
@@ -286,6 +294,8 @@ static const char *zsh_fill(enum option_fill fill)
         return "_holm_commands";
     case FILL_SHELL:
         return "(" SHELLS ")";
+    case FILL_REMOTE_WHAT:
+        return "(" REMOTE_WHATS ")";
     case FILL_NOTHING:
         break;
     }

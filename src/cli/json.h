@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "base/cleanup.h"
+#include "base/err.h"
 
 static inline void json_drop(json_t **j)
 {
@@ -20,4 +21,12 @@ static inline const char *json_text(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";
+}
+
+/* A text of what is asked of the daemon; NULL is left out. ERR_INVALID when it is not UTF-8. */
+static inline int json_set_text(json_t *body, const char *key, const char *text, struct err *e)
+{
+    if (!text || json_object_set_new(body, key, json_string(text)) == 0)
+        return 0;
+    return err_set(e, ERR_INVALID, "the %s is not UTF-8 text", key);
 }

@@ -38,9 +38,24 @@ void languages_count(const json_t *answer, struct languages_count *ret)
             ret->ready++;
             continue;
         }
+        if (!strcmp(status, "built") || !strcmp(status, "missing")) {
+            (*status == 'b' ? ret->built++ : ret->missing++);
+            continue;
+        }
         buf_printf(&ret->others, "%s%s (%s)", ret->others.len ? ", " : "", json_text(row, "name"),
                    status);
     }
+}
+
+void languages_count_say(const struct languages_count *n, struct buf *ret)
+{
+    buf_printf(ret, "%zu of %zu ready", n->ready, n->all);
+    if (n->built)
+        buf_printf(ret, ", %zu prepared at their first run", n->built);
+    if (n->missing)
+        buf_printf(ret, ", %zu without image", n->missing);
+    if (n->others.len)
+        buf_printf(ret, "; not %s", buf_str(&n->others));
 }
 
 void languages_count_done(struct languages_count *n)
@@ -82,7 +97,7 @@ int languages_missing(struct api_client *c, const char *name, struct err *e)
 
 enum term_style languages_style(const char *status)
 {
-    if (!strcmp(status, "ready"))
+    if (!strcmp(status, "ready") || !strcmp(status, "built"))
         return STYLE_GOOD;
     if (!strcmp(status, "preparing"))
         return STYLE_WARN;

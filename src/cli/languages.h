@@ -12,16 +12,20 @@
 /* The answer of GET /api/v1/languages; its "languages" is sure to be an array. */
 int languages_fetch(struct api_client *c, json_t **ret, struct err *e);
 
-/* How many there are, how many can be run now, and the names of those that cannot, appended with
- * their status to ret_others ("c (preparing), perl (missing)"). */
+/* How many there are, how many can be run, and the names of those with which something is not as it
+ * should be, with their status ("c (preparing), perl (failed)"). */
 struct languages_count {
     size_t all;
     size_t ready;
+    size_t built;      /* the first run prepares them */
+    size_t missing;    /* their image is not there, as the owner of the host may want it */
     json_int_t pooled; /* -1: the server does not say */
     struct buf others;
 };
 void languages_count(const json_t *answer, struct languages_count *ret);
 void languages_count_done(struct languages_count *n);
+/* In words, appended. */
+void languages_count_say(const struct languages_count *n, struct buf *ret);
 
 /* Why the daemon answered 404 for a language: ERR_NOT_FOUND with the nearest name or alias, and
  * where to see them all. Returns a negative errno. */

@@ -15,7 +15,7 @@ int objects_list(struct cli_call *call, const struct objects_list *l, struct err
     auto_json json_t *all = NULL;
     size_t i;
     json_t *object;
-    int r = api_client_get_list(call->client, ref_path(l->kind), &all, e);
+    int r = api_client_get_list(call->client, l->path, &all, e);
     if (r < 0)
         return r;
     progress_stop(&call->cli->progress);

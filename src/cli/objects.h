@@ -9,7 +9,7 @@
 #include "cli/table.h"
 
 struct objects_list {
-    enum ref_kind kind;
+    const char *path;         /* what the daemon is asked for */
     const char *const *heads; /* n_columns of them */
     size_t n_columns;
     unsigned right;   /* as a table's */

@@ -21,10 +21,12 @@ enum option_fill {
     FILL_COMMAND,
     FILL_SUBCOMMAND, /* of the group that the word before names */
     FILL_SHELL,
+    FILL_REMOTE_WHAT,
     FILL_VM,      /* from here on names that the daemon is asked for: `holm _names KIND` */
     FILL_VM_PATH, /* a file, or VM:PATH */
     FILL_SNAPSHOT,
     FILL_IMAGE,
+    FILL_REMOTE_IMAGE, /* in the object store */
     FILL_TYPE,
     FILL_ACCOUNT,
     FILL_KEY,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "cli/fields.h"
 #include "cli/json.h"
+#include "cli/objects.h"
 #include "cli/table.h"
 #include "cli/units.h"
 
@@ -112,15 +113,17 @@ static void add_row(struct table *t, const struct term *term, const json_t *vm)
                  });
 }
 
-void vm_view_table(struct cli *cli, const json_t *list)
+int vm_view_list(struct cli_call *call, const char *path, struct err *e)
 {
     static const char *const heads[] = {"NAME", "ID",     "STATUS", "TYPE",  "DISK",
                                         "AGE",  "SOURCE", "TTL",    "DETAIL"};
-    auto_table struct table t = {.n_columns = ARRAY_SIZE(heads), .heads = heads, .right = 3 << 4};
-    size_t i;
-    json_t *vm;
-    json_array_foreach(list, i, vm) add_row(&t, &cli->out, vm);
-    table_print(&t, &cli->out);
+    const struct objects_list vms = {.path = path,
+                                     .heads = heads,
+                                     .n_columns = ARRAY_SIZE(heads),
+                                     .right = 3 << 4,
+                                     .none = "there are none; 'holm vm create' makes one",
+                                     .add_row = add_row};
+    return objects_list(call, &vms, e);
 }
 
 static void row(struct table *t, const char *name, const char *value)

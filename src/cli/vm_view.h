@@ -8,8 +8,8 @@
 #include "cli/cli.h"
 #include "cli/ref.h"
 
-/* A row for each of the list, oldest first. */
-void vm_view_table(struct cli *cli, const json_t *list);
+/* Those of a list of the daemon's, oldest first: a table, or with --json as the daemon says it. */
+int vm_view_list(struct cli_call *call, const char *path, struct err *e);
 
 /* Everything about one. */
 void vm_view_one(struct cli *cli, const json_t *vm);

@@ -21,6 +21,7 @@
 #include "host/accounts.h"
 #include "host/config.h"
 #include "host/host.h"
+#include "host/languages.h"
 #include "host/sessions.h"
 #include "host/webhooks.h"
 
@@ -326,6 +327,10 @@ int main(int argc, char **argv)
     }
     if (cmd.print)
         return fflush(stdout) == 0 ? 0 : 1;
+    if (cmd.config.languages[0] && languages_use(cmd.config.languages, &e) < 0) {
+        fprintf(stderr, "holmd: %s\n", e.text);
+        return 2;
+    }
     if (cmd.doctor) {
         log_set_level(LOG_ERROR);
         r = print_doctor(&cmd.config, &e);

@@ -75,8 +75,35 @@ static const struct option options[] = {
         "below it."),
     OPT("paths", "helper_dir", TEXT, helper_dir, "", 0, 0,
         "Where Holm's helper programs are. Empty: ../libexec/holm from where holmd is."),
+    OPT("paths", "languages", TEXT, languages, "", 0, 0,
+        "The table of languages and their images, like images/languages.json. Empty: the one that "
+        "is built in."),
     OPT("paths", "web_dir", TEXT, web_dir, "", 0, 0,
         "Where the dashboard's files are. Empty: ../share/holm/web from where holmd is."),
+    OPT("paths", "images_dir", TEXT, images_dir, "", 0, 0,
+        "Where the recipes of images and images/build are. Empty: ../share/holm/images from where "
+        "holmd is."),
+    OPT("s3", "endpoint", TEXT, s3_endpoint, "", 0, 0,
+        "An object store for images and templates that speaks S3: http://HOST[:PORT] or "
+        "https://HOST[:PORT]. Empty: Amazon's in the region."),
+    OPT("s3", "region", TEXT, s3_region, "us-east-1", 0, 0,
+        "The bucket's region. Or set AWS_DEFAULT_REGION in the daemon's environment."),
+    OPT("s3", "bucket", TEXT, s3_bucket, "", 0, 0,
+        "The bucket. Empty: there is no object store. Or set S3_BUCKET in the environment."),
+    OPT("s3", "prefix", TEXT, s3_prefix, "holm", 0, 0,
+        "What the names of all objects begin with: PREFIX/images/..., PREFIX/templates/..."),
+    OPT("s3", "access_key", TEXT, s3_access_key, "", 0, 0,
+        "The key's id. Better set AWS_ACCESS_KEY_ID in the environment."),
+    OPT("s3", "secret_key", TEXT, s3_secret_key, "", 0, 0,
+        "The key's secret. Better kept out of files and command lines: set AWS_SECRET_ACCESS_KEY "
+        "in the environment."),
+    OPT("s3", "path_style", BOOLEAN, s3_path_style, "yes", 0, 0,
+        "Whether the bucket is part of the path (HOST/BUCKET/...) or of the host's name "
+        "(BUCKET.HOST/...)."),
+    OPT("s3", "pull_on_demand", BOOLEAN, s3_pull_on_demand, "no", 0, 0,
+        "Whether a program in a language whose image is not on this host has it pulled first."),
+    OPT("s3", "retry_ms", INTEGER, s3_retry_ms, "500", 1, 60000,
+        "How long to wait before a request is tried again; twice as long each time."),
     OPT("engine", "engine", TEXT, engine, "qemu", 0, 0,
         "qemu, or fake (no VMs at all; for tests)."),
     OPT("engine", "accelerator", TEXT, accelerator, "auto", 0, 0,
@@ -104,6 +131,24 @@ static const struct option options[] = {
     OPT("limits", "queue_max", INTEGER, queue_max, "64", 0, 65536,
         "Launches that may wait for room or for a template. Beyond it they get 503 with "
         "Retry-After."),
+    OPT("limits", "run_queue_max", INTEGER, run_queue_max, "128", 0, 65536,
+        "Runs of code that may wait for room for their VM. Beyond it they get 503 with "
+        "Retry-After."),
+    OPT("limits", "run_wait_s", INTEGER, run_wait_s, "60", 0, 3600,
+        "How long each of them waits at the most; then likewise."),
+    OPT("run", "memory_mib", INTEGER, run_memory_mib, "0", 0, 1 << 20,
+        "What a program may use whose request says nothing of `limits`, and the most that a "
+        "request may ask\nfor. 0: no bound but its VM's. Memory of it and all that it starts."),
+    OPT("run", "memory_max_mib", INTEGER, run_memory_max_mib, "0", 0, 1 << 20, "Likewise."),
+    OPT("run", "processes", INTEGER, run_processes, "0", 0, 1 << 20,
+        "Its processes and threads at the same time."),
+    OPT("run", "processes_max", INTEGER, run_processes_max, "0", 0, 1 << 20, "Likewise."),
+    OPT("run", "file_mib", INTEGER, run_file_mib, "0", 0, 1 << 20,
+        "The size of one file that it writes."),
+    OPT("run", "file_max_mib", INTEGER, run_file_max_mib, "0", 0, 1 << 20, "Likewise."),
+    OPT("run", "output_kib", INTEGER, run_output_kib, "4096", 1, 4096,
+        "What is kept of each of its outputs. What is beyond is read and dropped."),
+    OPT("run", "output_max_kib", INTEGER, run_output_max_kib, "4096", 1, 4096, "Likewise."),
     OPT("vms", "image", TEXT, vm_image, "typescript", 0, 0,
         "The image of a VM whose launch names none."),
     OPT("vms", "templates_max", INTEGER, templates_max, "32", 1, 200,
@@ -139,9 +184,25 @@ static const struct option options[] = {
     OPT("pool", "vms", INTEGER, vm_pool, "1", 0, 1024,
         "VMs of the default image and machine type that wait to be launched."),
     OPT("pool", "default", INTEGER, pool_default, "2", 0, 1024,
-        "Warm VMs kept ready for a language. A line NAME = N sets it for one language."),
+        "Warm VMs kept ready for a language that is used: whose image is built by default, or that "
+        "was run in the\n"
+        "last ten minutes. A line NAME = N sets it for one language, used or not."),
+    OPT("pool", "languages_max", INTEGER, pool_languages_max, "8", 0, 128,
+        "Of how many languages, besides those with a line of their own, VMs are kept ready; the "
+        "last used ones."),
     OPT("pool", "warm", BOOLEAN, pool_warm, "yes", 0, 0,
         "Whether a pooled VM runs the language's hello program once before it counts as ready."),
+    OPT("pool", "runtimes", BOOLEAN, pool_runtimes, "yes", 0, 0,
+        "Whether runtimes that can are started ahead, and wait for a program in every VM of their "
+        "language."),
+    OPT("pool", "prepare_all", BOOLEAN, pool_prepare_all, "no", 0, 0,
+        "Whether every built language is booted and captured when the daemon starts, or only those "
+        "whose images are\n"
+        "built by default, and those with a line of their own; the others then at their first "
+        "run."),
+    OPT("pool", "prepare_wait_s", INTEGER, pool_prepare_wait_s, "120", 0, 3600,
+        "How long a run waits while its language is booted and captured; then it gets 503 with "
+        "Retry-After."),
     OPT("pool", "fillers", INTEGER, fillers, "0", 0, 256,
         "Threads that refill the pool. 0: one for each CPU."),
 };
@@ -313,6 +374,10 @@ int config_read_environment(struct config *c, struct err *e)
         {"ADMIN_EMAIL", "admin", "email"},
         {"ADMIN_PASSWORD", "admin", "password"},
         {"API_KEY", "rds", "api_key"},
+        {"AWS_ACCESS_KEY_ID", "s3", "access_key"},
+        {"AWS_SECRET_ACCESS_KEY", "s3", "secret_key"},
+        {"AWS_DEFAULT_REGION", "s3", "region"},
+        {"S3_BUCKET", "s3", "bucket"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         char *value = getenv(rows[i].name);
@@ -330,6 +395,16 @@ void config_wipe_secrets(struct config *c)
 {
     explicit_bzero(c->admin_password, sizeof(c->admin_password));
     explicit_bzero(c->rds_api_key, sizeof(c->rds_api_key));
+    explicit_bzero(c->s3_secret_key, sizeof(c->s3_secret_key));
+}
+
+bool config_pool_is_named(const struct config *c, const char *language)
+{
+    for (int i = 0; i < c->n_pools; i++) {
+        if (strcmp(c->pools[i].language, language) == 0)
+            return true;
+    }
+    return false;
 }
 
 int config_pool_size(const struct config *c, const char *language)

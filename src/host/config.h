@@ -13,7 +13,7 @@
 
 #define CONFIG_TEXT_SIZE 256
 #define CONFIG_MACHINE_TYPES_MAX 32
-#define CONFIG_POOLS_MAX 64
+#define CONFIG_POOLS_MAX 128
 
 struct config_pool {
     char language[32];
@@ -47,7 +47,20 @@ struct config {
     /* [paths] */
     char data_dir[CONFIG_TEXT_SIZE];
     char helper_dir[CONFIG_TEXT_SIZE];
-    char web_dir[CONFIG_TEXT_SIZE]; /* the dashboard's files */
+    char languages[CONFIG_TEXT_SIZE];  /* the table's file; "": the one that is built in */
+    char web_dir[CONFIG_TEXT_SIZE];    /* the dashboard's files */
+    char images_dir[CONFIG_TEXT_SIZE]; /* recipes of images, and what builds them */
+
+    /* [s3]: an object store for images and templates */
+    char s3_endpoint[CONFIG_TEXT_SIZE]; /* "": Amazon's */
+    char s3_region[CONFIG_TEXT_SIZE];
+    char s3_bucket[CONFIG_TEXT_SIZE]; /* "": there is no object store */
+    char s3_prefix[CONFIG_TEXT_SIZE];
+    char s3_access_key[CONFIG_TEXT_SIZE];
+    char s3_secret_key[CONFIG_TEXT_SIZE]; /* wiped once the host has it */
+    bool s3_path_style;
+    bool s3_pull_on_demand;
+    int s3_retry_ms;
 
     /* [engine] */
     char engine[CONFIG_TEXT_SIZE];
@@ -64,7 +77,15 @@ struct config {
     int memory_max_mib; /* 0: three quarters of the host's */
     int starts_max;     /* monitors starting at the same time; 0: twice the CPUs */
 
+    int run_queue_max; /* runs of code that wait for room */
+    int run_wait_s;
     int queue_max; /* launches that wait for room or for a template */
+
+    /* [run]; 0: no bound */
+    int run_memory_mib, run_memory_max_mib;
+    int run_processes, run_processes_max;
+    int run_file_mib, run_file_max_mib;
+    int run_output_kib, run_output_max_kib;
 
     /* [vms] */
     char vm_image[CONFIG_TEXT_SIZE];
@@ -90,7 +111,11 @@ struct config {
     /* [pool] */
     int vm_pool; /* VMs that wait to be launched */
     int pool_default;
+    int pool_languages_max; /* that have pool_default */
     bool pool_warm;
+    bool pool_runtimes; /* wait in the templates of their languages */
+    bool pool_prepare_all;
+    int pool_prepare_wait_s;
     int fillers; /* 0: the number of CPUs */
     struct config_pool pools[CONFIG_POOLS_MAX];
     int n_pools;
@@ -103,7 +128,8 @@ void config_init(struct config *c);
 int config_read(struct config *c, const char *path, struct err *e);
 
 /* What has come by the environment counts more than file and command line: ADMIN_EMAIL,
- * ADMIN_PASSWORD, API_KEY. They are wiped there. */
+ * ADMIN_PASSWORD, API_KEY, and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION and
+ * S3_BUCKET of the object store. They are wiped there. */
 int config_read_environment(struct config *c, struct err *e);
 /* The secrets, once the host has taken what it needs of them. */
 void config_wipe_secrets(struct config *c);
@@ -114,7 +140,10 @@ int config_set(struct config *c, const char *assignment, struct err *e);
 /* Works out what is derived; to be called once all is set. */
 int config_finish(struct config *c, struct err *e);
 
-/* The pool size of a language. */
+/* Whether [pool] has a line of its own for a language. */
+bool config_pool_is_named(const struct config *c, const char *language);
+
+/* The pool size of a language, when it has a pool. */
 int config_pool_size(const struct config *c, const char *language);
 
 /* The whole configuration file, every default in it with its explanation, appended. */

@@ -21,6 +21,7 @@
 #include "host/config.h"
 #include "host/host.h"
 #include "host/host_priv.h"
+#include "host/languages.h"
 #include "host/net_nft.h"
 #include "host/net_ns.h"
 
@@ -55,24 +56,23 @@ say(struct engine_fact *facts, int *n, const char *name, int state, const char *
 static void add_images(const struct config *c, struct engine_fact *facts, int *n)
 {
     struct engine_fact f = {.name = "images", .state = FACT_YES};
-    const struct language *lang;
-    int missing = 0, total = 0;
+    const struct language_image *image;
+    int there = 0, total = 0, missing = 0;
     char path[PATH_MAX], names[160] = "";
-    for (size_t i = 0; (lang = host_language(i)); i++) {
-        total++;
-        path_printf(path, sizeof(path), "%s/images/%s/rootfs.ext4", c->data_dir, lang->image);
-        if (access(path, R_OK) == 0)
-            continue;
-        size_t len = strlen(names);
-        snprintf(names + len, sizeof(names) - len, "%s%s", missing++ ? " " : "", lang->image);
+    for (; (image = languages_image(languages_in_use(), (size_t)total)); total++) {
+        path_printf(path, sizeof(path), "%s/images/%s/rootfs.ext4", c->data_dir, image->name);
+        if (access(path, R_OK) == 0) {
+            there++;
+        } else if (image->is_default) { /* others are the owner's choice */
+            size_t len = strlen(names);
+            snprintf(names + len, sizeof(names) - len, "%s%s", missing++ ? " " : "", image->name);
+        }
     }
-    if (missing) {
-        f.state = missing == total ? FACT_NO : FACT_DEGRADED;
-        snprintf(f.detail, sizeof(f.detail), "not built: %s; run images/build", names);
-    } else {
-        snprintf(f.detail, sizeof(f.detail), "all %d languages have their image in %.120s/images",
-                 total, c->data_dir);
-    }
+    if (missing)
+        f.state = there ? FACT_DEGRADED : FACT_NO;
+    snprintf(f.detail, sizeof(f.detail), "%d of %d languages' images are in %.120s/images%s%s%s",
+             there, total, c->data_dir, missing ? "; run images/build " : "", names,
+             missing || there == total ? "" : "; images/build --all makes all");
     add(facts, n, &f);
 }
 

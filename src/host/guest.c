@@ -158,7 +158,8 @@ int guest_restored(struct link *l, const struct link_wait *w, const struct guest
         return r;
     id_random(rq.entropy, ENTROPY_BYTES);
     auto_buf struct buf body = {0};
-    rq.real_time_ns = clock_real_ns();
+    const int64_t behind_ns = who ? who->behind_s * INT64_C(1000000000) : 0;
+    rq.real_time_ns = clock_real_ns() - behind_ns;
     r = report_restored_encode(&rq, &body);
     if (r < 0)
         return err_errno(e, r, "encode a request to the agent");

@@ -31,6 +31,7 @@ struct guest_identity {
     const char *id;       /* NULL: stays as it is; likewise hostname */
     const char *hostname; /* 1 to 63 of [a-z0-9-] */
     bool keep;            /* programs of the session before go on (a clone's); false: are killed */
+    int behind_s;         /* its clock is set so far behind ours */
 };
 
 /* To be called after every restore, before anything else runs: sets the guest's clock, reseeds its
@@ -44,6 +45,7 @@ struct guest_file {
     const void *data;
     size_t len;
     unsigned mode; /* permission bits */
+    bool in_place; /* what is there already keeps its inode, for who has it open */
     uint32_t uid;
     uint32_t gid;
 };
@@ -86,6 +88,16 @@ struct guest_exec {
  * (ERR_UNAVAILABLE): cancelled by `cancelled` or `output`. Whenever it fails the agent kills the
  * program if it started. */
 int guest_exec(struct link *l, struct guest_exec *x, struct exec_exit *ret, struct err *e);
+
+/* --- programs that wait: spec->warm names them; guest_exec with that name runs one --- */
+
+/* Starts one and returns when it waits. ERR_CONFLICT: it did not come to that, or one of that name
+ * is there. */
+int guest_warm_start(struct link *l, const struct exec_spec *spec, const struct link_wait *w,
+                     struct err *e);
+/* Has it rehearse; the same. */
+int guest_warm_rehearse(struct link *l, const struct exec_spec *spec, const struct link_wait *w,
+                        struct err *e);
 
 /* --- streams of any size; the caller reads, writes and frees the link_stream --- */
 

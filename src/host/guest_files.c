@@ -45,8 +45,8 @@ int guest_put_init(struct guest_put *p, const struct guest_file *f, struct link_
     int r = guest_url(&p->url, FILES_URL, f->path, e);
     if (r < 0)
         return r;
-    r = buf_printf(&p->url, "&mode=%04o&uid=%" PRIu32 "&gid=%" PRIu32 "&parents=1", f->mode, f->uid,
-                   f->gid);
+    r = buf_printf(&p->url, "&mode=%04o&uid=%" PRIu32 "&gid=%" PRIu32 "&parents=1%s", f->mode,
+                   f->uid, f->gid, f->in_place ? "&in_place=1" : "");
     if (r < 0)
         return err_errno(e, r, "encode a request to the agent");
     p->body = (struct iovec){.iov_base = (void *)f->data, .iov_len = f->len};

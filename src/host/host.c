@@ -17,10 +17,13 @@
 #include "base/log.h"
 #include "host/accounts.h"
 #include "host/activity.h"
+#include "host/builds.h"
 #include "host/console.h"
 #include "host/image_rows.h"
+#include "host/image_versions.h"
 #include "host/instance.h"
 #include "host/overview.h"
+#include "host/remote.h"
 #include "host/sessions.h"
 #include "host/snapshots.h"
 #include "host/staging.h"
@@ -50,8 +53,8 @@ int host_helper_dir(const struct config *config, char *ret, size_t size)
 
 static int make_dirs(const struct config *config, struct err *e)
 {
-    static const char *const names[] = {"",           "/vms",       "/templates", "/images",
-                                        "/snapshots", "/suspended", "/forks"};
+    static const char *const names[] = {
+        "", "/vms", "/templates", "/images", "/snapshots", "/suspended", "/forks", "/tmp", "/logs"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         char path[PATH_MAX];
         path_printf(path, sizeof(path), "%s%s", config->data_dir, names[i]);
@@ -141,6 +144,7 @@ static int open_parts(struct host *h, struct err *e)
         .vms_max = c->vms_max,
         .memory_max_mib = c->memory_max_mib,
         .starts_max = c->starts_max,
+        .waiting_max = c->run_queue_max,
         .uid_first = (uid_t)c->uid_first,
         .uid_count = c->uid_count,
     };
@@ -151,9 +155,15 @@ static int open_parts(struct host *h, struct err *e)
     if (r == 0)
         r = link_loop_new(&h->links, e);
     if (r == 0)
+        r = remote_new(h, &h->remote, e);
+    if (r == 0)
         r = image_rows_new(h, &h->image_rows, e);
     if (r == 0)
+        r = image_versions_new(&h->image_versions, e);
+    if (r == 0)
         r = image_set_new(h, &h->images, e);
+    if (r == 0)
+        r = builds_new(h, &h->builds, e);
     if (r == 0)
         r = pool_new(h, &h->pool, e);
     if (r == 0)
@@ -234,6 +244,8 @@ static int start_parts(struct host *h, struct err *e)
     int r = h->net ? net_start(h->net, e) : 0;
     if (r == 0)
         r = image_set_start(h->images, e);
+    if (r == 0)
+        r = builds_start_thread(h->builds, e);
     if (r == 0)
         r = pool_start(h->pool, e);
     if (r == 0)
@@ -321,6 +333,8 @@ void host_free(struct host *h)
     host_end_runs(h, 0);
     overview_free(h->overview);
     /* Preparers wake the pool, fillers ask for images, reapers wake the pool: all threads first. */
+    if (h->builds)
+        builds_stop(h->builds);
     if (h->instances)
         instances_stop(h->instances);
     if (h->images)
@@ -332,7 +346,9 @@ void host_free(struct host *h)
     reaper_free(h->reaper);
     pool_free(h->pool);
     vm_pool_free(h->vm_pool);
+    builds_free(h->builds);
     image_set_free(h->images);
+    image_versions_free(h->image_versions);
     image_rows_free(h->image_rows);
     instances_free(h->instances);
     snapshots_free(h->snapshots);
@@ -342,6 +358,7 @@ void host_free(struct host *h)
         net_free(h->net);
     admission_done(&h->admission);
     staging_free(h->staging);
+    remote_free(h->remote);
     /* Webhooks note what they give up, and the last events wake them. */
     webhooks_stop(h->webhooks);
     activities_free(h->activities);
@@ -360,7 +377,7 @@ void host_free(struct host *h)
 void host_language_status(struct host *h, const struct language *lang, struct language_status *ret)
 {
     *ret = (struct language_status){0};
-    ret->state = image_state(h->images, lang->image, ret->detail);
+    ret->state = image_state(h->images, lang, ret->detail);
     ret->pooled = pool_count(h->pool, lang);
 }
 

@@ -25,12 +25,15 @@
 struct activities;
 struct net;
 struct accounts;
+struct builds;
 struct instances;
 struct snapshots;
 struct image_rows;
+struct image_versions;
 struct consoles;
 struct staging;
 struct overview;
+struct remote;
 struct sessions;
 struct vm_pool;
 struct webhooks;
@@ -48,12 +51,15 @@ struct host {
     struct webhooks *webhooks;
     struct overview *overview;
     struct staging *staging;
+    struct remote *remote;
     struct link_loop *links;
     struct admission admission;
     struct metrics metrics;
     struct image_rows *image_rows;
+    struct image_versions *image_versions;
     struct image_set *images;
     struct pool *pool;
+    struct builds *builds;
     struct reaper *reaper;
     struct net *net; /* NULL: this host cannot give VMs a network */
     struct instances *instances;

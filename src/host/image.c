@@ -75,7 +75,7 @@ static void prepare_failed(struct image_set *s, struct image *im, const struct e
     image_set_state(s, im, LANGUAGE_FAILED, detail);
     if (!s->stopping)
         log_error("image", "image=%s cannot be prepared, next try %s %d s: %s", im->name,
-                  im->is_uploaded || image_is_on_demand(im) ? "when it is asked for, after" : "in",
+                  image_waits_to_be_asked(s, im) ? "when it is asked for, after" : "in",
                   im->backoff_ms / 1000, e->text);
 }
 
@@ -106,9 +106,14 @@ static bool is_missing(struct image_set *s, struct image *im, struct stat *ret)
     image_path(s->host, im->key, "rootfs.ext4", path);
     if (stat(path, ret) == 0)
         return false;
-    if (im->state != LANGUAGE_MISSING)
+    if (im->state != LANGUAGE_MISSING && image_is_prepared_ahead(s, im))
         log_warn("image", "image=%s missing: run images/build %s", im->name, im->key);
-    image_set_state(s, im, LANGUAGE_MISSING, "its image was not built yet: run images/build");
+    char detail[sizeof(im->detail)];
+    const char *toolchain = im->lang ? im->lang->toolchain : NULL;
+    snprintf(detail, sizeof(detail), "its image is not on this host: holm image build %s%s%s",
+             im->key, toolchain ? " --toolchain ARCHIVE|URL --sha256 SUM; " : "",
+             toolchain ? toolchain : "");
+    image_set_state(s, im, LANGUAGE_MISSING, detail);
     put_off(s, im, MISSING_AGAIN_MS);
     return true;
 }
@@ -118,8 +123,10 @@ static bool is_missing(struct image_set *s, struct image *im, struct stat *ret)
 static bool is_worth_it(struct image_set *s, const struct image *im)
 {
     AUTO_LOCK(&s->lock);
-    if (im->is_asked || !image_is_on_demand(im) || image_is_default(s, im))
+    if (im->is_asked || image_is_prepared_ahead(s, im) || image_is_default(s, im))
         return true;
+    if (im->lang)
+        return false;
     struct machine_type type;
     for (size_t i = 0; !im->is_uploaded && host_machine_type(s->host, i, &type); i++) {
         if (memcmp(&type.shape, &im->shape, sizeof(type.shape)) == 0)
@@ -128,9 +135,15 @@ static bool is_worth_it(struct image_set *s, const struct image *im)
     return false;
 }
 
-static void forget_one(struct image_set *s, struct image *im)
+/* A language's stays, and is made when it is asked for. */
+static void put_aside(struct image_set *s, struct image *im)
 {
     AUTO_LOCK(&s->lock);
+    if (im->lang) {
+        im->state = LANGUAGE_BUILT;
+        strcpy(im->detail, "its first run prepares it");
+        return;
+    }
     log_info("image", "template=%s does not fit any more, and is removed", im->name);
     im->gone = true; /* by who has taken it */
 }
@@ -164,11 +177,11 @@ static void prepare(struct image_set *s, struct image *im)
         return;
     }
     if (!is_worth_it(s, im)) {
-        forget_one(s, im);
+        put_aside(s, im);
         return;
     }
-    if (!image_is_on_demand(im))           /* the languages' own */
-        pool_drop(s->host->pool, im->key); /* adopted ones, of a former template */
+    if (im->lang)
+        pool_drop(s->host->pool, im->lang); /* adopted ones, of a former template */
     if (r == 0)
         r = template_make(s, im, buf_str(&print), dir, &e);
     if (r < 0) {
@@ -219,18 +232,23 @@ static void *prepare_thread(void *arg)
 
 /* --- the set --- */
 
-/* One image for each that a language names; it needs the memory of its hungriest language. */
-static int add_images(struct image_set *s, struct err *e)
+bool image_has_runtime(const struct host *h, const struct language *lang)
+{
+    return lang->warm && h->config->pool_runtimes;
+}
+
+struct image_ask image_of_language(const struct language *lang)
+{
+    return (struct image_ask){.key = lang->image, .lang = lang};
+}
+
+static int add_languages(struct image_set *s, struct err *e)
 {
     const struct language *lang;
     for (size_t i = 0; (lang = host_language(i)); i++) {
-        struct image *im = images_find(s, lang->image, NULL);
-        if (!im)
-            im = images_add(s, &(struct image_ask){.key = lang->image}, e);
-        if (!im)
+        const struct image_ask ask = image_of_language(lang);
+        if (!images_add(s, &ask, e))
             return -EINVAL;
-        if (im->shape.memory_mib < lang->memory_mib)
-            im->shape.memory_mib = lang->memory_mib;
     }
     return 0;
 }
@@ -242,9 +260,10 @@ static int add_default(struct image_set *s, struct err *e)
     const struct machine_shape *shape = &c->machine_types[0].shape;
     char path[PATH_MAX];
     image_path(s->host, c->vm_image, "rootfs.ext4", path);
-    if (images_find(s, c->vm_image, shape) || access(path, R_OK) < 0)
+    const struct image_ask ask = {.key = c->vm_image, .shape = shape};
+    if (images_find(s, &ask) || access(path, R_OK) < 0)
         return 0;
-    struct image *im = images_add(s, &(struct image_ask){c->vm_image, shape, NULL}, e);
+    struct image *im = images_add(s, &ask, e);
     if (!im)
         return -EINVAL;
     im->due_ms = -1;
@@ -264,12 +283,15 @@ static void add_known_shapes(struct image_set *s)
         struct stat st;
         if (sscanf(de->d_name, "%63[a-z0-9-]@%dx%d%7s", key, &shape.vcpus, &shape.memory_mib,
                    end) != 4 ||
-            strcmp(end, ".json") != 0 || images_find(s, key, &shape))
+            strcmp(end, ".json") != 0)
+            continue;
+        const struct image_ask ask = {.key = key, .shape = &shape};
+        if (images_find(s, &ask))
             continue;
         image_path(s->host, key, "rootfs.ext4", path);
         if (access(path, R_OK) < 0)
             continue;
-        struct image *im = images_add(s, &(struct image_ask){key, &shape, NULL}, NULL);
+        struct image *im = images_add(s, &ask, NULL);
         path_printf(path, sizeof(path), "%s/%s", top, de->d_name);
         if (im && stat(path, &st) == 0)
             im->used_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
@@ -317,7 +339,9 @@ int image_set_new(struct host *h, struct image_set **ret, struct err *e)
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->manifests, NULL);
     pthread_cond_init(&s->stop_asked, NULL);
-    int r = add_images(s, e);
+    int r = add_languages(s, e);
+    if (r == 0)
+        image_shapes_apply(s);
     if (r == 0)
         r = add_default(s, e);
     if (r < 0) {
@@ -366,10 +390,11 @@ void image_set_free(struct image_set *s)
     free(s);
 }
 
-enum language_state image_state(struct image_set *s, const char *key, char *ret_detail)
+enum language_state image_state(struct image_set *s, const struct language *lang, char *ret_detail)
 {
+    const struct image_ask ask = image_of_language(lang);
     AUTO_LOCK(&s->lock);
-    const struct image *im = images_find(s, key, NULL);
+    const struct image *im = images_find(s, &ask);
     if (!im)
         return LANGUAGE_MISSING;
     if (ret_detail)
@@ -381,8 +406,9 @@ enum language_state image_state_of_all(struct image_set *s, const char *key, cha
 {
     static const int rank[] = {[LANGUAGE_MISSING] = 0,
                                [LANGUAGE_FAILED] = 1,
-                               [LANGUAGE_PREPARING] = 2,
-                               [LANGUAGE_READY] = 3};
+                               [LANGUAGE_BUILT] = 2,
+                               [LANGUAGE_PREPARING] = 3,
+                               [LANGUAGE_READY] = 4};
     const struct image *best = NULL;
     AUTO_LOCK(&s->lock);
     for (int i = 0; i < s->n_images; i++) {
@@ -396,14 +422,13 @@ enum language_state image_state_of_all(struct image_set *s, const char *key, cha
     return best ? best->state : LANGUAGE_MISSING;
 }
 
-void image_distrust(struct image_set *s, const char *key, const struct machine_shape *shape,
-                    const char *why)
+void image_distrust(struct image_set *s, const struct image_ask *ask, const char *why)
 {
     AUTO_LOCK(&s->lock);
-    struct image *im = images_find(s, key, shape);
+    struct image *im = images_find(s, ask);
     if (!im || im->state != LANGUAGE_READY)
         return;
-    log_error("image", "image=%s template is made anew: %s", key, why);
+    log_error("image", "image=%s template is made anew: %s", im->name, why);
     im->state = LANGUAGE_PREPARING;
     im->is_damaged = true;
     im->is_asked = true;
@@ -424,24 +449,27 @@ void image_forget(struct image_set *s, const char *key)
 
 /* --- using --- */
 
-/* Why there is none now. Lock held. */
-static int refuse(const struct image *im, struct err *e)
+int image_refuse(const struct image *im, struct err *e)
 {
+    const char *what = im->lang ? "language" : "image";
+    const char *name = im->lang ? im->lang->name : im->key;
     if (im->state == LANGUAGE_FAILED && im->is_uploaded)
         return err_set(e, ERR_CONFLICT, "the image cannot be booted: %s", im->detail);
     if (im->state == LANGUAGE_FAILED)
-        return err_set(e, ERR_UNAVAILABLE, "image %s could not be prepared: %s", im->key,
+        return err_set(e, ERR_UNAVAILABLE, "%s %s could not be prepared: %s", what, name,
                        im->detail);
-    err_set(e, ERR_FULL, "image %s is being prepared (%s); try again in 5 s", im->key, im->detail);
+    err_set(e, ERR_FULL, "%s %s is being prepared (%s); try again in 5 s", what, name, im->detail);
     if (e)
         e->retry_after_s = 5;
     return -EINPROGRESS;
 }
 
-/* A launch may want an image that failed some time ago. Lock held. */
-static void try_again(struct image_set *s, struct image *im)
+void image_want(struct image_set *s, struct image *im)
 {
-    if (!image_waits_to_be_asked(s, im) || im->taken || clock_mono_ms() < im->due_ms)
+    im->is_asked = true;
+    im->asked_ms = clock_mono_ms();
+    im->used_ns = clock_real_ns();
+    if (!image_waits_to_be_asked(s, im) || im->taken || im->asked_ms < im->due_ms)
         return;
     im->state = LANGUAGE_PREPARING;
     strcpy(im->detail, "waiting for its turn");
@@ -452,8 +480,8 @@ static int hold(struct image_set *s, const struct image_ask *ask, struct image_u
                 struct err *e)
 {
     AUTO_LOCK(&s->lock);
-    struct image *im = images_find(s, ask->key, ask->shape);
-    if (!im && ask->shape) {
+    struct image *im = images_find(s, ask);
+    if (!im && !ask->lang) {
         im = images_ask(s, ask, e);
         if (!im)
             return -EAGAIN;
@@ -461,12 +489,9 @@ static int hold(struct image_set *s, const struct image_ask *ask, struct image_u
     if (!im || im->state == LANGUAGE_MISSING)
         return err_set(e, ERR_NOT_FOUND, "image %s was not built on this host: run images/build %s",
                        ask->key, ask->key);
-    im->is_asked = true;
-    im->asked_ms = clock_mono_ms();
-    im->used_ns = clock_real_ns();
-    try_again(s, im);
+    image_want(s, im);
     if (im->state != LANGUAGE_READY)
-        return refuse(im, e);
+        return image_refuse(im, e);
     *ret = (struct image_use){.image = im, .shape = im->shape, .disk_bytes = im->disk_bytes};
     memcpy(ret->key, im->key, sizeof(im->key));
     memcpy(ret->template_dir, im->template_dir, sizeof(im->template_dir));

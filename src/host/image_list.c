@@ -17,7 +17,7 @@
 
 bool image_is_on_demand(const struct image *im)
 {
-    return strcmp(im->name, im->key) != 0;
+    return !im->lang;
 }
 
 bool image_is_default(const struct image_set *s, const struct image *im)
@@ -33,21 +33,50 @@ static bool is_for_launches(const struct image_set *s, const struct image *im)
     return image_is_on_demand(im) && !image_is_default(s, im);
 }
 
-bool image_waits_to_be_asked(const struct image_set *s, const struct image *im)
+bool image_is_prepared_ahead(const struct image_set *s, const struct image *im)
 {
-    return im->state == LANGUAGE_FAILED && (im->is_uploaded || is_for_launches(s, im));
+    const struct config *c = s->host->config;
+    return im->lang &&
+           (im->lang->is_default || c->pool_prepare_all || config_pool_is_named(c, im->lang->name));
 }
 
-struct image *images_find(struct image_set *s, const char *key, const struct machine_shape *shape)
+bool image_waits_to_be_asked(const struct image_set *s, const struct image *im)
 {
+    return im->state == LANGUAGE_BUILT ||
+           (im->state == LANGUAGE_FAILED && !image_is_default(s, im) &&
+            !image_is_prepared_ahead(s, im));
+}
+
+static struct image *find_own(struct image_set *s, const struct image_ask *ask)
+{
+    const struct machine_shape *shape = ask->shape;
     for (int i = 0; i < s->n_images; i++) {
         struct image *im = s->images[i];
-        if (im->gone || strcmp(im->key, key) != 0)
+        if (im->gone || strcmp(im->key, ask->key) != 0 || im->lang != ask->lang)
             continue;
-        if (shape ? memcmp(&im->shape, shape, sizeof(*shape)) == 0 : !image_is_on_demand(im))
+        if (im->lang || memcmp(&im->shape, shape, sizeof(*shape)) == 0)
             return im;
     }
     return NULL;
+}
+
+/* A language's does for launches of its shape when no runtime waits in it. */
+static struct image *find_language(struct image_set *s, const struct image_ask *ask)
+{
+    for (int i = 0; i < s->n_images; i++) {
+        struct image *im = s->images[i];
+        if (!im->gone && im->lang && strcmp(im->key, ask->key) == 0 &&
+            memcmp(&im->shape, ask->shape, sizeof(*ask->shape)) == 0 &&
+            !image_has_runtime(s->host, im->lang))
+            return im;
+    }
+    return NULL;
+}
+
+struct image *images_find(struct image_set *s, const struct image_ask *ask)
+{
+    struct image *im = find_own(s, ask);
+    return im || ask->lang ? im : find_language(s, ask);
 }
 
 /* --- more --- */
@@ -63,18 +92,20 @@ struct image *images_add(struct image_set *s, const struct image_ask *ask, struc
         err_errno(e, -ENOMEM, "images");
         return NULL;
     }
-    const struct machine_shape *shape = ask->shape;
     im->state = LANGUAGE_PREPARING;
     strcpy(im->detail, "waiting for its turn");
-    im->shape = shape ? *shape : (struct machine_shape){.vcpus = 1};
     im->is_uploaded = image_rows_own(s->host->image_rows, ask->key);
     path_printf(im->key, sizeof(im->key), "%s", ask->key);
     path_printf(im->account, sizeof(im->account), "%s", ask->account ? ask->account : "");
-    if (shape)
-        path_printf(im->name, sizeof(im->name), "%s@%dx%d", ask->key, shape->vcpus,
-                    shape->memory_mib);
-    else
-        path_printf(im->name, sizeof(im->name), "%s", ask->key);
+    im->lang = ask->lang;
+    if (im->lang) {
+        im->shape = (struct machine_shape){.vcpus = 1, .memory_mib = im->lang->memory_mib};
+        path_printf(im->name, sizeof(im->name), "%s.%s", ask->key, ask->lang->name);
+    } else {
+        im->shape = *ask->shape;
+        path_printf(im->name, sizeof(im->name), "%s@%dx%d", ask->key, im->shape.vcpus,
+                    im->shape.memory_mib);
+    }
     s->images[s->n_images++] = im;
     return im;
 }
@@ -183,7 +214,8 @@ void images_sweep(struct image_set *s)
 {
     for (struct image *im; (im = next_gone(s));) {
         /* Another one of the same name has its own; one that comes meanwhile has to wait. */
-        bool is_last = !images_find(s, im->key, image_is_on_demand(im) ? &im->shape : NULL);
+        const struct image_ask same = {im->key, &im->shape, NULL, im->lang};
+        bool is_last = !find_own(s, &same);
         im->leaving = true;
         pthread_mutex_unlock(&s->lock);
         template_remove(s, im, is_last);
@@ -206,11 +238,20 @@ static bool has_to_wait(const struct image_set *s, const struct image *im)
     return false;
 }
 
-/* What everybody needs comes first, then what came first. */
+/* What is only looked for on the disk comes before what is booted, and what everybody needs before
+ * what one launch does. */
+static int rank(const struct image_set *s, const struct image *im)
+{
+    if (is_for_launches(s, im))
+        return 2;
+    return image_is_default(s, im) || image_is_prepared_ahead(s, im) || im->is_asked;
+}
+
+/* Of the same rank what came first. */
 static bool is_before(const struct image_set *s, const struct image *a, const struct image *b)
 {
-    bool a_last = is_for_launches(s, a), b_last = is_for_launches(s, b);
-    return a_last != b_last ? b_last : a->due_ms < b->due_ms;
+    int a_rank = rank(s, a), b_rank = rank(s, b);
+    return a_rank != b_rank ? a_rank < b_rank : a->due_ms < b->due_ms;
 }
 
 struct image *images_next_due(struct image_set *s, int64_t *ret_next_ms)

@@ -15,15 +15,17 @@
 #define IMAGES_MAX 256
 #define PREPARE_THREADS_MAX 4
 
-/* One image in one machine shape: what a template is made of. */
+/* One image in one machine shape, for a language's programs or for launches: what a template is
+ * made of. */
 struct image {
     char key[IMAGE_KEY_SIZE];       /* of the image */
-    char name[IMAGE_KEY_SIZE + 32]; /* of its template: the key, or "KEY@VCPUSxMIB" when no language
-                                       asked for it */
+    char name[IMAGE_KEY_SIZE + 32]; /* of its template: "KEY.LANGUAGE", or "KEY@VCPUSxMIB" when a
+                                       launch asked for it */
     struct machine_shape shape;
-    char account[ID_SIZE]; /* whose launch was the first to ask for it; "": none */
+    const struct language *lang; /* whose programs start from it; NULL: launches do */
+    char account[ID_SIZE];       /* whose launch was the first to ask for it; "": none */
     bool is_uploaded;
-    bool is_asked; /* by a launch; else it was found on the disk, and is kept while it fits */
+    bool is_asked; /* by a launch or a run; else it is made only if it is worth it */
 
     /* guarded by the set's lock */
     enum language_state state;
@@ -32,6 +34,7 @@ struct image {
     int64_t template_bytes;          /* on the disk; 0 until it is ready */
     char template_dir[PATH_MAX / 4]; /* "" until it is ready; constant while ready */
     bool taken;                      /* a thread is preparing it */
+    bool is_brought;                 /* it is taken for one who brings its files */
     int users;                       /* that hold its template */
     bool gone;                       /* in the list only for those two, and then for its removal */
     bool leaving;                    /* a thread is removing it */
@@ -52,23 +55,34 @@ struct image_set {
     atomic_bool stopping;
     pthread_t threads[PREPARE_THREADS_MAX];
     int n_threads;
+    int n_awaiting;            /* runs that wait for a template */
     pthread_mutex_t manifests; /* while one is replaced or removed; taken without the other */
 };
 
 void image_set_state(struct image_set *s, struct image *im, enum language_state state,
                      const char *detail);
 
+/* A language's as it is at this moment. */
+void image_copy(struct image_set *s, const struct image_ask *ask, struct image *ret);
+
+/* The sentence and the number for one that is not ready. Lock held. */
+int image_refuse(const struct image *im, struct err *e);
+/* Somebody wants it: it is prepared if it was not yet, or failed some time ago. Lock held. */
+void image_want(struct image_set *s, struct image *im);
+
 /* --- image_list.c; lock held --- */
 
-/* Made for launches, in a shape that no language of the image has asked for. */
+/* Made for launches. */
 bool image_is_on_demand(const struct image *im);
 /* What a launch that names nothing gets. */
 bool image_is_default(const struct image_set *s, const struct image *im);
-/* It has failed, and is tried again only when a launch wants it. */
+/* A language's, of those that are made without being asked for. */
+bool image_is_prepared_ahead(const struct image_set *s, const struct image *im);
+/* It was not made yet, or has failed, and is tried (again) only when somebody wants it. */
 bool image_waits_to_be_asked(const struct image_set *s, const struct image *im);
 
-/* `shape` NULL: the one of its languages. */
-struct image *images_find(struct image_set *s, const char *key, const struct machine_shape *shape);
+/* Of the ask its account does not count. */
+struct image *images_find(struct image_set *s, const struct image_ask *ask);
 struct image *images_add(struct image_set *s, const struct image_ask *ask, struct err *e);
 /* For a launch: within bounds, and in the place of what was not used for longest. NULL: ERR_FULL.
  */
@@ -82,6 +96,11 @@ void images_sweep(struct image_set *s);
  */
 struct image *images_next_due(struct image_set *s, int64_t *ret_next_ms);
 
+/* --- image_renew.c --- */
+
+/* Languages' images get the shapes that somebody asked for; before anything is prepared. */
+void image_shapes_apply(struct image_set *s);
+
 /* --- image_template.c; the caller has `taken` the image --- */
 
 /* One line that changes whenever the image must be booted and captured anew. */
@@ -91,6 +110,9 @@ int template_fingerprint(struct image_set *s, const struct image *im, struct buf
 void template_manifest(const struct image_set *s, const struct image *im, char *ret);
 /* The directory (PATH_MAX / 4 bytes) of a former template that still fits; false: there is none. */
 bool template_reuse(struct image_set *s, const struct image *im, const char *print, char *ret_dir);
+/* From now on its manifest names DATA/templates/ID. */
+int template_publish(struct image_set *s, const struct image *im, const char *id, const char *print,
+                     struct err *e);
 /* Boots, warms, captures, publishes. */
 int template_make(struct image_set *s, struct image *im, const char *print, char *ret_dir,
                   struct err *e);

@@ -26,7 +26,7 @@ int image_reader_open(struct image_reader *rd, struct host *h, const char *dir, 
 {
     char id[ID_SIZE];
     id_new(id);
-    int r = admission_take(&h->admission, &reader_shape, &rd->uid, e);
+    int r = admission_take(&h->admission, &reader_shape, NULL, &rd->uid, e);
     if (r < 0)
         return r;
     rd->host = h;

@@ -26,9 +26,10 @@
 #include "host/vm_pool.h"
 
 #define SYNC_TIMEOUT_MS 60000
+#define LAUNCH_HELLOS_MS 10000 /* for the hello programs in a template that launches start from */
 
 /* Version of how a template is made; part of the fingerprint. */
-#define PREPARE_VERSION "2"
+#define PREPARE_VERSION "5"
 
 static void auto_json_drop(json_t **j)
 {
@@ -55,6 +56,15 @@ static int add_file(struct buf *b, const char *label, const char *path, struct e
                       (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
+/* Whatever of the row can be in the memory of a process that waits. */
+static void add_runtime(struct buf *b, const struct language *lang)
+{
+    const struct language_warm *w = lang->warm;
+    buf_printf(b, "runtime=%s;env=%s;run=%s;wait_env=%s;rehearses=%d;file=%s;hello=%s;expect=%s;",
+               lang->name, lang->env, w->run, w->env, w->rehearses_itself, lang->file, lang->hello,
+               lang->expect);
+}
+
 int template_fingerprint(struct image_set *s, const struct image *im, struct buf *ret,
                          struct err *e)
 {
@@ -77,6 +87,8 @@ int template_fingerprint(struct image_set *s, const struct image *im, struct buf
     image_path(h, im->key, "rootfs.ext4", path);
     if (r == 0)
         r = add_file(ret, "rootfs", path, e);
+    if (im->lang && image_has_runtime(h, im->lang))
+        add_runtime(ret, im->lang);
     return r == 0 && ret->failed ? err_errno(e, -ENOMEM, "fingerprint") : r;
 }
 
@@ -111,8 +123,8 @@ bool template_reuse(struct image_set *s, const struct image *im, const char *pri
     return true;
 }
 
-static int publish(struct image_set *s, const struct image *im, const char *id, const char *print,
-                   struct err *e)
+int template_publish(struct image_set *s, const struct image *im, const char *id, const char *print,
+                     struct err *e)
 {
     char path[PATH_MAX], when[CLOCK_RFC3339_SIZE];
     template_manifest(s, im, path);
@@ -185,18 +197,59 @@ static void keep_modules(struct image_set *s, const struct image *im, const char
         log_warn("image", "image=%s: its modules cannot be kept: %m", im->name);
 }
 
-static int warm_languages(struct image_set *s, struct image *im, struct vm *vm, struct err *e)
+/* What every launch's VM may run, as far as it goes quickly and works. */
+static int warm_for_launches(struct image_set *s, struct image *im, struct vm *vm, struct err *e)
 {
     const struct language *lang;
-    for (size_t i = 0; (lang = host_language(i)); i++) {
-        if (strcmp(lang->image, im->key) != 0)
-            continue;
+    int64_t until_ms = clock_mono_ms() + LAUNCH_HELLOS_MS;
+    for (size_t i = 0; (lang = host_language(i)) && clock_mono_ms() < until_ms; i++) {
         struct program_wait wait = {.cancelled = is_stopping, .arg = s};
-        image_set_state(s, im, LANGUAGE_PREPARING, "running its hello program for the first time");
-        int r = program_hello(vm, lang, &wait, e);
-        if (r < 0)
+        struct err own = ERR_INIT;
+        if (strcmp(lang->image, im->key) != 0 || lang->memory_mib > im->shape.memory_mib)
+            continue;
+        int r = program_hello(vm, lang, &wait, &own);
+        if (r < 0 && own.class != ERR_INTERNAL) { /* not the program, but its machine */
+            *e = own;
             return r;
+        }
+        if (r < 0)
+            log_warn("image", "image=%s: %s", im->name, own.text);
     }
+    return 0;
+}
+
+static int warm_up(struct image_set *s, struct image *im, struct vm *vm, struct err *e)
+{
+    struct program_wait wait = {.cancelled = is_stopping, .arg = s};
+    image_set_state(s, im, LANGUAGE_PREPARING, "running its hello program for the first time");
+    return im->lang ? program_hello(vm, im->lang, &wait, e) : warm_for_launches(s, im, vm, e);
+}
+
+/* Libraries reseed their random generators from the kernel's by the clock: OpenSSL's after an hour.
+ * What waits has them seeded, the same in each clone; to a clone it shall be long ago. */
+static int turn_back_clock(struct image_set *s, struct vm *vm, struct err *e)
+{
+    const struct guest_identity who = {.keep = true, .behind_s = 24 * 3600};
+    struct link_wait w = {
+        .deadline_ms = clock_mono_ms() + SYNC_TIMEOUT_MS, .cancelled = is_stopping, .arg = s};
+    return guest_restored(vm->link, &w, &who, NULL, e);
+}
+
+/* An image without the runtime's hook, an older one, does as well: its programs run cold. */
+static int start_runtime(struct image_set *s, struct image *im, struct vm *vm, struct err *e)
+{
+    if (!im->lang || !image_has_runtime(s->host, im->lang))
+        return 0;
+    struct program_wait wait = {.cancelled = is_stopping, .arg = s};
+    image_set_state(s, im, LANGUAGE_PREPARING, "starting the runtime that waits");
+    int r = turn_back_clock(s, vm, e);
+    if (r < 0)
+        return r;
+    r = program_prepare(vm, im->lang, &wait, e);
+    if (r == 0 || e->class != ERR_CONFLICT)
+        return r;
+    log_warn("image", "image=%s language=%s: programs will run cold: %s", im->key, im->lang->name,
+             e->text);
     return 0;
 }
 
@@ -263,7 +316,9 @@ static int make_in(struct image_set *s, struct image *im, const char *stage, con
         r = boot(s, im, stage, &vm, e);
     if (r < 0)
         return r;
-    r = warm_languages(s, im, vm, e);
+    r = warm_up(s, im, vm, e);
+    if (r == 0)
+        r = start_runtime(s, im, vm, e);
     if (r == 0)
         r = capture(s, im, vm, dir, e);
     vm_end(s->host, vm);
@@ -284,7 +339,7 @@ int template_make(struct image_set *s, struct image *im, const char *print, char
     if (r == 0)
         r = check_unchanged(s, im, print, e);
     if (r == 0)
-        r = publish(s, im, id, print, e);
+        r = template_publish(s, im, id, print, e);
     if (r == 0 && *stage)
         keep_modules(s, im, stage);
     if (*stage)

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "host/accounts.h"
 #include "host/activity.h"
+#include "host/builds.h"
 #include "host/host_priv.h"
 #include "host/image_rows.h"
 #include "host/images_priv.h"
@@ -122,9 +123,8 @@ static void add_state(struct host *h, struct image_info *i)
 {
     static const char *const states[] = {
         [LANGUAGE_MISSING] = "ready", /* nothing needs it yet: it is booted when it is asked for */
-        [LANGUAGE_PREPARING] = "preparing",
-        [LANGUAGE_READY] = "ready",
-        [LANGUAGE_FAILED] = "failed",
+        [LANGUAGE_BUILT] = "ready",   [LANGUAGE_PREPARING] = "preparing",
+        [LANGUAGE_READY] = "ready",   [LANGUAGE_FAILED] = "failed",
     };
     if (!i->has_kernel || !i->has_rootfs) {
         strcpy(i->state, "missing");
@@ -363,13 +363,54 @@ static int check_unused(struct host *h, const struct image_info *i, struct err *
                    snapshots);
 }
 
+static void drop_pooled(struct host *h, const char *key)
+{
+    const struct language *lang;
+    for (size_t i = 0; (lang = host_language(i)); i++) {
+        if (strcmp(lang->image, key) == 0)
+            pool_drop(h->pool, lang);
+    }
+}
+
+/* One of Holm's own, by an admin. A launch that has found it before fails, and says that it is not
+ * there; VMs and templates have its files by links. */
+static int delete_builtin(struct host *h, const char *account, const struct image_info *i,
+                          struct err *e)
+{
+    char path[PATH_MAX], away[PATH_MAX], id[ID_SIZE];
+    bool is_admin = false;
+    if (!accounts_is_admin(h->accounts, account, &is_admin) || !is_admin)
+        return err_set(e, ERR_FORBIDDEN, "image %s is Holm's own: only admins remove it", i->name);
+    if (strcmp(i->key, h->config->vm_image) == 0)
+        return err_set(e, ERR_CONFLICT,
+                       "image %s is what VMs are made from when nothing else is named (vms.image)",
+                       i->name);
+    int r = check_unused(h, i, e);
+    if (r < 0)
+        return r;
+    id_new(id);
+    image_path(h, i->key, "", path);
+    path_printf(away, sizeof(away), "%s/tmp/" BUILD_WORK_PREFIX "gone-%s", h->config->data_dir, id);
+    if (rename(path, away) < 0)
+        return err_errno(e, -errno, "remove image %s", i->name);
+    image_renew(h->images, i->key);
+    drop_pooled(h, i->key);
+    (void)dir_remove(away); /* else the next start does */
+    log_info("image", "image=%s deleted", i->key);
+    images_note(h, account, "image.deleted", i, NULL);
+    return 0;
+}
+
 /* First it cannot be found: a launch that has found it before looks again when its VM can be seen
  * here (images_still_there). So one of the two gives way. */
 int host_image_delete(struct host *h, const char *account, const char *id, struct err *e)
 {
     struct image_info i;
     char path[PATH_MAX];
-    int r = begin(h, account, id, &i, e);
+    int r = find(h, account, id, &i, e);
+    if (r == 0 && i.builtin)
+        return delete_builtin(h, account, &i, e);
+    r = begin(h, account, id, &i, e);
     if (r < 0)
         return r;
     image_rows_hide(h->image_rows, i.id, true);

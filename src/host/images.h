@@ -80,6 +80,6 @@ void image_upload_free(struct image_upload *u); /* what was not finished is gone
 
 /* For VMs of this account; any image that can be launched. */
 int host_image_set_default(struct host *h, const char *account, const char *id, struct err *e);
-/* ERR_CONFLICT while VMs or snapshots are made from it; ERR_FORBIDDEN: built in. Was it the
- * default, the configuration's is again. */
+/* ERR_CONFLICT while VMs or snapshots are made from it; ERR_FORBIDDEN: built in, and the account is
+ * no admin's. Was it the default, the configuration's is again. */
 int host_image_delete(struct host *h, const char *account, const char *id, struct err *e);

@@ -145,7 +145,9 @@ static void test_what_is_refused(void **state)
         test_assert_err(r, &e, ERR_INVALID, names[n].text);
         assert_string_equal("name", e.field);
     }
-    test_assert_err(host_image_delete(t->host, t->account, "bash", &e), &e, ERR_FORBIDDEN, "own");
+    test_assert_err(host_image_delete(t->host, t->account, "bash", &e), &e, ERR_CONFLICT,
+                    "vms.image");
+    test_assert_err(host_image_delete(t->host, ANOTHER, "perl", &e), &e, ERR_FORBIDDEN, "own");
     r = host_image_update(t->host, t->account, "bash", "x", NULL, NULL, &e);
     test_assert_err(r, &e, ERR_FORBIDDEN, "own");
     r = host_image_upload(t->host, t->account, "bash", IMAGE_KERNEL, -1, &u, &e);

@@ -1,118 +1,120 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The languages: one row each. A program lands in /work, is compiled there when its language needs
- * it, and runs as an ordinary user; arguments of the request follow those of the row. */
+/* Looking things up in the table of languages, and which table that is. A program lands in /work,
+ * is compiled there when its language needs it, and runs as an ordinary user; arguments of the
+ * request follow those of the row. */
 
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "base/cleanup.h"
-#include "host/host.h"
+#include "base/fd.h"
+#include "host/languages_data.h"
+#include "host/languages_priv.h"
 
-static const struct language languages[] = {
-    {
-        .name = "bash",
-        .aliases = "sh shell",
-        .title = "Bash",
-        .extension = ".sh",
-        .image = "bash",
-        .file = "main.sh",
-        .run = "bash {file}",
-        .env = "",
-        .version = "bash --version",
-        .hello = "echo 'Hello, World!'\n",
-        .memory_mib = 256,
-    },
-    {
-        .name = "c",
-        .aliases = "gcc",
-        .title = "C (GCC)",
-        .extension = ".c",
-        .image = "c",
-        .file = "main.c",
-        .compile = "gcc -std=gnu17 -O1 -o main main.c -lm -pthread",
-        .run = "./main",
-        .env = "",
-        .version = "gcc --version",
-        .hello = "#include <stdio.h>\n\nint main(void)\n{\n    puts(\"Hello, World!\");\n}\n",
-        .memory_mib = 256,
-    },
-    {
-        .name = "nodejs",
-        .aliases = "node javascript js",
-        .title = "JavaScript (Node.js)",
-        .extension = ".js",
-        .image = "nodejs",
-        .file = "main.js",
-        .run = "node {file}",
-        .env = "",
-        .version = "node --version",
-        .hello = "console.log('Hello, World!');\n",
-        .memory_mib = 384,
-    },
-    {
-        .name = "perl",
-        .aliases = "pl",
-        .title = "Perl",
-        .extension = ".pl",
-        .image = "perl",
-        .file = "main.pl",
-        .run = "perl {file}",
-        .env = "",
-        .version = "perl -v",
-        .hello = "print \"Hello, World!\\n\";\n",
-        .memory_mib = 256,
-    },
-    {
-        .name = "python",
-        .aliases = "python3 py",
-        .title = "Python 3",
-        .extension = ".py",
-        .image = "python",
-        .file = "main.py",
-        .run = "python3 {file}",
-        .env = "",
-        .version = "python3 --version",
-        .hello = "print(\"Hello, World!\")\n",
-        .memory_mib = 256,
-    },
-    {
-        .name = "typescript",
-        .aliases = "ts deno",
-        .title = "TypeScript (Deno)",
-        .extension = ".ts",
-        .image = "typescript",
-        .file = "main.ts",
-        .run = "deno run --quiet --allow-all --no-prompt {file}",
-        .env = "DENO_DIR=/var/cache/deno DENO_NO_UPDATE_CHECK=1 NO_COLOR=1",
-        .version = "deno --version",
-        .hello = "const greeting: string = 'Hello, World!';\nconsole.log(greeting);\n",
-        .memory_mib = 512,
-    },
-};
+void languages_free(struct languages *t)
+{
+    if (!t)
+        return;
+    json_decref(t->document);
+    for (size_t i = 0; i < t->n_joined; i++)
+        free(t->joined[i]);
+    free(t->joined);
+    free(t);
+}
+
+const struct language *languages_get(const struct languages *t, size_t index)
+{
+    return index < t->n_rows ? &t->rows[index] : NULL;
+}
+
+const struct language_image *languages_image(const struct languages *t, size_t index)
+{
+    return index < t->n_images ? &t->images[index] : NULL;
+}
+
+static size_t count_meanings(const struct language *lang, const char *name)
+{
+    size_t n = strcasecmp(lang->name, name) == 0, len = strlen(name);
+    for (const char *p = lang->aliases; *p;) {
+        size_t word = strcspn(p, " ");
+        n += word == len && strncasecmp(p, name, len) == 0;
+        p += word + strspn(p + word, " ");
+    }
+    return n;
+}
+
+size_t languages_count_meanings(const struct languages *t, const char *word)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_rows; i++)
+        n += count_meanings(&t->rows[i], word);
+    return n;
+}
+
+const struct language *languages_find(const struct languages *t, const char *name)
+{
+    for (size_t i = 0; i < t->n_rows; i++) {
+        if (count_meanings(&t->rows[i], name))
+            return &t->rows[i];
+    }
+    return NULL;
+}
+
+const struct language_image *languages_find_image(const struct languages *t, const char *name)
+{
+    for (size_t i = 0; i < t->n_images; i++) {
+        if (strcmp(t->images[i].name, name) == 0)
+            return &t->images[i];
+    }
+    return NULL;
+}
+
+/* --- the one in use --- */
+
+static struct languages *in_use;
+static pthread_once_t built_in = PTHREAD_ONCE_INIT;
+
+/* The tests have read it: if it cannot be read here there is no memory to run anything. */
+static void use_built_in(void)
+{
+    if (in_use)
+        return;
+    struct err e = ERR_INIT;
+    int r = languages_parse((const char *)languages_data, sizeof(languages_data), &in_use, &e);
+    assert(r == 0);
+    (void)r;
+}
+
+const struct languages *languages_in_use(void)
+{
+    pthread_once(&built_in, use_built_in);
+    return in_use;
+}
+
+int languages_use(const char *path, struct err *e)
+{
+    auto_buf struct buf b = {0};
+    struct languages *t = NULL;
+    int r = file_read(path, &b, LANGUAGES_FILE_MAX_BYTES);
+    if (r < 0)
+        return err_errno(e, r, "read the languages of %s", path);
+    r = languages_parse(buf_str(&b), b.len, &t, e);
+    if (r < 0)
+        return err_wrap(e, r, "%s", path);
+    languages_free(in_use);
+    in_use = t;
+    return 0;
+}
 
 const struct language *host_language(size_t index)
 {
-    return index < ARRAY_SIZE(languages) ? &languages[index] : NULL;
-}
-
-static bool is_alias(const struct language *lang, const char *name)
-{
-    size_t len = strlen(name);
-    for (const char *p = lang->aliases; *p;) {
-        size_t word = strcspn(p, " ");
-        if (word == len && strncasecmp(p, name, len) == 0)
-            return true;
-        p += word + strspn(p + word, " ");
-    }
-    return false;
+    return languages_get(languages_in_use(), index);
 }
 
 const struct language *host_language_find(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(languages); i++) {
-        if (strcasecmp(languages[i].name, name) == 0 || is_alias(&languages[i], name))
-            return &languages[i];
-    }
-    return NULL;
+    return languages_find(languages_in_use(), name);
 }

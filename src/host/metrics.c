@@ -87,18 +87,22 @@ static void print_living(struct buf *b, struct host *h)
 
 static void print_admission(struct buf *b, struct admission *a)
 {
-    int vms, memory_mib, starting;
+    int vms, memory_mib, starting, waiting;
     unsigned long refused;
     {
         AUTO_LOCK(&a->lock);
         vms = a->vms;
         memory_mib = a->memory_mib;
-        starting = a->starting;
+        starting = (int)(a->starts_came - a->starts_ended);
+        starting = starting < a->starts_max ? starting : a->starts_max;
+        waiting = a->waiting;
         refused = a->refused;
     }
     print_one(b, "holm_vms", "gauge", "VMs that exist.", (unsigned long)vms);
     print_one(b, "holm_vms_max", "gauge", "VMs that may exist.", (unsigned long)a->vms_max);
     print_one(b, "holm_vms_starting", "gauge", "VMs that are starting.", (unsigned long)starting);
+    print_one(b, "holm_runs_waiting", "gauge", "Runs that wait for room for their VM.",
+              (unsigned long)waiting);
     print_one(b, "holm_memory_promised_bytes", "gauge", "Memory promised to guests.",
               (unsigned long)memory_mib << 20);
     print_one(b, "holm_memory_max_bytes", "gauge", "Memory that may be promised.",
@@ -113,6 +117,8 @@ void host_metrics(struct host *h, struct buf *b)
     buf_printf(b, "holm_build_info{version=\"" HOLM_VERSION "\",engine=\"%s\"} 1\n",
                h->engine->ops->name);
     print_runs(b, m);
+    print_one(b, "holm_runs_warm_total", "counter",
+              "Runs that a runtime took over which had waited for them.", m->runs_warm);
     print_one(b, "holm_pool_hits_total", "counter", "Runs that found a VM waiting.", m->pool_hits);
     print_one(b, "holm_pool_misses_total", "counter", "Runs that had to restore one.",
               m->pool_misses);

@@ -18,6 +18,7 @@ struct histogram {
 struct metrics {
     atomic_ulong runs_ok, runs_timed_out, runs_failed, runs_refused, runs_cancelled;
     atomic_ulong pool_hits, pool_misses;
+    atomic_ulong runs_warm; /* taken over by a runtime that waited */
     atomic_ulong vms_started, vms_failed, vms_ended, vms_adopted, vms_reaped;
     struct histogram load, exec, restore;
 };

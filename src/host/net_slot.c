@@ -142,6 +142,10 @@ static int forward_here(void)
     int r = net_ns_sysctl("ipv4/ip_forward", "1");
     if (r == 0 && net_ns_sysctl_get("ipv6/conf/all/forwarding"))
         r = net_ns_sysctl("ipv6/conf/all/forwarding", "1");
+    /* A guest is told at once what it may not reach, every time: by default the kernel tells one
+     * address once a second, and the rest of its datagrams wait for their timeouts. */
+    (void)net_ns_sysctl("ipv4/icmp_ratelimit", "0");
+    (void)net_ns_sysctl("ipv6/icmp/ratelimit", "0");
     return r;
 }
 

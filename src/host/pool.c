@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "host/host_priv.h"
+#include "host/pool_targets.h"
 #include "host/program.h"
-
-#define SHELVES_MAX 64
 
 /* After a failed fill the language rests, twice as long each time, up to this. */
 #define BACKOFF_FIRST_MS 500
@@ -20,7 +20,8 @@
 /* The pooled VMs of one language. */
 struct shelf {
     const struct language *lang; /* constant */
-    int target;                  /* constant */
+    int target;                  /* see pool_targets.h */
+    int64_t used_ms;             /* its last run; 0: none yet */
     struct vm *first; /* oldest first: the longest wait has had the most time to settle */
     int count;
     int filling;
@@ -32,7 +33,7 @@ struct pool {
     struct host *host;
     pthread_mutex_t lock; /* guards the shelves */
     pthread_cond_t changed;
-    struct shelf shelves[SHELVES_MAX];
+    struct shelf shelves[LANGUAGES_MAX];
     int n_shelves;
     atomic_bool stopping;
     int cpus;
@@ -69,9 +70,67 @@ static void push(struct shelf *s, struct vm *vm)
     s->count++;
 }
 
+/* Runs that wait for room count too, so what becomes free is theirs. */
 static bool host_is_busy(struct pool *p)
 {
-    return p->host->runs >= p->cpus;
+    return p->host->runs >= p->cpus || p->host->admission.waiting > 0;
+}
+
+/* Who uses what changes, and so do the targets. */
+static void set_targets(struct pool *p)
+{
+    struct pool_want wants[LANGUAGES_MAX];
+    int targets[LANGUAGES_MAX];
+    for (int i = 0; i < p->n_shelves; i++) {
+        const struct shelf *s = &p->shelves[i];
+        wants[i] = (struct pool_want){
+            .size = config_pool_size(p->host->config, s->lang->name),
+            .is_named = config_pool_is_named(p->host->config, s->lang->name),
+            .is_default = s->lang->is_default,
+            .used_ms = s->used_ms,
+        };
+    }
+    pool_targets(wants, (size_t)p->n_shelves, p->host->config->pool_languages_max, clock_mono_ms(),
+                 targets);
+    for (int i = 0; i < p->n_shelves; i++)
+        p->shelves[i].target = targets[i];
+}
+
+/* Gives the VMs of a list to the reaper. */
+static void reap_list(struct pool *p, struct vm *list)
+{
+    while (list) {
+        struct vm *vm = list;
+        list = vm->next;
+        reaper_add(p->host->reaper, vm);
+    }
+}
+
+/* VMs of languages that are used no more, and those that a former daemon left beyond the target. */
+static struct vm *take_surplus(struct pool *p)
+{
+    struct vm *list = NULL;
+    for (int i = 0; i < p->n_shelves; i++) {
+        struct shelf *s = &p->shelves[i];
+        while (s->count > s->target) {
+            struct vm *vm = pop(s);
+            log_debug("pool", "language=%s vm=%s is one too many", s->lang->name, vm->record.id);
+            vm->next = list;
+            list = vm;
+        }
+    }
+    return list;
+}
+
+/* The lock is held before and after, not meanwhile. */
+static void drop_surplus(struct pool *p)
+{
+    struct vm *list = take_surplus(p);
+    if (!list)
+        return;
+    pthread_mutex_unlock(&p->lock);
+    reap_list(p, list);
+    pthread_mutex_lock(&p->lock);
 }
 
 /* The shelf that most needs a VM, NULL when none does. */
@@ -85,7 +144,7 @@ static struct shelf *neediest(struct pool *p)
         int missing = s->target - s->count - s->filling;
         if (missing <= best_missing || now < s->rest_until_ms)
             continue;
-        if (image_state(p->host->images, s->lang->image, NULL) != LANGUAGE_READY)
+        if (image_state(p->host->images, s->lang, NULL) != LANGUAGE_READY)
             continue;
         best = s;
         best_missing = missing;
@@ -116,12 +175,12 @@ static bool is_stopping(void *arg)
 static int make_warm(struct host *h, const struct language *lang, struct vm **ret, struct err *e)
 {
     struct vm *vm = NULL;
-    int r = vm_restore(h, lang, &vm, e);
+    int r = vm_restore(h, lang, NULL, &vm, e);
     if (r < 0)
         return r;
     if (h->config->pool_warm && !host_is_busy(h->pool)) {
         struct program_wait wait = {.cancelled = is_stopping, .arg = h->pool};
-        r = program_hello(vm, lang, &wait, e);
+        r = program_exercise(vm, lang, &wait, e);
         if (r < 0) {
             vm_end(h, vm);
             return err_wrap(e, r, "warm up %s", lang->name);
@@ -174,6 +233,10 @@ static void *filler(void *arg)
     proc_set_own_nice(VM_BACKGROUND_NICE);
     AUTO_LOCK(&p->lock);
     while (!p->stopping) {
+        set_targets(p);
+        drop_surplus(p);
+        if (p->stopping)
+            break;
         struct shelf *s = host_is_busy(p) ? NULL : neediest(p);
         if (s) {
             fill(p, s);
@@ -188,11 +251,8 @@ static void *filler(void *arg)
 static void add_shelves(struct pool *p)
 {
     const struct language *lang;
-    for (size_t i = 0; (lang = host_language(i)) && p->n_shelves < SHELVES_MAX; i++) {
-        p->shelves[p->n_shelves++] = (struct shelf){
-            .lang = lang,
-            .target = config_pool_size(p->host->config, lang->name),
-        };
+    for (size_t i = 0; (lang = host_language(i)) && p->n_shelves < LANGUAGES_MAX; i++) {
+        p->shelves[p->n_shelves++] = (struct shelf){.lang = lang};
     }
 }
 
@@ -296,48 +356,27 @@ bool pool_give_way(struct pool *p, const struct language *lang)
     return true;
 }
 
-int pool_restore(struct pool *p, const struct language *lang, struct vm **ret, struct err *e)
-{
-    int r;
-    do
-        r = vm_restore(p->host, lang, ret, e);
-    while (r == -EAGAIN && pool_give_way(p, lang));
-    return r;
-}
-
-/* Gives the VMs of a list to the reaper. */
-static void reap_list(struct pool *p, struct vm *list)
-{
-    while (list) {
-        struct vm *vm = list;
-        list = vm->next;
-        reaper_add(p->host->reaper, vm);
-    }
-}
-
-void pool_drop(struct pool *p, const char *image)
+void pool_drop(struct pool *p, const struct language *lang)
 {
     struct vm *vm, *dropped = NULL;
     {
         AUTO_LOCK(&p->lock);
-        for (int i = 0; i < p->n_shelves; i++) {
-            struct shelf *s = &p->shelves[i];
-            while (strcmp(s->lang->image, image) == 0 && (vm = pop(s))) {
-                vm->next = dropped;
-                dropped = vm;
-            }
+        while ((vm = pop(shelf_of(p, lang)))) {
+            vm->next = dropped;
+            dropped = vm;
         }
     }
     reap_list(p, dropped);
 }
 
-int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool *ret_from_pool,
-              struct err *e)
+/* The oldest of its language that lives; NULL: there is none. */
+static struct vm *take_pooled(struct pool *p, const struct language *lang)
 {
     struct vm *vm, *dead = NULL;
     {
         AUTO_LOCK(&p->lock);
         struct shelf *s = shelf_of(p, lang);
+        s->used_ms = clock_mono_ms();
         while ((vm = pop(s)) && link_ended(vm->link, NULL)) {
             vm->next = dead;
             dead = vm;
@@ -345,11 +384,48 @@ int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool
         pthread_cond_broadcast(&p->changed);
     }
     reap_list(p, dead);
-    *ret_from_pool = vm != NULL;
-    if (vm) {
+    if (vm)
         proc_set_nice(vm->monitor.proc.pid, 0);
-        *ret = vm;
-        return 0;
-    }
-    return pool_restore(p, lang, ret, e);
+    return vm;
+}
+
+/* A request that has found no room. */
+struct no_room {
+    struct pool *pool;
+    struct pool_request *rq;
+    struct vm *vm; /* one that has come into the pool meanwhile */
+};
+
+static enum admission_next on_full(void *arg)
+{
+    struct no_room *nr = arg;
+    nr->vm = nr->rq->never_pooled ? NULL : take_pooled(nr->pool, nr->rq->lang);
+    if (nr->vm)
+        return ADMISSION_LEAVE;
+    return pool_give_way(nr->pool, nr->rq->lang) ? ADMISSION_LOOK : ADMISSION_WAIT;
+}
+
+static bool is_unwanted(void *arg)
+{
+    const struct no_room *nr = arg;
+    return nr->rq->cancelled && nr->rq->cancelled(nr->rq->arg);
+}
+
+int pool_take(struct pool *p, struct pool_request *rq, struct vm **ret, struct err *e)
+{
+    struct no_room nr = {.pool = p, .rq = rq};
+    nr.vm = rq->never_pooled ? NULL : take_pooled(p, rq->lang);
+    struct admission_wait wait = {
+        .deadline_ms = clock_mono_ms() + p->host->config->run_wait_s * 1000LL,
+        .cancelled = is_unwanted,
+        .full = on_full,
+        .arg = &nr,
+    };
+    struct vm *fresh = NULL;
+    int r = nr.vm ? 0 : vm_restore(p->host, rq->lang, &wait, &fresh, e);
+    if (r < 0 && r != -EALREADY)
+        return r;
+    rq->from_pool = nr.vm != NULL;
+    *ret = nr.vm ? nr.vm : fresh;
+    return 0;
 }

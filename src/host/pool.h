@@ -7,8 +7,8 @@
  *
  * Filler threads refill it in the background. They hold back while as many programs run as there
  * are CPUs: at such a time warming a VM costs a request more than it gives to a later one. A
- * request that finds the pool empty restores a VM of its own. When admission refuses, an idle VM of
- * another language gives way.
+ * request that finds the pool empty restores a VM of its own. When there is no room for that, idle
+ * VMs of other languages give way, then the request waits in the admission's line.
  *
  * Threads: any; one leaf lock inside. */
 
@@ -28,20 +28,24 @@ int pool_start(struct pool *p, struct err *e);
 void pool_stop(struct pool *p);
 void pool_free(struct pool *p); /* after pool_stop; NULL is fine */
 
-/* A VM for one run, from the pool or else restored now; the caller owns it. *ret_from_pool tells
- * which. */
-int pool_take(struct pool *p, const struct language *lang, struct vm **ret, bool *ret_from_pool,
-              struct err *e);
+struct pool_request {
+    const struct language *lang;
+    bool never_pooled;            /* restore it, whatever waits */
+    bool (*cancelled)(void *arg); /* whether a caller that waits for room still wants it */
+    void *arg;
+    bool from_pool; /* out */
+};
 
-/* The same, but never from the pool. */
-int pool_restore(struct pool *p, const struct language *lang, struct vm **ret, struct err *e);
+/* A VM for one run, from the pool or else restored now, which may have to wait for room; the caller
+ * owns it. */
+int pool_take(struct pool *p, struct pool_request *rq, struct vm **ret, struct err *e);
 
 /* Ends the idle VM that is missed least, but none of `lang` (may be NULL); false when there is
  * none. */
 bool pool_give_way(struct pool *p, const struct language *lang);
 
-/* Ends the idle VMs of an image: they are clones of a template that is no longer right. */
-void pool_drop(struct pool *p, const char *image);
+/* Ends the idle VMs of a language: they are clones of a template that is no longer right. */
+void pool_drop(struct pool *p, const struct language *lang);
 
 /* Gives an adopted VM to the pool, which owns it from then on. */
 void pool_adopt(struct pool *p, struct vm *vm);

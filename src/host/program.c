@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "host/program.h"
+#include "host/program_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,20 +7,15 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "host/guest.h"
+#include "host/program_priv.h"
 #include "host/vm.h"
-
-#define WORK_DIR "/work"
-#define WARM_DIR "/var/tmp/hello" /* hello programs leave nothing where a program will look */
-#define USER_ID 1000              /* `user` of every image */
 
 /* How much longer than the program's own limit the host waits for the agent to say that it was
  * reached. A guest that is starved by its program answers late; one that does not answer at all is
  * taken as timed out just the same. */
 #define AGENT_GRACE_MS 5000
-
-/* An emulated, busy CPU may take seconds for the slowest of them. */
-#define HELLO_TIMEOUT_MS 120000
 
 #define EXIT_TIMED_OUT 124 /* as timeout(1) has it */
 
@@ -31,14 +26,6 @@ static const char *const base_env[] = {
     "LOGNAME=user",
     "LANG=C.UTF-8",
     "SHELL=/bin/sh",
-};
-
-/* One run under way. */
-struct collector {
-    const char *dir; /* where it runs */
-    const struct run_request *rq;
-    struct program_wait *wait;
-    struct run_result *result;
 };
 
 /* --- Checking a request --- */
@@ -167,14 +154,7 @@ int program_check(const struct run_request *rq, const struct language **ret, str
 
 /* --- The command --- */
 
-/* A NULL-terminated list of strings it owns. */
-struct strings {
-    char **list;
-    size_t n, cap;
-    bool failed;
-};
-
-static void strings_done(struct strings *s)
+void strings_done(struct strings *s)
 {
     for (size_t i = 0; i < s->n; i++)
         free(s->list[i]);
@@ -208,8 +188,17 @@ static void strings_add(struct strings *s, const char *text)
     strings_take(s, strdup(text));
 }
 
-/* Adds words separated by single spaces; "{file}" becomes the program's file. */
-static void strings_add_words(struct strings *s, const char *words, const char *file)
+/* A list of none is a list, too. */
+static void strings_init(struct strings *s)
+{
+    strings_add(s, "");
+    if (s->n)
+        free(s->list[--s->n]);
+    if (s->list)
+        s->list[s->n] = NULL;
+}
+
+void strings_add_words(struct strings *s, const char *words, const char *file)
 {
     while (*words) {
         size_t len = strcspn(words, " ");
@@ -221,17 +210,32 @@ static void strings_add_words(struct strings *s, const char *words, const char *
     }
 }
 
-static void build_argv(struct strings *argv, const struct language *lang,
-                       const struct run_request *rq)
+/* One command for both steps saves a round trip. The compiler must not eat the program's input, and
+ * what it prints is no output of the program. */
+static void build_script(struct buf *script, const struct language *lang, enum program_step step)
 {
-    if (lang->compile) {
-        /* One command for both steps saves a round trip. The compiler must not eat the program's
-         * input, and what it prints is no output of the program. */
+    if (step != PROGRAM_START)
+        buf_printf(script, "%s </dev/null >&2", lang->compile);
+    if (step == PROGRAM_WHOLE)
+        buf_append_str(script, " && ");
+    if (step != PROGRAM_COMPILE)
+        buf_printf(script, "exec %s \"$@\"", lang->run);
+}
+
+/* What a runtime that waits has been started with is not said again. */
+static void build_argv(struct strings *argv, const struct language *lang, const struct collector *c)
+{
+    const struct run_request *rq = c->rq;
+    if (c->warm) {
+        strings_init(argv);
+    } else if (lang->compile) {
         auto_buf struct buf script = {0};
-        buf_printf(&script, "%s </dev/null >&2 && exec %s \"$@\"", lang->compile, lang->run);
+        build_script(&script, lang, c->step);
         strings_add(argv, "sh");
         strings_add(argv, "-c");
         strings_add(argv, buf_str(&script));
+        if (c->step == PROGRAM_COMPILE)
+            return;
         strings_add(argv, lang->file);
     } else {
         strings_add_words(argv, lang->run, lang->file);
@@ -250,8 +254,8 @@ static bool is_overridden(const char *assignment, const struct run_request *rq)
     return false;
 }
 
-static void build_env(struct strings *env, const struct language *lang,
-                      const struct run_request *rq)
+void program_env(struct strings *env, const struct language *lang, const struct run_request *rq,
+                 const char *words)
 {
     struct strings all = {0};
     for (size_t i = 0; i < ARRAY_SIZE(base_env); i++)
@@ -263,6 +267,7 @@ static void build_env(struct strings *env, const struct language *lang,
     }
     env->failed |= all.failed;
     strings_done(&all);
+    strings_add_words(env, words, "");
     for (size_t i = 0; i < rq->n_env; i++) {
         auto_buf struct buf b = {0};
         buf_printf(&b, "%s=", rq->env[i].name);
@@ -290,6 +295,7 @@ static int build_files(struct guest_file **ret, struct strings *paths, const str
             .mode = 0644,
             .uid = USER_ID,
             .gid = USER_ID,
+            .in_place = c->warm && !f, /* it may have opened it already */
         };
     }
     for (size_t i = 0; !paths->failed && i <= rq->n_files; i++)
@@ -300,6 +306,7 @@ static int build_files(struct guest_file **ret, struct strings *paths, const str
 
 /* --- Output --- */
 
+/* The agent sends no more than the bound; but a guest is not believed. */
 static void keep(struct buf *b, bool *truncated, const void *data, size_t len)
 {
     size_t room = RUN_OUTPUT_MAX_BYTES - b->len;
@@ -329,11 +336,18 @@ static bool on_cancelled(void *arg)
     return c->wait->cancelled && c->wait->cancelled(c->wait->arg);
 }
 
-static void take_exit(struct run_result *ret, const struct exec_exit *x)
+static void take_exit(const struct collector *c, const struct exec_exit *x)
 {
+    struct run_result *ret = c->result;
     ret->timed_out = x->timed_out;
     ret->exit_code = x->timed_out ? EXIT_TIMED_OUT : x->code;
     ret->signal = x->timed_out ? 0 : x->signal;
+    ret->cpu_us = x->cpu_us;
+    ret->memory_peak_bytes = x->memory_peak_bytes;
+    ret->out_of_memory = x->oom;
+    int64_t limit = c->wait->limits.output_bytes;
+    ret->out_truncated |= limit && x->stdout_bytes > limit;
+    ret->err_truncated |= limit && x->stderr_bytes > limit;
 }
 
 static int execute(struct vm *vm, struct collector *c, const struct exec_spec *spec,
@@ -343,7 +357,7 @@ static int execute(struct vm *vm, struct collector *c, const struct exec_spec *s
     struct guest_exec x = {
         .spec = spec,
         .files = files,
-        .n_files = rq->n_files + 1,
+        .n_files = files ? rq->n_files + 1 : 0,
         .stdin_data = rq->stdin_data,
         .stdin_len = rq->stdin_len,
         .deadline_ms = clock_mono_ms() + rq->timeout_ms + AGENT_GRACE_MS,
@@ -352,10 +366,10 @@ static int execute(struct vm *vm, struct collector *c, const struct exec_spec *s
         .arg = c,
     };
     struct exec_exit exit = {0};
-    int64_t t0 = clock_mono_us();
     int r = guest_exec(vm->link, &x, &exit, e);
-    c->result->exec_us = clock_mono_us() - t0;
-    c->wait->started = x.started;
+    c->result->exec_us = clock_mono_us() - c->start_us;
+    c->result->warm = c->warm != NULL;
+    c->wait->started |= x.started;
     if (r < 0 && e->class == ERR_TIMEOUT && !x.started) {
         err_set(e, ERR_UNAVAILABLE, "the VM did not answer");
         return -ETIMEDOUT;
@@ -365,21 +379,21 @@ static int execute(struct vm *vm, struct collector *c, const struct exec_spec *s
         r = 0;
     }
     if (r == 0)
-        take_exit(c->result, &exit);
+        take_exit(c, &exit);
     return r;
 }
 
-static int run(struct vm *vm, const struct language *lang, struct collector *c, struct err *e)
+static int run_once(struct vm *vm, const struct language *lang, struct collector *c, struct err *e)
 {
-    struct err own = ERR_INIT;
     const struct run_request *rq = c->rq;
     CLEANUP(strings_done) struct strings argv = {0};
     CLEANUP(strings_done) struct strings env = {0};
     CLEANUP(strings_done) struct strings paths = {0};
     auto_free struct guest_file *files = NULL;
-    build_argv(&argv, lang, rq);
-    build_env(&env, lang, rq);
-    if (build_files(&files, &paths, lang, c) < 0 || argv.failed || env.failed)
+    build_argv(&argv, lang, c);
+    program_env(&env, lang, rq, "");
+    int r = c->step == PROGRAM_START ? 0 : build_files(&files, &paths, lang, c);
+    if (r < 0 || argv.failed || env.failed)
         return err_errno(e, -ENOMEM, "run");
     struct exec_spec spec = {
         .argv = argv.list,
@@ -388,19 +402,73 @@ static int run(struct vm *vm, const struct language *lang, struct collector *c, 
         .uid = USER_ID,
         .gid = USER_ID,
         .timeout_ms = rq->timeout_ms,
-        .has_stdin = rq->stdin_len > 0,
+        /* Always a pipe, as a runtime that waits has one: /dev/null is something else. */
+        .has_stdin = rq->stdin_len > 0 || lang->warm,
+        .limits = c->wait->limits,
+        .kill_rest = c->kill_rest,
+        .warm = (char *)c->warm,
+        .alone = c->alone,
     };
-    return execute(vm, c, &spec, files, e ? e : &own);
+    return execute(vm, c, &spec, files, e);
+}
+
+/* A runtime that does not wait any more, or never did, costs a round trip, and no program. */
+int program_collect(struct vm *vm, const struct language *lang, struct collector *c, struct err *e)
+{
+    struct err own = ERR_INIT;
+    e = e ? e : &own;
+    c->start_us = clock_mono_us();
+    int r = run_once(vm, lang, c, e);
+    if (r == 0 || !c->warm || e->class != ERR_CONFLICT || c->wait->started)
+        return r;
+    log_debug("program", "vm=%s language=%s runs cold: %s", vm->record.id, lang->name, e->text);
+    c->warm = NULL;
+    return run_once(vm, lang, c, e);
+}
+
+static bool has_prefix(const char *name, const char *words)
+{
+    for (const char *p = words; *p;) {
+        size_t len = strcspn(p, " ");
+        if (len && strncmp(name, p, len) == 0)
+            return true;
+        p += len + (p[len] == ' ');
+    }
+    return false;
+}
+
+/* What a runtime has looked at before it waits cannot be handed over. */
+static bool can_be_warm(const struct language *lang, const struct run_request *rq)
+{
+    const struct language_warm *w = lang->warm;
+    if (!w || rq->cold || (rq->n_args && !w->takes_args) || (rq->n_env && !w->takes_env))
+        return false;
+    for (size_t i = 0; i < rq->n_env; i++) {
+        if (has_prefix(rq->env[i].name, w->cold_env))
+            return false;
+    }
+    return true;
 }
 
 int program_run(struct vm *vm, const struct run_request *rq, struct program_wait *w,
                 struct run_result *ret, struct err *e)
 {
-    struct collector c = {.dir = WORK_DIR, .rq = rq, .wait = w, .result = ret};
-    return run(vm, vm->lang, &c, e);
+    struct collector c = {.dir = WORK_DIR,
+                          .warm = can_be_warm(vm->lang, rq) ? WARM_RUN : NULL,
+                          .alone = vm->lang->warm != NULL,
+                          .rq = rq,
+                          .wait = w,
+                          .result = ret};
+    return program_collect(vm, vm->lang, &c, e);
 }
 
 int program_hello(struct vm *vm, const struct language *lang, struct program_wait *w, struct err *e)
+{
+    return program_hello_by(vm, lang, NULL, w, e);
+}
+
+int program_hello_by(struct vm *vm, const struct language *lang, const char *warm,
+                     struct program_wait *w, struct err *e)
 {
     struct run_request rq = {
         .language = lang->name,
@@ -409,9 +477,9 @@ int program_hello(struct vm *vm, const struct language *lang, struct program_wai
         .timeout_ms = HELLO_TIMEOUT_MS,
     };
     struct run_result res = {0};
-    struct collector c = {.dir = WARM_DIR, .rq = &rq, .wait = w, .result = &res};
-    int r = run(vm, lang, &c, e);
-    if (r == 0 && (res.exit_code != 0 || strcmp(buf_str(&res.out), "Hello, World!\n") != 0))
+    struct collector c = {.dir = HELLO_DIR, .warm = warm, .rq = &rq, .wait = w, .result = &res};
+    int r = program_collect(vm, lang, &c, e);
+    if (r == 0 && (res.exit_code != 0 || strcmp(buf_str(&res.out), lang->expect) != 0))
         r = err_set(e, ERR_INTERNAL,
                     "the hello program of %s ended with %d%s and printed \"%.80s\", \"%.200s\"",
                     lang->name, res.exit_code, res.timed_out ? " (timed out)" : "",

@@ -62,7 +62,7 @@ static int vm_new(struct host *h, const struct vm_plan *plan, struct vm **ret, s
     if (r == 0)
         r = check_unknown(h, vm->record.id, e);
     if (r == 0)
-        r = admission_take(&h->admission, &plan->shape, &vm->record.uid, e);
+        r = admission_take(&h->admission, &plan->shape, plan->wait, &vm->record.uid, e);
     if (r < 0)
         return r;
     vm->record.state = VM_STARTING;
@@ -289,18 +289,20 @@ int vm_start(struct host *h, const struct vm_plan *plan, struct vm **ret, struct
 }
 
 /* The engine refused the template. */
-static int distrust(struct host *h, const char *image, struct err *e)
+static int distrust(struct host *h, const struct image_ask *ask, struct err *e)
 {
-    image_distrust(h->images, image, NULL, e->text);
-    err_set(e, ERR_FULL, "image %s is being prepared anew; try again in 5 s", image);
+    image_distrust(h->images, ask, e->text);
+    err_set(e, ERR_FULL, "language %s is being prepared anew; try again in 5 s", ask->lang->name);
     e->retry_after_s = 5;
     return -EINPROGRESS;
 }
 
-int vm_restore(struct host *h, const struct language *lang, struct vm **ret, struct err *e)
+int vm_restore(struct host *h, const struct language *lang, const struct admission_wait *wait,
+               struct vm **ret, struct err *e)
 {
     struct image_use use;
-    int r = image_ready(h->images, &(struct image_ask){.key = lang->image}, &use, e);
+    const struct image_ask ask = image_of_language(lang);
+    int r = image_ready(h->images, &ask, &use, e);
     if (r < 0)
         return r;
     struct vm_plan plan = {
@@ -310,11 +312,13 @@ int vm_restore(struct host *h, const struct language *lang, struct vm **ret, str
         .lang = lang,
         .ephemeral = true,
         .timeout_s = h->config->restore_timeout_s,
+        .wait = wait,
     };
     r = vm_start(h, &plan, ret, e);
     image_release(h->images, &use);
-    if (r < 0 && (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND || e->class == ERR_INVALID))
-        r = distrust(h, lang->image, e);
+    if (r < 0 && r != -EALREADY && r != -ECANCELED &&
+        (e->class == ERR_CONFLICT || e->class == ERR_NOT_FOUND || e->class == ERR_INVALID))
+        r = distrust(h, &ask, e);
     return r;
 }
 

@@ -15,6 +15,7 @@
 #include "host/lifecycle.h"
 #include "host/store.h"
 
+struct admission_wait;
 struct host;
 struct link;
 struct language;
@@ -51,14 +52,16 @@ struct vm_plan {
     bool keep_dir;      /* its directory was there before, and stays when this fails */
     bool is_first_boot; /* of an image: when it does not come up, the error has its last words */
     int timeout_s;      /* until its agent has answered */
+    const struct admission_wait *wait; /* for room; NULL: none is no */
 };
 
 /* Starts a VM and returns when its agent has answered, its clock is right and its random generator
  * reseeded. On failure nothing of it is left. */
 int vm_start(struct host *h, const struct vm_plan *plan, struct vm **ret, struct err *e);
 
-/* From the template of a language's image. */
-int vm_restore(struct host *h, const struct language *lang, struct vm **ret, struct err *e);
+/* From the template of a language's image; `wait` as for admission_take. */
+int vm_restore(struct host *h, const struct language *lang, const struct admission_wait *wait,
+               struct vm **ret, struct err *e);
 
 /* Notes in the store that it ran, or is about to run, somebody's code. */
 int vm_mark_used(struct host *h, struct vm *vm, struct err *e);

@@ -93,7 +93,7 @@ static void note_refusal(struct instances *s, struct instance *inst, struct err 
     if (inst->record.origin == ORIGIN_IMAGE) {
         if (e->class == ERR_INVALID) /* there is no room for its shape on this host */
             return;
-        image_distrust(s->host->images, info->image, &info->shape, e->text);
+        image_distrust(s->host->images, &(struct image_ask){info->image, &info->shape}, e->text);
         err_set(e, ERR_FULL, "image %s is being prepared anew", info->image);
     } else {
         e->class = ERR_CONFLICT;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -28,6 +29,7 @@ void exec_spec_done(struct exec_spec *spec)
     free(spec->cwd);
     free(spec->user);
     free(spec->job);
+    free(spec->warm);
     *spec = (struct exec_spec){0};
 }
 
@@ -89,7 +91,36 @@ static int encode_manner(const struct exec_spec *spec, json_t *obj, struct err *
         return err_errno(e, -ENOMEM, "encode the spec");
     if (spec->job && json_object_set_new(obj, "job", json_string(spec->job)) < 0)
         return err_field(e, "job", "job is not UTF-8");
+    if (spec->warm && json_object_set_new(obj, "warm", json_string(spec->warm)) < 0)
+        return err_field(e, "warm", "warm is not UTF-8");
+    if (spec->alone && json_object_set_new(obj, "alone", json_true()) < 0)
+        return err_errno(e, -ENOMEM, "encode the spec");
     return 0;
+}
+
+/* The bounds as rows: for both directions. */
+static const struct {
+    const char *name;
+    size_t offset;
+} limit_rows[] = {
+    {"memory_bytes", offsetof(struct exec_limits, memory_bytes)},
+    {"processes", offsetof(struct exec_limits, processes)},
+    {"file_bytes", offsetof(struct exec_limits, file_bytes)},
+    {"output_bytes", offsetof(struct exec_limits, output_bytes)},
+};
+
+static int encode_limits(const struct exec_spec *spec, json_t *obj, struct err *e)
+{
+    auto_json json_t *limits = json_object();
+    bool failed = !limits;
+    for (size_t i = 0; i < ARRAY_SIZE(limit_rows); i++) {
+        int64_t n;
+        memcpy(&n, (const char *)&spec->limits + limit_rows[i].offset, sizeof(n));
+        failed |= n && json_object_set_new(limits, limit_rows[i].name, json_integer(n)) < 0;
+    }
+    failed |= json_object_size(limits) && json_object_set(obj, "limits", limits) < 0;
+    failed |= spec->kill_rest && json_object_set_new(obj, "kill_rest", json_true()) < 0;
+    return failed ? err_errno(e, -ENOMEM, "encode the spec") : 0;
 }
 
 int exec_spec_encode(const struct exec_spec *spec, struct buf *out, struct err *e)
@@ -102,14 +133,16 @@ int exec_spec_encode(const struct exec_spec *spec, struct buf *out, struct err *
     r = r < 0 ? r : encode_env(spec->env, env, e);
     r = r < 0 ? r : encode_place(spec, obj, e);
     r = r < 0 ? r : encode_manner(spec, obj, e);
+    r = r < 0 ? r : encode_limits(spec, obj, e);
     if (r < 0)
         return r;
     r = dump(obj, out);
     return r < 0 ? err_errno(e, r, "encode the spec") : 0;
 }
 
-static int decode_argv(json_t *obj, bool may_be_empty, char ***ret, struct err *e)
+static int decode_argv(json_t *obj, const struct exec_spec *spec, char ***ret, struct err *e)
 {
+    const bool may_be_empty = spec->login || spec->warm;
     json_t *list = json_object_get(obj, "argv");
     if (!json_is_array(list))
         return err_field(e, "argv", "argv must be a list of strings");
@@ -126,7 +159,7 @@ static int decode_argv(json_t *obj, bool may_be_empty, char ***ret, struct err *
     }
     if (!v)
         return err_errno(e, -ENOMEM, "argv");
-    if (n && v[0][0] == '\0')
+    if (n && v[0][0] == '\0' && !spec->warm)
         return err_field(e, "argv", "argv[0] must not be empty");
     *ret = TAKE_PTR(v);
     return 0;
@@ -224,6 +257,22 @@ bool exec_job_id_is_valid(const char *id)
     return len > 0 && len <= EXEC_JOB_ID_MAX_BYTES && id[len] == '\0';
 }
 
+/* Who it is, and that it has no terminal, was decided when it was started. */
+static int decode_warm(json_t *obj, struct exec_spec *ret, struct err *e)
+{
+    int r = copy_str(obj, "warm", EXEC_JOB_ID_MAX_BYTES, &ret->warm, e);
+    r = r < 0 ? r : field_bool(obj, "alone", FIELD_OPTIONAL, &ret->alone, e);
+    if (r < 0 || !ret->warm)
+        return r;
+    if (!exec_job_id_is_valid(ret->warm))
+        return err_field(e, "warm", "warm must be 1 to %d characters of 0-9a-z",
+                         EXEC_JOB_ID_MAX_BYTES);
+    if (ret->job || ret->pty_rows || ret->login || json_object_get(obj, "user"))
+        return err_field(e, "warm",
+                         "a waiting program is no job, and has no terminal, login or user");
+    return 0;
+}
+
 static int decode_manner(json_t *obj, struct exec_spec *ret, struct err *e)
 {
     static const struct field_range timeout_range = {0, EXEC_TIMEOUT_MAX_MS};
@@ -240,7 +289,27 @@ static int decode_manner(json_t *obj, struct exec_spec *ret, struct err *e)
                          EXEC_JOB_ID_MAX_BYTES);
     if (ret->job && ret->pty_rows)
         return err_field(e, "pty", "a job has no terminal");
-    return 0;
+    return decode_warm(obj, ret, e);
+}
+
+static int decode_limits(json_t *obj, struct exec_spec *ret, struct err *e)
+{
+    static const struct field_range range = {0, EXEC_LIMIT_MAX};
+    static const char *const names[] = {"memory_bytes", "processes", "file_bytes", "output_bytes",
+                                        NULL};
+    json_t *limits = json_object_get(obj, "limits");
+    int r = field_bool(obj, "kill_rest", FIELD_OPTIONAL, &ret->kill_rest, e);
+    if (r < 0 || !limits)
+        return r;
+    if (!json_is_object(limits))
+        return err_field(e, "limits", "limits must be an object");
+    r = field_only(limits, names, e);
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(limit_rows); i++) {
+        int64_t n = 0;
+        r = field_int(limits, limit_rows[i].name, FIELD_OPTIONAL, range, &n, e);
+        memcpy((char *)&ret->limits + limit_rows[i].offset, &n, sizeof(n));
+    }
+    return r;
 }
 
 static int decode_cwd(json_t *obj, struct exec_spec *ret, struct err *e)
@@ -257,8 +326,9 @@ static int decode_cwd(json_t *obj, struct exec_spec *ret, struct err *e)
 
 int exec_spec_decode(const char *json, size_t len, struct exec_spec *ret, struct err *e)
 {
-    static const char *const names[] = {"argv",  "env",  "cwd",   "uid", "gid", "timeout_ms",
-                                        "stdin", "user", "login", "pty", "job", NULL};
+    static const char *const names[] = {"argv",      "env",  "cwd",   "uid", "gid", "timeout_ms",
+                                        "stdin",     "user", "login", "pty", "job", "limits",
+                                        "kill_rest", "warm", "alone", NULL};
     if (len > AGENT_SPEC_MAX_BYTES)
         return err_set(e, ERR_TOO_LARGE, "the spec is larger than %llu bytes",
                        AGENT_SPEC_MAX_BYTES);
@@ -267,7 +337,8 @@ int exec_spec_decode(const char *json, size_t len, struct exec_spec *ret, struct
     int r = field_parse(json, len, &obj, e);
     r = r < 0 ? r : field_only(obj, names, e);
     r = r < 0 ? r : decode_manner(obj, &spec, e);
-    r = r < 0 ? r : decode_argv(obj, spec.login, &spec.argv, e);
+    r = r < 0 ? r : decode_limits(obj, &spec, e);
+    r = r < 0 ? r : decode_argv(obj, &spec, &spec.argv, e);
     r = r < 0 ? r : decode_env(obj, &spec.env, e);
     r = r < 0 ? r : decode_user(obj, &spec, e);
     r = r < 0 ? r : decode_cwd(obj, &spec, e);
@@ -283,10 +354,42 @@ int exec_exit_encode(const struct exec_exit *x, struct buf *out)
     return buf_printf(out,
                       "{\"code\":%d,\"signal\":%d,\"timed_out\":%s,\"wall_us\":%lld,"
                       "\"user_us\":%lld,\"system_us\":%lld,\"max_rss_kib\":%lld,"
-                      "\"stdout_bytes\":%lld,\"stderr_bytes\":%lld}",
+                      "\"stdout_bytes\":%lld,\"stderr_bytes\":%lld,\"cpu_us\":%lld,"
+                      "\"memory_peak_bytes\":%lld,\"oom\":%s}",
                       x->code, x->signal, x->timed_out ? "true" : "false", (long long)x->wall_us,
                       (long long)x->user_us, (long long)x->system_us, (long long)x->max_rss_kib,
-                      (long long)x->stdout_bytes, (long long)x->stderr_bytes);
+                      (long long)x->stdout_bytes, (long long)x->stderr_bytes, (long long)x->cpu_us,
+                      (long long)x->memory_peak_bytes, x->oom ? "true" : "false");
+}
+
+static int decode_counts(json_t *obj, struct exec_exit *ret, struct err *e)
+{
+    const struct {
+        const char *name;
+        enum field_need need;
+        int64_t *ret;
+    } counts[] = {
+        {"wall_us", FIELD_REQUIRED, &ret->wall_us},
+        {"user_us", FIELD_REQUIRED, &ret->user_us},
+        {"system_us", FIELD_REQUIRED, &ret->system_us},
+        {"max_rss_kib", FIELD_REQUIRED, &ret->max_rss_kib},
+        {"stdout_bytes", FIELD_REQUIRED, &ret->stdout_bytes},
+        {"stderr_bytes", FIELD_REQUIRED, &ret->stderr_bytes},
+        {"cpu_us", FIELD_OPTIONAL, &ret->cpu_us},
+        {"memory_peak_bytes", FIELD_OPTIONAL, &ret->memory_peak_bytes},
+    };
+    int r = 0;
+    ret->cpu_us = ret->memory_peak_bytes = -1;
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(counts); i++)
+        r = field_int(obj, counts[i].name, counts[i].need, count_range, counts[i].ret, e);
+    if (r < 0)
+        return r;
+    if (ret->cpu_us < 0 && __builtin_add_overflow(ret->user_us, ret->system_us, &ret->cpu_us))
+        ret->cpu_us = INT64_MAX;
+    if (ret->memory_peak_bytes < 0 &&
+        __builtin_mul_overflow(ret->max_rss_kib, 1024, &ret->memory_peak_bytes))
+        ret->memory_peak_bytes = INT64_MAX;
+    return 0;
 }
 
 int exec_exit_decode(const char *json, size_t len, struct exec_exit *ret, struct err *e)
@@ -301,16 +404,8 @@ int exec_exit_decode(const char *json, size_t len, struct exec_exit *ret, struct
     r = r < 0 ? r : field_int(obj, "code", FIELD_REQUIRED, code_range, &code, e);
     r = r < 0 ? r : field_int(obj, "signal", FIELD_REQUIRED, signal_range, &sig, e);
     r = r < 0 ? r : field_bool(obj, "timed_out", FIELD_REQUIRED, &x.timed_out, e);
-    const struct {
-        const char *name;
-        int64_t *ret;
-    } counts[] = {
-        {"wall_us", &x.wall_us},           {"user_us", &x.user_us},
-        {"system_us", &x.system_us},       {"max_rss_kib", &x.max_rss_kib},
-        {"stdout_bytes", &x.stdout_bytes}, {"stderr_bytes", &x.stderr_bytes},
-    };
-    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(counts); i++)
-        r = field_int(obj, counts[i].name, FIELD_REQUIRED, count_range, counts[i].ret, e);
+    r = r < 0 ? r : decode_counts(obj, &x, e);
+    r = r < 0 ? r : field_bool(obj, "oom", FIELD_OPTIONAL, &x.oom, e);
     if (r < 0)
         return r;
     x.code = (int)code;

@@ -50,6 +50,28 @@ static void test_defaults(void **state)
     exec_spec_done(&out);
 }
 
+/* A waiting program has any arguments. */
+static void test_warm(void **state)
+{
+    struct exec_spec in = {.argv = STRV("", "x"), .warm = (char *)(uintptr_t) "run", .alone = true};
+    struct exec_spec out;
+    auto_buf struct buf json = {0};
+    assert_int_equal(0, exec_spec_encode(&in, &json, NULL));
+    assert_int_equal(0, exec_spec_decode(json.data, json.len, &out, NULL));
+    assert_string_equal("run", out.warm);
+    assert_true(out.alone);
+    assert_string_equal("", out.argv[0]);
+    assert_string_equal("x", out.argv[1]);
+    exec_spec_done(&out);
+
+    in.argv = (char *[]){NULL};
+    buf_clear(&json);
+    assert_int_equal(0, exec_spec_encode(&in, &json, NULL));
+    assert_int_equal(0, exec_spec_decode(json.data, json.len, &out, NULL));
+    assert_null(out.argv[0]);
+    exec_spec_done(&out);
+}
+
 static void test_manner(void **state)
 {
     struct exec_spec in = {
@@ -89,6 +111,34 @@ static void test_manner(void **state)
     exec_spec_done(&out);
 }
 
+static void test_limits(void **state)
+{
+    struct exec_spec in = {
+        .argv = STRV("sh"),
+        .limits = {.memory_bytes = 1 << 20, .processes = 7, .file_bytes = EXEC_LIMIT_MAX},
+        .kill_rest = true,
+    };
+    struct exec_spec out;
+    auto_buf struct buf json = {0};
+    assert_int_equal(0, exec_spec_encode(&in, &json, NULL));
+    assert_null(strstr(buf_str(&json), "output_bytes")); /* what has no bound is not said */
+    assert_int_equal(0, exec_spec_decode(json.data, json.len, &out, NULL));
+    assert_int_equal(1 << 20, out.limits.memory_bytes);
+    assert_int_equal(7, out.limits.processes);
+    assert_true(out.limits.file_bytes == EXEC_LIMIT_MAX);
+    assert_int_equal(0, out.limits.output_bytes);
+    assert_true(out.kill_rest);
+    exec_spec_done(&out);
+
+    in = (struct exec_spec){.argv = STRV("sh"), .limits.output_bytes = 1};
+    buf_clear(&json);
+    assert_int_equal(0, exec_spec_encode(&in, &json, NULL));
+    assert_int_equal(0, exec_spec_decode(json.data, json.len, &out, NULL));
+    assert_int_equal(1, out.limits.output_bytes);
+    assert_false(out.kill_rest);
+    exec_spec_done(&out);
+}
+
 static void test_encode_refusals(void **state)
 {
     const struct {
@@ -111,13 +161,27 @@ static void test_encode_refusals(void **state)
     }
 }
 
+struct refusal {
+    const char *json;
+    const char *field;
+    const char *text; /* NULL: any */
+};
+
+static void check_refusals(const struct refusal *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct exec_spec out;
+        struct err e = ERR_INIT;
+        assert_int_equal(-EINVAL, exec_spec_decode(rows[i].json, strlen(rows[i].json), &out, &e));
+        assert_string_equal(rows[i].field, e.field);
+        if (rows[i].text)
+            assert_string_equal(rows[i].text, e.text);
+    }
+}
+
 static void test_decode_refusals(void **state)
 {
-    static const struct {
-        const char *json;
-        const char *field;
-        const char *text;
-    } rows[] = {
+    static const struct refusal rows[] = {
         {"", "", NULL},
         {"[]", "", "not a JSON object"},
         {"{\"argv\":[\"a\"],\"argv\":[\"a\"]}", "", NULL},
@@ -152,15 +216,34 @@ static void test_decode_refusals(void **state)
         {"{\"argv\":[\"a\"],\"job\":\"../x\"}", "job", "job must be 1 to 32 characters of 0-9a-z"},
         {"{\"argv\":[\"a\"],\"job\":\"a\",\"pty\":{\"rows\":1,\"cols\":1}}", "pty",
          "a job has no terminal"},
+        {"{\"argv\":[\"a\"],\"alone\":1}", "alone", "alone must be true or false"},
+        {"{\"argv\":[],\"warm\":1}", "warm", "warm must be a string"},
+        {"{\"argv\":[],\"warm\":\"\"}", "warm", "warm must be 1 to 32 characters of 0-9a-z"},
+        {"{\"argv\":[],\"warm\":\"A\"}", "warm", "warm must be 1 to 32 characters of 0-9a-z"},
+        {"{\"argv\":[],\"warm\":\"a\",\"job\":\"b\"}", "warm",
+         "a waiting program is no job, and has no terminal, login or user"},
+        {"{\"argv\":[],\"warm\":\"a\",\"pty\":{\"rows\":1,\"cols\":1}}", "warm",
+         "a waiting program is no job, and has no terminal, login or user"},
+        {"{\"argv\":[],\"warm\":\"a\",\"login\":true}", "warm",
+         "a waiting program is no job, and has no terminal, login or user"},
+        {"{\"argv\":[],\"warm\":\"a\",\"user\":\"u\"}", "warm",
+         "a waiting program is no job, and has no terminal, login or user"},
     };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct exec_spec out;
-        struct err e = ERR_INIT;
-        assert_int_equal(-EINVAL, exec_spec_decode(rows[i].json, strlen(rows[i].json), &out, &e));
-        assert_string_equal(rows[i].field, e.field);
-        if (rows[i].text)
-            assert_string_equal(rows[i].text, e.text);
-    }
+    check_refusals(rows, ARRAY_SIZE(rows));
+}
+
+static void test_decode_refusals_of_limits(void **state)
+{
+    static const struct refusal rows[] = {
+        {"{\"argv\":[\"a\"],\"limits\":[]}", "limits", "limits must be an object"},
+        {"{\"argv\":[\"a\"],\"limits\":{\"memory\":1}}", "memory", "unknown field \"memory\""},
+        {"{\"argv\":[\"a\"],\"limits\":{\"processes\":-1}}", "processes",
+         "processes must be between 0 and 1125899906842624"},
+        {"{\"argv\":[\"a\"],\"limits\":{\"file_bytes\":\"1\"}}", "file_bytes",
+         "file_bytes must be a whole number"},
+        {"{\"argv\":[\"a\"],\"kill_rest\":1}", "kill_rest", "kill_rest must be true or false"},
+    };
+    check_refusals(rows, ARRAY_SIZE(rows));
 }
 
 static void test_too_many(void **state)
@@ -189,7 +272,10 @@ static void test_exit(void **state)
                            .system_us = 3,
                            .max_rss_kib = 4,
                            .stdout_bytes = INT64_MAX,
-                           .stderr_bytes = 6};
+                           .stderr_bytes = 6,
+                           .cpu_us = 7,
+                           .memory_peak_bytes = 8,
+                           .oom = true};
     struct exec_exit out = {0};
     auto_buf struct buf json = {0};
     assert_int_equal(0, exec_exit_encode(&in, &json));
@@ -203,6 +289,29 @@ static void test_exit(void **state)
     assert_int_equal(4, out.max_rss_kib);
     assert_true(out.stdout_bytes == INT64_MAX);
     assert_int_equal(6, out.stderr_bytes);
+    assert_int_equal(7, out.cpu_us);
+    assert_int_equal(8, out.memory_peak_bytes);
+    assert_true(out.oom);
+}
+
+/* What an older agent does not tell is worked out of what it does. */
+static void test_exit_of_an_older_agent(void **state)
+{
+    static const char json[] =
+        "{\"code\":0,\"signal\":0,\"timed_out\":false,\"wall_us\":0,\"user_us\":30,"
+        "\"system_us\":4,\"max_rss_kib\":2,\"stdout_bytes\":0,\"stderr_bytes\":0}";
+    static const char extreme[] =
+        "{\"code\":0,\"signal\":0,\"timed_out\":false,\"wall_us\":0,"
+        "\"user_us\":9223372036854775807,\"system_us\":1,\"max_rss_kib\":9223372036854775807,"
+        "\"stdout_bytes\":0,\"stderr_bytes\":0}";
+    struct exec_exit out = {0};
+    assert_int_equal(0, exec_exit_decode(json, strlen(json), &out, NULL));
+    assert_int_equal(34, out.cpu_us);
+    assert_int_equal(2048, out.memory_peak_bytes);
+    assert_false(out.oom);
+    assert_int_equal(0, exec_exit_decode(extreme, strlen(extreme), &out, NULL));
+    assert_true(out.cpu_us == INT64_MAX);
+    assert_true(out.memory_peak_bytes == INT64_MAX);
 }
 
 static void test_exit_refusals(void **state)
@@ -242,11 +351,19 @@ static void test_started(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_encode_refusals), cmocka_unit_test(test_decode_refusals),
-        cmocka_unit_test(test_too_many),        cmocka_unit_test(test_exit),
-        cmocka_unit_test(test_exit_refusals),   cmocka_unit_test(test_started),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_encode_refusals),
+        cmocka_unit_test(test_decode_refusals),
+        cmocka_unit_test(test_decode_refusals_of_limits),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_exit),
+        cmocka_unit_test(test_exit_refusals),
+        cmocka_unit_test(test_started),
         cmocka_unit_test(test_manner),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_exit_of_an_older_agent),
+        cmocka_unit_test(test_warm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

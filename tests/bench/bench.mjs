@@ -9,6 +9,7 @@ import { Guest } from '../lib/guest.mjs';
 import { Client, get, post } from './client.mjs';
 import { rdsFigures } from './rds.mjs';
 import { hostFacts, median, percentile } from './stats.mjs';
+import { Api } from '../e2e/lib/native.mjs';
 import { vmFigures } from './vms.mjs';
 
 const { values: options, positionals: wanted } = parseArgs({
@@ -149,7 +150,85 @@ async function sustained() {
     const rate = result.samples.length / ((now() - at) / 1000);
     save('sustained', { unit: 'ms', clients: 4, seconds: SECONDS, rate, ...result });
     row(`python hellos, 4 clients, ${SECONDS} s`, `${rate.toFixed(2)}/s, ${result.failures.length} failures`,
-      '>= 3/s, none', rate >= 3 && result.failures.length === 0);
+      '>= 5/s, none', rate >= 5 && result.failures.length === 0);
+  });
+}
+
+// What each language is to reach, in milliseconds; the others are reported.
+const HELLO_MS = { python: 50, nodejs: 100, typescript: 150, bash: 60, ruby: 80, java: 400, c: 600, go: 2500, rust: 4000 };
+
+// Those of them whose image is there.
+async function present() {
+  const daemon = await Daemon.start({ set: {} });
+  try {
+    const { json } = await daemon.get('/api/v1/languages');
+    return json.languages.filter((l) => l.status !== 'missing' && HELLO_MS[l.name]).map((l) => l.name);
+  } finally {
+    await daemon.stop();
+  }
+}
+
+const helloOf = async (daemon, name) => (await daemon.get(`/api/v1/languages/${name}`)).json;
+
+// The hello program, as the table of languages has it. tests/bench/run languages has all languages.
+async function hellos() {
+  const all = {};
+  for (const name of await present()) {
+    await withDaemon({ [`pool.${name}`]: POOL }, [name], async (d) => {
+      const { hello } = await helloOf(d, name);
+      const result = await latencies(d, name, { language: name, code: hello, timeout: 120 }, Math.min(SAMPLES, 15));
+      const p50 = median(result.samples), reach = HELLO_MS[name];
+      all[name] = { p50, ...result };
+      row(`hello of ${name}, p50`, ms(p50), `<= ${reach} ms`, p50 <= reach);
+    });
+  }
+  save('hellos', { unit: 'ms', languages: all });
+}
+
+// The same commands by hand, again and again in one machine that stays, against a run in a machine of its own.
+async function byhand() {
+  const all = {}, there = await present();
+  for (const name of ['c', 'go', 'rust'].filter((n) => there.includes(n))) {
+    const set = { 'pool.default': 0, 'pool.vms': 0, [`pool.${name}`]: POOL, 'network.prefix': 'hbench', 'network.pool': '10.202.0.0/16' };
+    await withDaemon(set, [name], async (d) => {
+      const l = await helloOf(d, name), hand = [];
+      const { samples } = await latencies(d, name, { language: name, code: l.hello, timeout: 120 }, Math.min(SAMPLES, 15));
+      const api = new Api(d, undefined, { check: false });
+      const vm = await api.launch({ image: l.image, machineType: `c1m${l.memory_mib / 1024}` });
+      await api.exec(vm.id, `cat > /work/${l.file}`, { stdin: l.hello });
+      const command = `cd /work && ${l.compile} && ${l.run}`;
+      for (let i = 0; i < 18; i++) {
+        const at = now();
+        await api.exec(vm.id, command, { user: 'user' });
+        if (i >= 3) hand.push(now() - at); // the first ones warm the emulated CPU
+      }
+      await api.delete(vm.id);
+      api.close();
+      all[name] = { run: samples, hand };
+      const ratio = median(samples) / median(hand);
+      row(`hello of ${name}, run against by hand, p50`, `${ms(median(samples))} / ${ms(median(hand))} = ${ratio.toFixed(2)}`, '<= 1.1', ratio <= 1.1);
+    });
+  }
+  save('byhand', { unit: 'ms', languages: all });
+}
+
+// Fifty users at once, each with a program of their own; the pool is full when they come.
+async function crowd() {
+  const users = 50;
+  await withDaemon({ 'pool.python': POOL, 'limits.run_wait_s': 600 }, ['python'], async (daemon) => {
+    await daemon.pooled('python', POOL);
+    const samples = [], wrong = [];
+    await Promise.all(Array.from({ length: users }, async (_, i) => {
+      const client = await Client.connect(daemon.address);
+      const at = now();
+      const answer = await client.send(post('/api/v1/execute', { language: 'python', code: `print("I am ${i}")`, timeout: 300 }));
+      samples.push(now() - at);
+      if (answer.status !== 200 || JSON.parse(answer.body).stdout !== `I am ${i}\n`) wrong.push(`${answer.status} ${answer.body}`);
+      client.close();
+    }));
+    save('crowd', { unit: 'ms', users, samples, wrong });
+    row(`${users} users at once, p50 and p95`, `${ms(median(samples))}, ${ms(percentile(samples, 95))}`, '(reported)');
+    row('of them answered wrongly or not', String(wrong.length), '0', wrong.length === 0);
   });
 }
 
@@ -216,7 +295,7 @@ function printTable() {
 }
 
 const figures = {
-  cold, python, bash, restore, sustained, memory, health, fake,
+  cold, python, bash, restore, sustained, hellos, byhand, crowd, memory, health, fake,
   ...vmFigures({ withDaemon, row, save, samples: SAMPLES }),
   ...rdsFigures({ withDaemon, row, save, samples: SAMPLES }),
 };

@@ -140,7 +140,7 @@ test("another account's images are not there; Holm's own cannot be changed", () 
   const { id: bash } = await c.call('GET', '/v1/images/bash');
   for (const ref of ['bash', bash]) {
     await c.call('PATCH', `/v1/images/${ref}`, { name: 'x' }, 403);
-    await c.call('DELETE', `/v1/images/${ref}`, undefined, 403);
+    await other.call('DELETE', `/v1/images/${ref}`, undefined, 403);
     await c.put(ref, 'rootfs', makeRootfs(), 403);
   }
   await c.call('POST', '/v1/images', { name: 'bash' }, 400);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { Daemon, DATA, UID_FIRST, UID_COUNT, until } from './lib/holm.mjs';
 
 test('beyond vms_max: 503 with Retry-After, and every other request is answered', async (t) => {
-  const daemon = await Daemon.start({ set: { 'limits.vms_max': 2 } });
+  const daemon = await Daemon.start({ set: { 'limits.vms_max': 2, 'limits.run_queue_max': 2 } });
   t.after(() => daemon.stop());
   // Preparing images takes VMs too.
   await daemon.ready();
@@ -32,7 +32,7 @@ test('beyond vms_max: 503 with Retry-After, and every other request is answered'
 });
 
 test('beyond memory_max_mib likewise', async (t) => {
-  const daemon = await Daemon.start({ set: { 'limits.memory_max_mib': 600 } });
+  const daemon = await Daemon.start({ set: { 'limits.memory_max_mib': 600, 'limits.run_queue_max': 0 } });
   t.after(() => daemon.stop());
   await daemon.ready();
   await until(async () => (await daemon.metric('holm_vms')) === 0, 'no VM at work');

@@ -71,8 +71,8 @@ test('a pooled clone has the right time, however long it waited', async () => {
 
 // All files of the templates that the programs below come from.
 function templateFiles() {
-  return ['bash', 'python'].flatMap((image) => {
-    const manifest = JSON.parse(readFileSync(join(DATA, 'templates', `${image}.json`), 'utf8'));
+  return ['bash.bash', 'python.python'].flatMap((name) => {
+    const manifest = JSON.parse(readFileSync(join(DATA, 'templates', `${name}.json`), 'utf8'));
     const dir = join(DATA, 'templates', manifest.template);
     return readdirSync(dir).map((file) => join(dir, file)).filter((path) => statSync(path).isFile());
   });

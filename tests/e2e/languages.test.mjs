@@ -2,6 +2,7 @@
 // Each language runs, by HTTP and by the command line; what a program is given reaches it.
 import test, { before, after } from 'node:test';
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { Daemon, LANGUAGES } from './lib/holm.mjs';
 
 let daemon;
@@ -32,10 +33,12 @@ for (const name of LANGUAGES) {
   });
 }
 
-test('the languages of the documentation and no others', async () => {
+test('the languages of the table and no others', async () => {
+  const table = JSON.parse(readFileSync(new URL('../../images/languages.json', import.meta.url)));
   const { json } = await daemon.get('/api/v1/languages');
-  assert.deepEqual(json.languages.map((language) => language.name).sort(), LANGUAGES);
-  assert.equal(json.count, LANGUAGES.length);
+  assert.deepEqual(json.languages.map((language) => language.name), table.languages.map((row) => row.name));
+  assert.deepEqual(table.languages.filter((row) => table.images[row.image].default).map((row) => row.name), LANGUAGES);
+  assert.equal(json.count, table.languages.length);
 });
 
 test('an alias stands for its language', async () => {

@@ -6,8 +6,9 @@
 HOLM_DATA=${HOLM_DATA:-/var/lib/holm}
 SUITE=''
 SUITE_CHILD=''
-# Monitors of tests run under these uids (tests/e2e/lib/holm.mjs, tests/bench/lib).
-SUITE_UID_FIRST=1980000000
+# Monitors of tests run under these uids (tests/e2e/lib/holm.mjs, tests/bench/lib). Two runs at the
+# same time need two ranges.
+SUITE_UID_FIRST=${HOLM_TEST_UID_FIRST:-1980000000}
 SUITE_UID_COUNT=4096
 
 # suite_new NAME: sets SUITE. The path is short, because sockets live below it.

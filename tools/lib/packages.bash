@@ -6,15 +6,16 @@
 PACKAGES_BUILD=(gcc libc6-dev binutils meson ninja-build pkg-config libjansson-dev libnghttp2-dev
     libmicrohttpd-dev libwslay-dev libsqlite3-dev libinih-dev libseccomp-dev libcap-ng-dev
     libcurl4-openssl-dev libsodium-dev libnftables-dev libmnl-dev libxxhash-dev zlib1g-dev
-    libisal-dev libcmocka-dev)
+    libisal-dev libzstd-dev libext2fs-dev comerr-dev libcmocka-dev)
 
-# To make images and run VMs. perl-base, util-linux and the like are always there.
+# To make images and run VMs; buildah only for images by a Dockerfile (holm image build --dockerfile), so it is
+# not here. perl-base, util-linux and the like are always there.
 PACKAGES_RUN=(qemu-system-x86 qemu-utils seabios mmdebstrap e2fsprogs xz-utils zstd cpio
-    ca-certificates curl python3 iproute2 nftables)
+    ca-certificates curl python3 iproute2 nftables jq)
 
 # To test. binutils, cpio and kmod also for the nested machine of tests/vm, chromium for tests/browser.
 PACKAGES_TEST=(clang clang-format libclang-rt-14-dev gcc make shellcheck wrk curl bash-completion zsh
-    libcap2-bin busybox-static chromium)
+    libcap2-bin busybox-static chromium python3-requests)
 
 # packages_missing NAME...: those that are not installed.
 packages_missing() {

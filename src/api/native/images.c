@@ -3,16 +3,32 @@
 /* Images: Holm's own, and those that an account uploads. */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/native/native.h"
 #include "api/text.h"
 #include "base/limits.h"
 #include "host/images.h"
+#include "host/rootfs.h"
 
-static json_t *image_json(const struct image_info *i)
+/* Those that run in it. */
+static json_t *languages_json(const struct image_info *i)
+{
+    json_t *list = json_array();
+    const struct language *lang;
+    for (size_t n = 0; i->builtin && (lang = host_language(n)); n++) {
+        if (strcmp(lang->image, i->key) == 0)
+            json_array_append_new(list, json_string(lang->name));
+    }
+    return list;
+}
+
+static json_t *image_json(struct host *h, const struct image_info *i)
 {
     json_t *o = json_object();
+    struct rootfs_info f = {0};
+    (void)host_rootfs(h, i->key, &f);
     json_object_set_new(o, "id", native_id_json(i->id));
     json_object_set_new(o, "name", json_string(i->name));
     json_object_set_new(o, "description", json_string(i->description));
@@ -24,15 +40,18 @@ static json_t *image_json(const struct image_info *i)
     json_object_set_new(o, "hasRootfs", json_boolean(i->has_rootfs));
     json_object_set_new(o, "diskGiB", native_gib_json(i->disk_bytes));
     json_object_set_new(o, "kernelBytes", json_integer(i->kernel_bytes));
+    json_object_set_new(o, "allocatedBytes", json_integer(f.allocated_bytes));
+    json_object_set_new(o, "sharedBytes", json_integer(f.shared_bytes));
+    json_object_set_new(o, "languages", languages_json(i));
     json_object_set_new(o, "createdAt", native_time_json(i->created_ns));
     json_object_set_new(o, "kernelUploadedAt", native_time_json(i->kernel_uploaded_ns));
     json_object_set_new(o, "rootfsUploadedAt", native_time_json(i->rootfs_uploaded_ns));
     return o;
 }
 
-static int answer(const struct image_info *i, struct answer *ret)
+static int answer(struct host *h, const struct image_info *i, struct answer *ret)
 {
-    ret->json = image_json(i);
+    ret->json = image_json(h, i);
     return ret->json ? 0 : -ENOMEM;
 }
 
@@ -63,7 +82,7 @@ static int list(struct request *rq, struct answer *ret, struct err *e)
         return r;
     ret->json = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(ret->json, image_json(&images[i]));
+        json_array_append_new(ret->json, image_json(rq->host, &images[i]));
     return ret->json ? 0 : -ENOMEM;
 }
 
@@ -93,7 +112,7 @@ static int create(struct request *rq, struct answer *ret, struct err *e)
     const struct image_input *in = rq->input.data;
     struct image_info i;
     int r = host_image_create(rq->host, rq->account, in->name.data, in->description.data, &i, e);
-    return r < 0 ? r : answer(&i, ret);
+    return r < 0 ? r : answer(rq->host, &i, ret);
 }
 
 static int get(struct request *rq, struct answer *ret, struct err *e)
@@ -102,7 +121,7 @@ static int get(struct request *rq, struct answer *ret, struct err *e)
     struct image_info i;
     image_ref(rq, ref);
     int r = host_image_get(rq->host, rq->account, ref, &i, e);
-    return r < 0 ? r : answer(&i, ret);
+    return r < 0 ? r : answer(rq->host, &i, ret);
 }
 
 static int update(struct request *rq, struct answer *ret, struct err *e)
@@ -113,7 +132,7 @@ static int update(struct request *rq, struct answer *ret, struct err *e)
     image_ref(rq, ref);
     int r =
         host_image_update(rq->host, rq->account, ref, in->name.data, in->description.data, &i, e);
-    return r < 0 ? r : answer(&i, ret);
+    return r < 0 ? r : answer(rq->host, &i, ret);
 }
 
 static int delete (struct request *rq, struct answer *ret, struct err *e)
@@ -135,38 +154,51 @@ static int set_default(struct request *rq, struct answer *ret, struct err *e)
     int r = host_image_set_default(rq->host, rq->account, ref, e);
     if (r == 0)
         r = host_image_get(rq->host, rq->account, ref, &i, e);
-    return r < 0 ? r : answer(&i, ret);
+    return r < 0 ? r : answer(rq->host, &i, ret);
 }
 
 /* ---- uploads ---- */
 
+struct incoming {
+    struct host *host;
+    struct image_upload *upload;
+};
+
 static int write_some(void *arg, const void *data, size_t len, struct err *e)
 {
-    return image_upload_write(arg, data, len, e);
+    struct incoming *in = arg;
+    return image_upload_write(in->upload, data, len, e);
 }
 
 static int finish(void *arg, struct answer *ret, struct err *e)
 {
+    struct incoming *in = arg;
     struct image_info i;
-    int r = image_upload_finish(arg, &i, e);
-    return r < 0 ? r : answer(&i, ret);
+    int r = image_upload_finish(in->upload, &i, e);
+    return r < 0 ? r : answer(in->host, &i, ret);
 }
 
 static void drop(void *arg)
 {
-    image_upload_free(arg);
+    struct incoming *in = arg;
+    image_upload_free(in->upload);
+    free(in);
 }
 
 static int upload(struct request *rq, enum image_part part, struct upload *ret, struct err *e)
 {
     char ref[NATIVE_IMAGE_REF_SIZE];
-    struct image_upload *u = NULL;
+    auto_free struct incoming *in = calloc(1, sizeof(*in));
+    if (!in)
+        return err_errno(e, -ENOMEM, "take a file");
     image_ref(rq, ref);
+    in->host = rq->host;
     int r = request_check_raw(rq, e);
     if (r == 0)
-        r = host_image_upload(rq->host, rq->account, ref, part, request_length(rq), &u, e);
+        r = host_image_upload(rq->host, rq->account, ref, part, request_length(rq), &in->upload, e);
     if (r == 0)
-        *ret = (struct upload){.write = write_some, .finish = finish, .free = drop, .arg = u};
+        *ret = (struct upload){
+            .write = write_some, .finish = finish, .free = drop, .arg = TAKE_PTR(in)};
     return r;
 }
 
@@ -195,6 +227,11 @@ static const struct field image_fields[] = {
     {"hasRootfs", FIELD_BOOL, FIELD_REQUIRED, .doc = "Whether it has a root file system"},
     {"diskGiB", FIELD_NUMBER, FIELD_REQUIRED, .doc = "Its size, the least of a VM's disk"},
     {"kernelBytes", FIELD_INTEGER, FIELD_REQUIRED, .doc = "Size of the kernel"},
+    {"allocatedBytes", FIELD_INTEGER, FIELD_REQUIRED,
+     .doc = "What its root file system takes on the host's disk"},
+    {"sharedBytes", FIELD_INTEGER, FIELD_REQUIRED,
+     .doc = "Of these, what other files have too (reflinks)"},
+    {"languages", FIELD_TEXTS, FIELD_REQUIRED, .doc = "Those that run in it"},
     {"createdAt", FIELD_TEXT, FIELD_REQUIRED, .doc = "When it was made"},
     {"kernelUploadedAt", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE,
      .doc = "When the kernel came; null: never"},

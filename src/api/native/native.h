@@ -24,6 +24,8 @@ extern const struct route native_snapshot_routes[];
 extern const struct route native_key_routes[];
 extern const struct route native_account_routes[];
 extern const struct route native_image_routes[];
+extern const struct route native_build_routes[];
+extern const struct route native_remote_routes[];
 extern const struct route native_console_routes[];
 
 /* What rows of one thing may fail with; ends with 0. */
@@ -63,6 +65,11 @@ int64_t native_gib_bytes(double gib); /* rounded up to a MiB */
 /* Strings of a VM or command: the bounds of docs/native.md; `name` is the field's. */
 int native_check_metadata(const char *name, json_t *object, struct err *e);
 int native_check_env(const char *name, json_t *object, struct err *e);
+
+/* A build, or what else is done in the background. */
+struct build_info;
+int native_build_answer(const struct build_info *b, struct answer *ret);
+extern const struct field native_build_fields[];
 
 /* {"id", "deleted"} */
 int native_deleted(const char *id, bool deleted, struct answer *ret);

@@ -86,6 +86,16 @@ static const struct row_case {
     {"setDefaultImage", NULL, NULL, 200},
     {"putImageKernel", NULL, NULL, 200},
     {"putImageRootfs", NULL, NULL, 200},
+    {"listImageBuilds", NULL, NULL, 200},
+    {"buildImage", NULL, "{\"name\":\"c\",\"sizeMib\":64,\"force\":true}", 202},
+    {"buildImageFromOci", "?name=x&sizeMib=64", NULL, 202},
+    {"buildImageFromDockerfile", "?name=y", NULL, 202},
+    {"getImageBuild", NULL, NULL, 200},
+    {"getImageBuildLog", NULL, NULL, 200},
+    {"cancelImageBuild", NULL, NULL, 200},
+    {"listRemoteImages", NULL, NULL, 200},
+    {"pullImage", NULL, "{\"name\":\"python\",\"what\":\"both\"}", 202},
+    {"pushImage", NULL, "{\"what\":\"image\"}", 202},
 };
 
 /* A world with one of everything. */
@@ -93,7 +103,7 @@ struct rows {
     struct native *native;
     struct staging_ticket ticket;
     char snapshot[UUID_SIZE], job[UUID_SIZE], key[UUID_SIZE], account[UUID_SIZE];
-    char image[UUID_SIZE];
+    char image[UUID_SIZE], build[UUID_SIZE];
 };
 
 /* Both, so that it can be anybody's default. */
@@ -114,6 +124,7 @@ static int rows_setup(void **state)
     void *native = NULL;
     native_setup(&native);
     w->native = native;
+    stub_remote_set(true);
     auto_reply struct reply r = {0};
     char body[128];
     vm_call(
@@ -132,6 +143,9 @@ static int rows_setup(void **state)
                 &(struct call){"POST", "/v1/images", "{\"name\":\"own\"}", .status = 201}, &r);
     snprintf(w->image, UUID_SIZE, "%s", text_at(&r, "id"));
     add_image_files(w);
+    native_call(w->native,
+                &(struct call){"POST", "/v1/builds", "{\"name\":\"python\"}", .status = 202}, &r);
+    snprintf(w->build, UUID_SIZE, "%s", text_at(&r, "id"));
     uuid_from_id("runningrunningrunnin", w->job);
     vm_call(w->native, &(struct call){"PUT", "/files?path=/there", .status = 201}, &r);
     assert_int_equal(staging_sign(host_staging(NULL), STUB_ADMIN, 99, &w->ticket, NULL), 0);
@@ -146,6 +160,7 @@ static int rows_teardown(void **state)
 {
     struct rows *w = *state;
     void *native = w->native;
+    stub_remote_set(false);
     native_teardown(&native);
     free(w);
     return 0;
@@ -165,17 +180,23 @@ static const struct row_case *case_of(const struct route *row)
 static void expand_one(const struct rows *w, const char *path, const char *name, struct buf *ret)
 {
     if (strcmp(name, "id") == 0)
-        name = strncmp(path, "/v1/vms", 7) == 0          ? "vm"
-               : strncmp(path, "/v1/snapshots", 13) == 0 ? "snap"
-               : strncmp(path, "/v1/keys", 8) == 0       ? "key"
-               : strncmp(path, "/v1/images", 10) == 0    ? "image"
-                                                         : "account";
+        name = strncmp(path, "/v1/vms", 7) == 0            ? "vm"
+               : strncmp(path, "/v1/snapshots", 13) == 0   ? "snap"
+               : strncmp(path, "/v1/keys", 8) == 0         ? "key"
+               : strncmp(path, "/v1/builds/", 11) == 0     ? "build"
+               : strcmp(path, "/v1/images/{id}/push") == 0 ? "own image"
+               : strncmp(path, "/v1/images", 10) == 0      ? "image"
+                                                           : "account";
     if (strcmp(name, "vm") == 0)
         buf_append_str(ret, w->native->vm);
     else if (strcmp(name, "snap") == 0)
         buf_append_str(ret, w->snapshot);
+    else if (strcmp(name, "build") == 0)
+        buf_append_str(ret, w->build);
     else if (strcmp(name, "image") == 0)
         buf_append_str(ret, w->image);
+    else if (strcmp(name, "own image") == 0)
+        buf_append_str(ret, "bash"); /* Holm's */
     else if (strcmp(name, "execId") == 0)
         buf_append_str(ret, w->job);
     else if (strcmp(name, "key") == 0)

@@ -30,7 +30,8 @@ int native_teardown(void **state)
 /* Files of images are PUT as they are; all else is JSON. */
 static const char *content_type(const struct call *c)
 {
-    return strcmp(c->method, "PUT") == 0 && strstr(c->path, "/images/")
+    return strcmp(c->method, "PUT") == 0 &&
+                   (strstr(c->path, "/images/") || strstr(c->path, "/builds/"))
                ? "Content-Type: application/octet-stream\r\n"
                : "Content-Type: application/json\r\n";
 }

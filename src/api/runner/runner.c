@@ -15,12 +15,14 @@ json_t *runner_error(const struct err *e)
     json_object_set_new(o, "error", text_json(e->text, strlen(e->text)));
     if (e->field[0])
         json_object_set_new(o, "field", text_json(e->field, strlen(e->field)));
+    json_object_set_new(o, "status", json_string("failed"));
     return o;
 }
 
 const struct field runner_error_fields[] = {
     {"error", FIELD_TEXT, FIELD_REQUIRED, .doc = "What is wrong, for people"},
     {"field", FIELD_TEXT, 0, .doc = "The field of the request at fault, if it is one"},
+    {"status", FIELD_TEXT, FIELD_REQUIRED, .doc = "\"failed\""},
     {0},
 };
 
@@ -85,9 +87,8 @@ static const struct field health_fields[] = {
 /* ---- GET /api/v1/languages ---- */
 
 static const char *const states[] = {
-    [LANGUAGE_MISSING] = "missing",
-    [LANGUAGE_PREPARING] = "preparing",
-    [LANGUAGE_READY] = "ready",
+    [LANGUAGE_MISSING] = "missing",     [LANGUAGE_BUILT] = "built",
+    [LANGUAGE_PREPARING] = "preparing", [LANGUAGE_READY] = "ready",
     [LANGUAGE_FAILED] = "failed",
 };
 
@@ -102,13 +103,21 @@ static json_t *words_json(const char *words)
     return list;
 }
 
+static json_t *versions_json(struct host *h, const struct language *lang)
+{
+    char version[LANGUAGE_VERSION_SIZE];
+    host_language_version(h, lang, version);
+    return words_json(version);
+}
+
 static json_t *language_json(struct host *h, const struct language *lang, bool detailed)
 {
     struct language_status status = {0};
     host_language_status(h, lang, &status);
-    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:s}", "name", lang->name, "extension",
-                          lang->extension, "title", lang->title, "aliases",
-                          words_json(lang->aliases), "status", states[status.state]);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:o, s:o, s:s}", "name", lang->name, "extension",
+                  lang->extension, "title", lang->title, "aliases", words_json(lang->aliases),
+                  "versions", versions_json(h, lang), "status", states[status.state]);
     if (status.detail[0])
         json_object_set_new(o, "detail", text_json(status.detail, strlen(status.detail)));
     json_object_set_new(o, "pooled", json_integer(status.pooled));
@@ -121,6 +130,8 @@ static json_t *language_json(struct host *h, const struct language *lang, bool d
     json_object_set_new(o, "run", json_string(lang->run));
     json_object_set_new(o, "hello", json_string(lang->hello));
     json_object_set_new(o, "memory_mib", json_integer(lang->memory_mib));
+    if (lang->toolchain)
+        json_object_set_new(o, "toolchain", json_string(lang->toolchain));
     return o;
 }
 
@@ -140,6 +151,8 @@ static int get_languages(struct request *rq, struct answer *ret, struct err *e)
         {"extension", FIELD_TEXT, FIELD_REQUIRED, .doc = "Of source files, like \".py\""},  \
         {"title", FIELD_TEXT, FIELD_REQUIRED, .doc = "For people"},                         \
         {"aliases", FIELD_TEXTS, FIELD_REQUIRED, .doc = "Other names of it"},               \
+        {"versions", FIELD_TEXTS, FIELD_REQUIRED,                                           \
+         .doc = "What its image has; empty when that is not known"},                        \
         {"status", FIELD_CHOICE, FIELD_REQUIRED, .choices = states_schema,                  \
          .doc = "Whether it can be run now"},                                               \
         {"pooled", FIELD_INTEGER, FIELD_REQUIRED, .doc = "Warm machines that wait for it"}, \
@@ -147,7 +160,8 @@ static int get_languages(struct request *rq, struct answer *ret, struct err *e)
         "detail", FIELD_TEXT, 0, .doc = "Why it cannot be run, or how far preparing it is"  \
     }
 
-static const char *const states_schema[] = {"missing", "preparing", "ready", "failed", NULL};
+static const char *const states_schema[] = {"missing", "built",  "preparing",
+                                            "ready",   "failed", NULL};
 
 static const struct field language_fields[] = {LANGUAGE_FIELDS, {0}};
 
@@ -178,6 +192,8 @@ static const struct field language_detail_fields[] = {
     {"run", FIELD_TEXT, FIELD_REQUIRED, .doc = "The command that runs it"},
     {"hello", FIELD_TEXT, FIELD_REQUIRED, .doc = "A program that prints \"Hello, World!\""},
     {"memory_mib", FIELD_INTEGER, FIELD_REQUIRED, .doc = "Memory of its machine"},
+    {"toolchain", FIELD_TEXT, 0,
+     .doc = "What its image needs and no registry has: given to the build of the image"},
     {0},
 };
 
@@ -227,8 +243,22 @@ const struct route runner_routes[] = {
         .input_defaults = &execute_defaults,
         .response = execute_response,
         .errors = execute_errors,
-        .flags = ROUTE_STREAMS,
+        .flags = ROUTE_STREAMS | ROUTE_BATCH,
         .doc = "Run a program and return its output",
+    },
+    {
+        .method = ROUTE_POST,
+        .path = "/api/v1/run",
+        .operation = "run",
+        .dialect = &runner_dialect,
+        .handler = run_handle,
+        .request = run_request_fields,
+        .input_bytes = sizeof(struct execute_input),
+        .input_defaults = &execute_defaults,
+        .response = run_response_fields,
+        .errors = execute_errors,
+        .flags = ROUTE_BATCH,
+        .doc = "Run a program of files, once or once for each of several inputs",
     },
     {0},
 };

@@ -5,7 +5,8 @@
 
 #include "api/route.h"
 
-extern const struct route runner_routes[]; /* ends with a row without path */
+extern const struct route runner_routes[];        /* ends with a row without path */
+extern const struct route runner_rootfs_routes[]; /* likewise */
 extern const struct dialect runner_dialect;
 
 /* {"error": text, "field"?: name} */

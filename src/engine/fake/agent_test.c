@@ -43,17 +43,6 @@ static void put(struct fixture *f, const char *query, int status, const char *te
 
 /* --- programs --- */
 
-static void expect_exec(struct fixture *f, const struct exec_spec *spec, const char *out)
-{
-    struct test_call c = {.guest = &f->guest, .send_ended = true};
-    test_call_spec(&c, spec);
-    test_call_wait(&c, false);
-    if (!c.exited)
-        fail_msg("%d %s", c.status, buf_str(&c.answer));
-    assert_string_equal(out, buf_str(&c.out));
-    test_call_done(&c);
-}
-
 static void refuse_exec(struct fixture *f, const struct exec_spec *spec, const char *field)
 {
     char expected[64];
@@ -73,22 +62,64 @@ static void test_users_and_logins(void **state)
     char dir[] = "/no/such", root[] = "/root";
     char **id = STRINGS("id"), **env = STRINGS("env"), **pwd = STRINGS("pwd");
     test_boot_connected(f);
-    expect_exec(f, &(struct exec_spec){.argv = id}, "uid=0 gid=0\n");
-    expect_exec(f, &(struct exec_spec){.argv = id, .uid = 3, .gid = 4}, "uid=3 gid=4\n");
-    expect_exec(f, &(struct exec_spec){.argv = id, .user = user}, "uid=1000 gid=1000\n");
-    expect_exec(f, &(struct exec_spec){.argv = id, .user = numbers}, "uid=7 gid=8\n");
-    expect_exec(f, &(struct exec_spec){.argv = id, .user = uid}, "uid=1000 gid=1000\n");
+    test_call_prints(&f->guest, &(struct exec_spec){.argv = id}, "uid=0 gid=0\n");
+    test_call_prints(&f->guest, &(struct exec_spec){.argv = id, .uid = 3, .gid = 4},
+                     "uid=3 gid=4\n");
+    test_call_prints(&f->guest, &(struct exec_spec){.argv = id, .user = user},
+                     "uid=1000 gid=1000\n");
+    test_call_prints(&f->guest, &(struct exec_spec){.argv = id, .user = numbers}, "uid=7 gid=8\n");
+    test_call_prints(&f->guest, &(struct exec_spec){.argv = id, .user = uid},
+                     "uid=1000 gid=1000\n");
     refuse_exec(f, &(struct exec_spec){.argv = id, .user = nobody}, "user");
     refuse_exec(f, &(struct exec_spec){.argv = id, .user = bad}, "user");
     refuse_exec(f, &(struct exec_spec){.argv = id, .cwd = dir}, "cwd");
     refuse_exec(f, &(struct exec_spec){.argv = STRINGS("no-such-program")}, "argv");
-    expect_exec(f, &(struct exec_spec){.argv = pwd}, "/\n");
-    expect_exec(f, &(struct exec_spec){.argv = pwd, .user = user, .login = true}, "/home/user\n");
-    expect_exec(f, &(struct exec_spec){.argv = pwd, .cwd = root, .login = true}, "/root\n");
-    expect_exec(f, &(struct exec_spec){.argv = env, .env = STRINGS("A=b")}, "A=b\n");
-    expect_exec(f, &(struct exec_spec){.argv = env, .env = STRINGS("LANG=xx"), .login = true},
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
-                "HOME=/root\nUSER=root\nLOGNAME=root\nSHELL=/bin/bash\nLANG=xx\n");
+    test_call_prints(&f->guest, &(struct exec_spec){.argv = pwd}, "/\n");
+    test_call_prints(&f->guest, &(struct exec_spec){.argv = pwd, .user = user, .login = true},
+                     "/home/user\n");
+    test_call_prints(&f->guest, &(struct exec_spec){.argv = pwd, .cwd = root, .login = true},
+                     "/root\n");
+    test_call_prints(&f->guest, &(struct exec_spec){.argv = env, .env = STRINGS("A=b")}, "A=b\n");
+    test_call_prints(&f->guest,
+                     &(struct exec_spec){.argv = env, .env = STRINGS("LANG=xx"), .login = true},
+                     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+                     "HOME=/root\nUSER=root\nLOGNAME=root\nSHELL=/bin/bash\nLANG=xx\n");
+}
+
+static void test_limits(void **state)
+{
+    struct fixture *f = *state;
+    struct exec_spec spec = {
+        .argv = STRINGS("sh", "-c", "print 123456\neprint 12\nmemory 3\nmemory 5\nprint never"),
+        .limits = {.output_bytes = 4, .memory_bytes = 4 << 20},
+    };
+    struct test_call c = {.guest = &f->guest, .send_ended = true};
+    test_boot_connected(f);
+    test_call_spec(&c, &spec);
+    test_call_wait(&c, false);
+    assert_string_equal("1234", buf_str(&c.out));
+    assert_string_equal("12\n", buf_str(&c.err));
+    assert_int_equal(7, c.exit.stdout_bytes);
+    assert_int_equal(SIGKILL, c.exit.signal);
+    assert_true(c.exit.oom);
+    assert_int_equal(4 << 20, c.exit.memory_peak_bytes);
+    test_call_done(&c);
+}
+
+static void test_a_compiler(void **state)
+{
+    struct fixture *f = *state;
+    struct exec_spec spec = {.argv = STRINGS("sh", "-c", "gcc -o p /work/p.c </dev/null >&2")};
+    struct test_call bad = {.guest = &f->guest, .send_ended = true};
+    test_boot_connected(f);
+    test_guest_put(&f->guest, "/work/p.c", "print fine");
+    test_call_prints(&f->guest, &spec, "");
+    test_guest_put(&f->guest, "/work/p.c", "print x\nsyntax error\n");
+    test_call_spec(&bad, &spec);
+    test_call_wait(&bad, false);
+    assert_int_equal(1, bad.exit.code);
+    assert_string_equal("/work/p.c: error: syntax error\n", buf_str(&bad.err));
+    test_call_done(&bad);
 }
 
 static void test_a_terminal(void **state)
@@ -524,6 +555,8 @@ int main(void)
         TEST_ENGINE(test_users_and_logins),
         TEST_ENGINE(test_a_terminal),
         TEST_ENGINE(test_a_login_shell_by_exec),
+        TEST_ENGINE(test_limits),
+        TEST_ENGINE(test_a_compiler),
         TEST_ENGINE(test_a_terminal_is_hung_up_and_interrupted),
         TEST_ENGINE(test_computing_is_counted),
         TEST_ENGINE(test_a_tar_comes_out_and_goes_in),

@@ -7,7 +7,9 @@
 
 #include "base/limits.h"
 #include "engine/fake/call.h"
+#include "engine/fake/guest.h"
 #include "engine/fake/program.h"
+#include "engine/fake/warm.h"
 #include "wire/frame.h"
 
 #define NUMBER_BYTES 4 /* of a K or W frame, at most */
@@ -90,7 +92,8 @@ static int start(struct exec *x, struct program **ret, struct buf *frame, struct
 {
     auto_buf struct buf json = {0};
     struct program *p;
-    int r = program_start(x->call->guest, &x->spec, &p, e);
+    int r = warm_take(x->call->guest, &x->spec, e);
+    r = r < 0 ? r : program_start(x->call->guest, &x->spec, &p, e);
     if (r < 0)
         return r;
     exec_started_encode(p->pid, &json);

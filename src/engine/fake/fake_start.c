@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "engine/fake/starter.h"
 
-/* The faults of a start, in the order of this list. */
+/* The faults of a start, in the order of this list. FAULT_COUNT: there is none of the kind. */
 static const struct {
     enum fault boot, restore;
     const char *word;
@@ -23,6 +23,8 @@ static const struct {
     {FAULT_BOOT_EXEC_DIE, FAULT_RESTORE_EXEC_DIE, "exec=die"},
     {FAULT_BOOT_GROW_FAIL, FAULT_RESTORE_GROW_FAIL, "grow=fail"},
     {FAULT_BOOT_POWER_IGNORE, FAULT_RESTORE_POWER_IGNORE, "power=ignore"},
+    {FAULT_BOOT_WARM_REFUSE, FAULT_COUNT, "warm=refuse"},
+    {FAULT_COUNT, FAULT_RESTORE_WARM_DIE, "warm=die"},
 };
 
 /* A boot or a restore: where they differ. */
@@ -41,7 +43,8 @@ static int add_faults(struct fake *f, const struct start *s, struct starter_requ
         n++;
     }
     for (size_t i = 0; i < ARRAY_SIZE(start_faults) && n < STARTER_WORDS_MAX; i++) {
-        if (faults_take(&f->faults, s->is_boot ? start_faults[i].boot : start_faults[i].restore))
+        enum fault fault = s->is_boot ? start_faults[i].boot : start_faults[i].restore;
+        if (fault != FAULT_COUNT && faults_take(&f->faults, fault))
             q->words[n++] = start_faults[i].word;
     }
     return n;

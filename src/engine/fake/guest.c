@@ -9,6 +9,7 @@
 #include "base/id.h"
 #include "base/limits.h"
 #include "engine/fake/program.h"
+#include "engine/fake/warm.h"
 
 #define FIRST_PID 100
 #define IDENTITY_FILE "/run/holm/vm.json"
@@ -21,6 +22,7 @@ static void forget_memory(struct guest *g)
 {
     programs_kill_all(g);
     jobs_clear(&g->jobs);
+    warms_clear(g);
     vars_clear(&g->vars);
 }
 
@@ -95,6 +97,7 @@ int guest_save(const struct guest *g, struct buf *out)
     vars_save(&g->vars, out);
     jobs_save(&g->jobs, out);
     programs_save(g, out);
+    warms_save(g, out);
     return out->failed ? -ENOMEM : 0;
 }
 
@@ -135,6 +138,7 @@ int guest_load(struct guest *g, const void *data, size_t len, struct err *e)
     r = r < 0 ? r : vars_load(&g->vars, &u);
     r = r < 0 ? r : jobs_load(&g->jobs, &u);
     r = r < 0 ? r : programs_load(g, &u);
+    r = r < 0 ? r : warms_load(g, &u);
     if (r == 0 && u.left == 0) {
         guest_session_ended(g);
         return 0;

@@ -21,8 +21,16 @@
 struct accept;
 struct console;
 struct program;
+struct warm;
 
 enum guest_exec_fault { GUEST_EXEC_FINE, GUEST_EXEC_RESET, GUEST_EXEC_DIE };
+
+/* What becomes of programs that wait, by order. */
+enum warm_fault {
+    WARM_FINE,
+    WARM_REFUSED, /* none comes to wait */
+    WARM_DEAD,    /* those of the template have died */
+};
 
 /* How the guest has come to an end. */
 enum guest_end {
@@ -39,7 +47,9 @@ struct guest {
     struct jobs jobs;
     struct program *programs; /* that run, and ended ones whose end was not told yet */
     struct accept *accepts;   /* waiting for a connection, or connected */
+    struct warm *warms;       /* that wait */
     struct console *console;  /* borrowed; NULL: none */
+    enum warm_fault warm_fault;
     enum guest_exec_fault exec_fault;
     bool grow_fails;
     bool ignores_power;

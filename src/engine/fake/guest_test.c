@@ -8,7 +8,9 @@
 
 #include "base/clock.h"
 #include "engine/fake/guest.h"
+#include "engine/fake/pack.h"
 #include "engine/fake/program.h"
+#include "engine/fake/warm.h"
 
 /* Literals as the argv of a spec, which has them not const. */
 #define STRINGS(...) ((char **)(const char *const[]){__VA_ARGS__, NULL})
@@ -30,6 +32,34 @@ static struct program *start(struct guest *g, const char *text, char *job)
     return p;
 }
 
+/* As the state has it: a count, then each. */
+static void wait_for(struct guest *g, const char *id, const char *program)
+{
+    auto_buf struct buf state = {0};
+    auto_buf struct buf json = {0};
+    assert_int_equal(
+        0, exec_spec_encode(&(struct exec_spec){.argv = STRINGS(program, "main")}, &json, NULL));
+    pack_u32(&state, 1);
+    pack_str(&state, id);
+    pack_i64(&state, 7);
+    pack_bytes(&state, json.data, json.len);
+    assert_int_equal(0, warms_load(g, &(struct unpack){(uint8_t *)state.data, state.len, false}));
+}
+
+static void assert_waits(struct guest *g, const char *id, const char *program)
+{
+    struct err e = ERR_INIT;
+    struct exec_spec spec = {.argv = calloc(1, sizeof(char *)), .warm = strdup(id)};
+    assert_int_equal(0, warm_take(g, &spec, &e));
+    assert_string_equal(program, spec.argv[0]);
+    assert_string_equal("main", spec.argv[1]);
+    assert_null(spec.warm);
+    exec_spec_done(&spec);
+    spec = (struct exec_spec){.argv = calloc(1, sizeof(char *)), .warm = strdup(id)};
+    assert_int_equal(-EBUSY, warm_take(g, &spec, &e));
+    exec_spec_done(&spec);
+}
+
 static void test_a_guest_is_saved_and_loaded(void **state)
 {
     struct guest g = {0}, h = {0};
@@ -43,6 +73,8 @@ static void test_a_guest_is_saved_and_loaded(void **state)
     start(&g, "print waits\nsleep 100000", NULL);
     start(&g, "print one\neprint two\nprint three\nhang", job);
     start(&g, "ticker 1000 beat", NULL);
+    wait_for(&g, "run", "python3");
+    wait_for(&g, "twin", "node");
     guest_wake(&g);
     assert_int_equal(0, guest_save(&g, &saved));
     assert_int_equal(0, guest_load(&h, saved.data, saved.len, &e));
@@ -55,11 +87,13 @@ static void test_a_guest_is_saved_and_loaded(void **state)
     assert_int_equal(3, jobs_find(&h.jobs, "j1")->n_marks);
     assert_non_null(jobs_find(&h.jobs, "j1")->program);
     assert_true(guest_due_us(&h) > clock_mono_us());
+    assert_waits(&h, "twin", "node");
+    assert_waits(&h, "run", "python3");
     guest_done(&h);
     for (size_t len = 0; len < saved.len; len++) {
         assert_int_equal(-EINVAL, guest_load(&h, saved.data, len, &e));
         assert_int_equal(ERR_INVALID, e.class);
-        assert_true(h.vars.n == 0 && h.jobs.n == 0 && !h.programs);
+        assert_true(h.vars.n == 0 && h.jobs.n == 0 && !h.programs && !h.warms);
     }
     guest_done(&g);
 }

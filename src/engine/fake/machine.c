@@ -242,6 +242,7 @@ static void init(struct machine *m, const struct machine_options *o)
         .board.guest.exec_fault = o->exec_fault,
         .board.guest.grow_fails = o->grow_fails,
         .board.guest.ignores_power = o->ignores_power,
+        .board.guest.warm_fault = o->warm_fault,
         .board.guest.console = &m->console,
     };
     memcpy(m->listen_fds, o->listen_fds, sizeof(m->listen_fds));

@@ -18,6 +18,7 @@ struct machine_options {
     enum guest_exec_fault exec_fault;
     bool grow_fails;
     bool ignores_power;
+    enum warm_fault warm_fault;
 };
 
 /* Runs until the guest has ended or was told to. Takes the descriptors. */

@@ -53,6 +53,10 @@ static bool take_word(struct machine_options *o, const char *word)
         o->grow_fails = true;
     else if (strcmp(word, "power=ignore") == 0)
         o->ignores_power = true;
+    else if (strcmp(word, "warm=refuse") == 0)
+        o->warm_fault = WARM_REFUSED;
+    else if (strcmp(word, "warm=die") == 0)
+        o->warm_fault = WARM_DEAD;
     else
         return false;
     return true;

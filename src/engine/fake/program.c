@@ -30,13 +30,26 @@
 
 /* --- output --- */
 
+/* Counts what is written, and says how much of it is within the bound. */
+static size_t within_limit(struct program *p, enum frame_type type, size_t len)
+{
+    int64_t *bytes = type == FRAME_STDOUT ? &p->exit.stdout_bytes : &p->exit.stderr_bytes;
+    int64_t room = p->spec.limits.output_bytes - *bytes;
+    *bytes += (int64_t)len;
+    if (!p->spec.limits.output_bytes || (int64_t)len <= room)
+        return len;
+    return room > 0 ? (size_t)room : 0;
+}
+
 static void stage_frame(struct program *p, enum frame_type type, const void *data, size_t len)
 {
     uint8_t head[FRAME_HEADER_BYTES];
+    len = within_limit(p, type, len);
+    if (!len)
+        return;
     frame_header(head, type, len);
     buf_append(&p->staged, head, sizeof(head));
     buf_append(&p->staged, data, len);
-    *(type == FRAME_STDOUT ? &p->exit.stdout_bytes : &p->exit.stderr_bytes) += (int64_t)len;
 }
 
 /* A terminal has one output, and its lines end as those of terminals do. */
@@ -90,6 +103,9 @@ static void end_program(struct program *p, int code, int sig)
     p->exit.signal = sig;
     p->exit.wall_us = now_us - p->start_us;
     p->exit.max_rss_kib = FAKE_RSS_KIB;
+    p->exit.cpu_us = p->exit.user_us;
+    if (p->exit.memory_peak_bytes < FAKE_RSS_KIB * 1024)
+        p->exit.memory_peak_bytes = FAKE_RSS_KIB * 1024;
     take_input(p, p->in.len);
     buf_done(&p->in);
     accept_close(p);
@@ -214,6 +230,19 @@ static bool carry_connect(struct program *p)
     return go_on(p);
 }
 
+/* Takes memory for good; a bound on it ends the program as the kernel does. */
+static bool carry_memory(struct program *p)
+{
+    int64_t limit = p->spec.limits.memory_bytes;
+    p->exit.memory_peak_bytes = p->event.number * (int64_t)MIB;
+    if (!limit || p->exit.memory_peak_bytes <= limit)
+        return go_on(p);
+    p->exit.memory_peak_bytes = limit;
+    p->exit.oom = true;
+    end_program(p, 0, SIGKILL);
+    return false;
+}
+
 static bool carry_out(struct program *p)
 {
     switch (p->event.op) {
@@ -230,6 +259,8 @@ static bool carry_out(struct program *p)
         return carry_sleep(p);
     case SCRIPT_TICK:
         return carry_tick(p);
+    case SCRIPT_MEMORY:
+        return carry_memory(p);
     case SCRIPT_ROWS:
         return carry_rows(p);
     case SCRIPT_CONNECT:

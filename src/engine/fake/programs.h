@@ -6,6 +6,7 @@
 #include "engine/fake/script.h"
 
 #define PROGRAM_NUMBER_MAX INT64_C(1000000000000)
+#define PROGRAM_MEMORY_MAX_MIB (1 << 20)
 
 /* Makes `s` the program that argv[0] names: 1, 0 when there is none, -ENOMEM. */
 int programs_choose(struct script *s);

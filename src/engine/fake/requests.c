@@ -51,14 +51,15 @@ static bool take_only_path(struct call *c, char ret[AGENT_PATH_MAX_BYTES])
 
 static int decode_put(const struct call *c, struct put *p, struct err *e)
 {
-    static const char *const names[] = {"path", "mode", "uid", "gid", "parents", NULL};
-    int64_t mode = 0644, uid = 0, gid = 0, parents = 0;
+    static const char *const names[] = {"path", "mode", "uid", "gid", "parents", "in_place", NULL};
+    int64_t mode = 0644, uid = 0, gid = 0, parents = 0, in_place = 0;
     int r = call_params_only(c, names, e);
     r = r < 0 ? r : take_path(c, p->path, e);
     r = r < 0 ? r : call_number(c, "mode", 8, 07777, &mode, e);
     r = r < 0 ? r : call_number(c, "uid", 10, ID_MAX, &uid, e);
     r = r < 0 ? r : call_number(c, "gid", 10, ID_MAX, &gid, e);
     r = r < 0 ? r : call_number(c, "parents", 10, 1, &parents, e);
+    r = r < 0 ? r : call_number(c, "in_place", 10, 1, &in_place, e); /* nobody holds a file open */
     if (r < 0)
         return r;
     p->attr =

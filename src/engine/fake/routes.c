@@ -14,6 +14,7 @@
 #include "engine/fake/exec.h"
 #include "engine/fake/program.h"
 #include "engine/fake/requests.h"
+#include "engine/fake/warm.h"
 #include "wire/field.h"
 #include "wire/report.h"
 
@@ -131,6 +132,8 @@ static const struct route routes[] = {
     {"PUT", "/v1/tar", requests_tar_put_begin, requests_tar_put_body, requests_tar_put_end,
      requests_tar_closed},
     {"GET", "/v1/tar", .end = requests_tar_get, .closed = requests_tar_closed},
+    {"POST", "/v1/warm", .end = warm_start},
+    {"POST", "/v1/warm/rehearse", .end = warm_rehearse},
     {"POST", "/v1/grow", .end = grow},
     {"GET", "/v1/jobs", .end = jobs_list},
     {"GET", "/v1/jobs/*", .end = jobs_get},

@@ -294,6 +294,8 @@ static int64_t number_max(enum script_op op)
         return SIGNAL_MAX;
     case SCRIPT_CONNECT:
         return 65535;
+    case SCRIPT_MEMORY:
+        return PROGRAM_MEMORY_MAX_MIB;
     case SCRIPT_SLEEP:
     case SCRIPT_BUSY:
     case SCRIPT_TICK:

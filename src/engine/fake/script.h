@@ -30,6 +30,7 @@ enum script_op {
     SCRIPT_SLEEP,   /* number: milliseconds */
     SCRIPT_BUSY,    /* the same, computing all the while */
     SCRIPT_TICK,    /* every so many milliseconds (number) one more in the variable `data` */
+    SCRIPT_MEMORY,  /* number: MiB that it has taken */
     SCRIPT_HANG,    /* until a signal */
     SCRIPT_ROWS,    /* the terminal's size to standard output */
     SCRIPT_CONNECT, /* to port `number` of script->address: send `data`, then print what comes */

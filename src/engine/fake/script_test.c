@@ -36,10 +36,11 @@ static void through_a_capture(struct script *s, struct script_event *ev)
 static void describe(const struct script *s, const struct script_event *ev, struct buf *ret)
 {
     static const char *const words[] = {
-        [SCRIPT_FLOOD] = "flood", [SCRIPT_CAT] = "cat",   [SCRIPT_READ] = "read",
-        [SCRIPT_SLEEP] = "sleep", [SCRIPT_BUSY] = "busy", [SCRIPT_TICK] = "tick",
-        [SCRIPT_HANG] = "hang",   [SCRIPT_ROWS] = "rows", [SCRIPT_CONNECT] = "connect",
-        [SCRIPT_EXIT] = "exit",   [SCRIPT_DIE] = "die",   [SCRIPT_SIGNAL] = "signal",
+        [SCRIPT_FLOOD] = "flood",   [SCRIPT_CAT] = "cat",   [SCRIPT_READ] = "read",
+        [SCRIPT_SLEEP] = "sleep",   [SCRIPT_BUSY] = "busy", [SCRIPT_TICK] = "tick",
+        [SCRIPT_HANG] = "hang",     [SCRIPT_ROWS] = "rows", [SCRIPT_CONNECT] = "connect",
+        [SCRIPT_EXIT] = "exit",     [SCRIPT_DIE] = "die",   [SCRIPT_SIGNAL] = "signal",
+        [SCRIPT_MEMORY] = "memory",
     };
     if (ev->op == SCRIPT_WRITE)
         buf_printf(ret, "%c(%.*s)", ev->to_stderr ? 'E' : 'O', (int)ev->len, ev->data);
@@ -104,8 +105,8 @@ static void test_words(void **state)
     check("file data/a.txt\nfile ./data/../data//a.txt", "O(from a file)O(from a file)exit 0;");
     check("file /no/such", "O(no file /no/such\n)exit 0;");
     check("put /x/y some text\nfile /x/y\nput /x/y\nfile /x/y", "O(some text\n)O(\n)exit 0;");
-    check("flood 5000\nsleep 20\nbusy 30\nhang\ncat\nrows\nsignal 11",
-          "flood 5000;sleep 20;busy 30;hang 0;cat 0;rows 0;signal 11;");
+    check("memory 9\nflood 5000\nsleep 20\nbusy 30\nhang\ncat\nrows\nsignal 11",
+          "memory 9;flood 5000;sleep 20;busy 30;hang 0;cat 0;rows 0;signal 11;");
     check("die", "die 0;");
     check("exit", "exit 0;");
     check("hostname\nid\npwd", "O(here\n)O(uid=7 gid=8\n)O(/work\n)exit 0;");

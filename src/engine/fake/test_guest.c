@@ -262,3 +262,14 @@ void test_guest_run(struct test_guest *g, const char *text, struct test_call *re
     test_call_exec(ret, argv, 0);
     test_call_wait(ret, false);
 }
+
+void test_call_prints(struct test_guest *g, const struct exec_spec *spec, const char *out)
+{
+    struct test_call c = {.guest = g, .send_ended = true};
+    test_call_spec(&c, spec);
+    test_call_wait(&c, false);
+    if (!c.exited)
+        fail_msg("%d %s", c.status, buf_str(&c.answer));
+    assert_string_equal(out, buf_str(&c.out));
+    test_call_done(&c);
+}

@@ -61,6 +61,9 @@ void test_call_done(struct test_call *c);
  * wanted). */
 void test_guest_ask(struct test_guest *g, const char *request, int status, struct buf *ret);
 
+/* An exec that must end, and print this. */
+void test_call_prints(struct test_guest *g, const struct exec_spec *spec, const char *out);
+
 /* A PUT that must succeed. */
 void test_guest_put(struct test_guest *g, const char *path, const char *text);
 /* Puts the text as /work/p and runs it to its end, answers in `ret`. */

@@ -236,6 +236,35 @@ static int do_flood(struct script *s, const struct line *l, struct script_event 
     return rest_number(l, 0, PROGRAM_NUMBER_MAX, &ret->number) ? 1 : -EINVAL;
 }
 
+static int do_memory(struct script *s, const struct line *l, struct script_event *ret)
+{
+    *ret = (struct script_event){.op = SCRIPT_MEMORY};
+    return rest_number(l, 0, PROGRAM_MEMORY_MAX_MIB, &ret->number) ? 1 : -EINVAL;
+}
+
+/* A compiler: "gcc ... FILE </dev/null >&2" for the last word that names a file. It knows one
+ * mistake, a line "syntax error". */
+static int do_gcc(struct script *s, const struct line *l, struct script_event *ret)
+{
+    static const char mistake[] = "syntax error";
+    auto_free char *words = strndup(l->rest, l->rest_len);
+    char path[AGENT_PATH_MAX_BYTES];
+    for (char *save, *w = words ? strtok_r(words, " ", &save) : NULL; w;
+         w = strtok_r(NULL, " ", &save)) {
+        struct blob *b = files_resolve(s->spec->cwd, w, path, sizeof(path)) == 0
+                             ? files_find(&s->guest->files, path)
+                             : NULL;
+        if (!b || !memmem(b->data, b->len, mistake, strlen(mistake)))
+            continue;
+        buf_printf(&s->scratch, "%.100s: error: %s\n", w, mistake);
+        words_write_scratch(s, true, ret);
+        s->at = s->text->len;
+        s->end_code = 1;
+        return 1;
+    }
+    return 0;
+}
+
 static int do_sleep(struct script *s, const struct line *l, struct script_event *ret)
 {
     *ret = (struct script_event){.op = SCRIPT_SLEEP};
@@ -413,14 +442,14 @@ static const struct {
     const char *word;
     int (*run)(struct script *s, const struct line *l, struct script_event *ret);
 } words[] = {
-    {"print", do_print}, {"eprint", do_eprint},     {"args", do_args},   {"env", do_env},
-    {"file", do_file},   {"put", do_put},           {"flood", do_flood}, {"sleep", do_sleep},
-    {"exit", do_exit},   {"signal", do_signal},     {"cat", do_cat},     {"hang", do_hang},
-    {"die", do_die},     {"set", do_set},           {"get", do_get},     {"count", do_count},
-    {"sum", do_sum},     {"disk", do_disk},         {"io", do_io},       {"console", do_console},
-    {"busy", do_busy},   {"ticker", do_ticker},     {"again", do_again}, {"connect", do_connect},
-    {"rows", do_rows},   {"hostname", do_hostname}, {"id", do_id},       {"pwd", do_pwd},
-    {"rm", do_rm},       {"mkdir", do_mkdir},
+    {"print", do_print}, {"eprint", do_eprint},     {"args", do_args},     {"env", do_env},
+    {"file", do_file},   {"put", do_put},           {"flood", do_flood},   {"sleep", do_sleep},
+    {"exit", do_exit},   {"signal", do_signal},     {"cat", do_cat},       {"hang", do_hang},
+    {"die", do_die},     {"set", do_set},           {"get", do_get},       {"count", do_count},
+    {"sum", do_sum},     {"disk", do_disk},         {"io", do_io},         {"console", do_console},
+    {"busy", do_busy},   {"ticker", do_ticker},     {"again", do_again},   {"connect", do_connect},
+    {"rows", do_rows},   {"hostname", do_hostname}, {"id", do_id},         {"pwd", do_pwd},
+    {"rm", do_rm},       {"mkdir", do_mkdir},       {"memory", do_memory}, {"gcc", do_gcc},
 };
 
 /* True for a line of a real language that greets. With a quotation mark before it the text is a

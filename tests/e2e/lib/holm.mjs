@@ -13,9 +13,10 @@ import * as host from './host.mjs';
 
 export const ROOT = process.env.HOLM_E2E_ROOT;
 export const DATA = process.env.HOLM_E2E_DATA;
-export const UID_FIRST = 1980000000;
+export const UID_FIRST = Number(process.env.HOLM_TEST_UID_FIRST ?? 1980000000);
 export const UID_COUNT = 512;
-export const LANGUAGES = ['bash', 'c', 'nodejs', 'perl', 'python', 'typescript'];
+// Those whose images are built by default.
+export const LANGUAGES = ['bash', 'c', 'coffeescript', 'deno', 'nodejs', 'perl', 'python', 'typescript'];
 
 // Nothing here may take longer; a hang becomes a failure that says where.
 export const PATIENCE_MS = 120_000;

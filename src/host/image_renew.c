@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Images that were built anew, or whose languages shall have another machine: their templates are
+ * made again. The shapes that somebody asked for are in DATA/shapes.json, by the template's name.
+ */
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "host/host_priv.h"
+#include "host/image_priv.h"
+
+#define AWAIT_LOOK_MS 100 /* between two questions whether it is still wanted */
+
+static void auto_json_drop(json_t **j)
+{
+    json_decref(*j);
+}
+#define auto_json CLEANUP(auto_json_drop)
+
+/* --- shapes --- */
+
+static void shapes_path(const struct image_set *s, char ret[PATH_MAX])
+{
+    path_printf(ret, PATH_MAX, "%s/shapes.json", s->host->config->data_dir);
+}
+
+/* An object; empty when there is no file, or none of ours. */
+static json_t *shapes_load(const struct image_set *s)
+{
+    char path[PATH_MAX];
+    auto_buf struct buf b = {0};
+    shapes_path(s, path);
+    int r = file_read(path, &b, MANIFEST_MAX_BYTES);
+    json_t *o = r < 0 ? NULL : json_loadb(buf_str(&b), b.len, JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(o))
+        return o;
+    if (r != -ENOENT)
+        log_warn("image", "%s cannot be read: languages have the machines they come with", path);
+    json_decref(o);
+    return json_object();
+}
+
+static bool shape_is_possible(const struct machine_shape *shape)
+{
+    return shape->vcpus >= 1 && shape->vcpus <= VM_VCPUS_MAX &&
+           shape->memory_mib >= VM_MEMORY_MIN_MIB && shape->memory_mib <= VM_MEMORY_MAX_MIB;
+}
+
+void image_shapes_apply(struct image_set *s)
+{
+    auto_json json_t *all = shapes_load(s);
+    for (int i = 0; i < s->n_images; i++) {
+        struct image *im = s->images[i];
+        struct machine_shape shape;
+        const json_t *o = json_object_get(all, im->name);
+        if (!o || image_is_on_demand(im))
+            continue;
+        shape.vcpus = (int)json_integer_value(json_object_get(o, "vcpus"));
+        shape.memory_mib = (int)json_integer_value(json_object_get(o, "memory_mib"));
+        /* What its languages need may have grown since. */
+        if (shape_is_possible(&shape) && shape.memory_mib >= im->shape.memory_mib)
+            im->shape = shape;
+    }
+}
+
+static int shapes_store(struct image_set *s, const char *name, const struct machine_shape *shape,
+                        struct err *e)
+{
+    char path[PATH_MAX];
+    AUTO_LOCK(&s->manifests);
+    auto_json json_t *all = shapes_load(s);
+    shapes_path(s, path);
+    json_object_set_new(
+        all, name, json_pack("{s:i, s:i}", "vcpus", shape->vcpus, "memory_mib", shape->memory_mib));
+    auto_free char *text = json_dumps(all, JSON_INDENT(2) | JSON_SORT_KEYS);
+    int r = text ? file_write_atomic(path, text, strlen(text), 0644) : -ENOMEM;
+    return r < 0 ? err_errno(e, r, "write %s", path) : 0;
+}
+
+/* --- anew --- */
+
+/* In the place of one that goes, and is removed when nobody holds it. Lock held. */
+static struct image *make_next(struct image_set *s, struct image *im, const char *why)
+{
+    struct image *next = s->n_images < IMAGES_MAX ? malloc(sizeof(*next)) : NULL;
+    im->gone = true;
+    if (!next) {
+        log_error("image", "image=%s: no room for its next template until the daemon starts again",
+                  im->name);
+        return NULL;
+    }
+    *next = *im;
+    next->state = LANGUAGE_PREPARING;
+    snprintf(next->detail, sizeof(next->detail), "%s", why);
+    next->disk_bytes = next->template_bytes = 0;
+    next->template_dir[0] = '\0';
+    next->taken = next->is_brought = next->gone = next->leaving = false;
+    next->is_damaged = true; /* whatever its manifest names is the former one's */
+    next->users = 0;
+    next->backoff_ms = 0;
+    next->asked_ms = next->due_ms = clock_mono_ms();
+    s->images[s->n_images++] = next;
+    return next;
+}
+
+/* All templates of the image go. Those of its languages that were asked for or are made without,
+ * and the one that every launch gets, are made again at once, the former in another shape if one is
+ * given; the others when somebody asks. */
+struct renewal {
+    const struct machine_shape *shape; /* of the one of `ask`, which alone is renewed; NULL: any */
+    const char *why;
+    bool take; /* those of its languages: nobody prepares them */
+    bool one;  /* no other than that of the ask's language */
+};
+
+/* Returns the new one of `ask` if it was taken. */
+static struct image *renew(struct image_set *s, const struct image_ask *ask,
+                           const struct renewal *how)
+{
+    struct image *ret = NULL;
+    AUTO_LOCK(&s->lock);
+    for (int i = 0, n = s->n_images; i < n; i++) {
+        struct image *im = s->images[i];
+        bool languages = !image_is_on_demand(im), is_it = languages && im->lang == ask->lang;
+        if (im->gone || strcmp(im->key, ask->key) != 0 || (how->one && !is_it))
+            continue;
+        if (!languages && !image_is_default(s, im)) {
+            im->gone = true;
+            continue;
+        }
+        struct image *next = make_next(s, im, how->why);
+        if (next && how->shape) {
+            next->shape = *how->shape;
+            next->is_asked = true;
+        }
+        if (next && languages && how->take) {
+            next->taken = next->is_brought = true;
+            ret = is_it ? next : ret;
+        }
+    }
+    pthread_cond_broadcast(&s->stop_asked);
+    return ret;
+}
+
+void image_renew(struct image_set *s, const char *key)
+{
+    log_info("image", "image=%s was made anew, and so are its templates", key);
+    renew(s, &(struct image_ask){.key = key}, &(struct renewal){.why = "its image was built anew"});
+}
+
+/* --- brought --- */
+
+struct image *image_bring(struct image_set *s, const struct image_ask *ask)
+{
+    const struct renewal how = {
+        .why = "its files are being put in place", .take = true, .one = ask->lang};
+    return renew(s, ask, &how);
+}
+
+void image_give_back(struct image_set *s, const struct image_ask *ask, bool has_template)
+{
+    AUTO_LOCK(&s->lock);
+    for (int i = 0; i < s->n_images; i++) {
+        struct image *im = s->images[i];
+        if (!im->is_brought || strcmp(im->key, ask->key) != 0 ||
+            (ask->lang && im->lang != ask->lang))
+            continue;
+        im->taken = im->is_brought = false;
+        im->is_damaged &= !has_template;
+        im->due_ms = clock_mono_ms();
+    }
+    pthread_cond_broadcast(&s->stop_asked);
+}
+
+void image_copy(struct image_set *s, const struct image_ask *ask, struct image *ret)
+{
+    AUTO_LOCK(&s->lock);
+    *ret = *images_find(s, ask);
+}
+
+/* --- waiting --- */
+
+/* 1: it is being prepared. Lock held. */
+static int look(struct image_set *s, const struct language *lang)
+{
+    const struct image_ask ask = image_of_language(lang);
+    struct image *im = images_find(s, &ask);
+    if (!im || im->state == LANGUAGE_READY || im->state == LANGUAGE_MISSING)
+        return 0;
+    image_want(s, im);
+    return im->state == LANGUAGE_PREPARING;
+}
+
+static int await(struct image_set *s, const struct language *lang, const struct image_wait *w,
+                 struct err *e)
+{
+    const struct image_ask ask = image_of_language(lang);
+    for (int i = 0; look(s, lang); i++) {
+        if (s->stopping || (w->cancelled && w->cancelled(w->arg))) {
+            err_set(e, ERR_UNAVAILABLE, "cancelled");
+            return -ECANCELED;
+        }
+        if (clock_mono_ms() >= w->deadline_ms)
+            return image_refuse(images_find(s, &ask), e);
+        int64_t at = clock_real_ns() + AWAIT_LOOK_MS * INT64_C(1000000);
+        struct timespec until = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
+        pthread_cond_timedwait(&s->stop_asked, &s->lock, &until);
+    }
+    return 0;
+}
+
+int image_await(struct image_set *s, const struct language *lang, const struct image_wait *w,
+                struct err *e)
+{
+    AUTO_LOCK(&s->lock);
+    if (!look(s, lang))
+        return 0;
+    if (s->n_awaiting >= s->host->config->run_queue_max) {
+        const struct image_ask ask = image_of_language(lang);
+        return image_refuse(images_find(s, &ask), e);
+    }
+    s->n_awaiting++;
+    int r = await(s, lang, w, e);
+    s->n_awaiting--;
+    return r;
+}
+
+/* --- another machine --- */
+
+int image_reshape(struct image_set *s, const struct image_ask *ask,
+                  const struct machine_shape *shape, struct err *e)
+{
+    const char *key = ask->key;
+    char name[sizeof(((struct image *)NULL)->name)];
+    {
+        AUTO_LOCK(&s->lock);
+        const struct image *im = images_find(s, ask);
+        if (!im)
+            return err_set(e, ERR_NOT_FOUND, "image %s is no language's", key);
+        if (im->state == LANGUAGE_MISSING)
+            return err_set(e, ERR_CONFLICT, "image %s was not built yet: %s", key, im->detail);
+        if (im->state == LANGUAGE_PREPARING)
+            return err_set(e, ERR_CONFLICT, "the snapshot of image %s is being made already: %s",
+                           key, im->detail);
+        strcpy(name, im->name);
+    }
+    int r = shapes_store(s, name, shape, e);
+    if (r < 0)
+        return r;
+    log_info("image", "image=%s its languages have vcpus=%d memory_mib=%d now", name, shape->vcpus,
+             shape->memory_mib);
+    renew(s, ask, &(struct renewal){.shape = shape, .why = "its machine was changed", .one = true});
+    return 0;
+}
+
+bool image_template(struct image_set *s, const struct image_ask *ask, struct image_template *ret)
+{
+    AUTO_LOCK(&s->lock);
+    const struct image *im = images_find(s, ask);
+    if (!im || im->state != LANGUAGE_READY)
+        return false;
+    ret->shape = im->shape;
+    memcpy(ret->dir, im->template_dir, sizeof(ret->dir));
+    ret->bytes = im->template_bytes;
+    return true;
+}

@@ -1,0 +1,2 @@
+open #1, "/dev/stderr", "w"
+print #1 "oops"

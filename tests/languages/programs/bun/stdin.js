@@ -1,0 +1,1 @@
+await Bun.write(Bun.stdout, await Bun.stdin.text());

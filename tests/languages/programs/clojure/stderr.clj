@@ -1,0 +1,1 @@
+(binding [*out* *err*] (println "oops"))

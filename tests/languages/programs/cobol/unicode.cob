@@ -1,0 +1,6 @@
+000100 IDENTIFICATION DIVISION.
+000200 PROGRAM-ID. UNICODE-TEXT.
+000300*    The columns of a punched card: numbers, a mark, the program.
+000400 PROCEDURE DIVISION.
+000500     DISPLAY "ÄÖÜ 漢字 🙂".
+000600     STOP RUN.

@@ -1,0 +1,2 @@
+x = "x".repeat 63
+console.log x for [1..16384]

@@ -1,0 +1,6 @@
+int main()
+{
+    volatile int turns = 0;
+    for (;;)
+        turns = turns + 1;
+}

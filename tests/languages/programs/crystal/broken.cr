@@ -1,0 +1,2 @@
+number : Int32 = "text"
+puts number

@@ -1,0 +1,2 @@
+line = "x" * 63
+16384.times { puts line }

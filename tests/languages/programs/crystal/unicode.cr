@@ -1,0 +1,2 @@
+text = "ÄÖÜ 漢字 🙂"
+puts text.chars.join

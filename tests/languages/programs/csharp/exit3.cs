@@ -1,0 +1,9 @@
+using System;
+
+class Program
+{
+    static int Main()
+    {
+        return 3;
+    }
+}

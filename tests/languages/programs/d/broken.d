@@ -1,0 +1,7 @@
+import std.stdio;
+
+void main()
+{
+    int number = "text";
+    writeln(number);
+}

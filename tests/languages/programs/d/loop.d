@@ -1,0 +1,6 @@
+void main()
+{
+    uint turns;
+    for (;;)
+        turns++;
+}

@@ -1,0 +1,5 @@
+defmodule Forever do
+  def run, do: run()
+end
+
+Forever.run()

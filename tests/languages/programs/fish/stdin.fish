@@ -1,0 +1,3 @@
+while read --line line
+    printf "%s\n" "$line"
+end

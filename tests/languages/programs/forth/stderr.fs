@@ -1,0 +1,1 @@
+s" oops" stderr write-line throw

@@ -1,0 +1,5 @@
+program broken
+  implicit none
+  undeclared = 1
+  print *, undeclared
+end program broken

@@ -1,0 +1,4 @@
+program quit
+  implicit none
+  call exit(3)
+end program quit

@@ -1,0 +1,4 @@
+    .globl main
+main:
+    move $0, %eax
+    ret

@@ -1,0 +1,4 @@
+    .globl main
+main:
+    mov $3, %eax
+    ret

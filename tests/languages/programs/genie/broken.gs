@@ -1,0 +1,5 @@
+[indent=4]
+
+init
+    number: int = "text"
+    print "%d", number

@@ -1,0 +1,4 @@
+[indent=4]
+
+init
+    Process.exit (3)

@@ -1,0 +1,4 @@
+[indent=4]
+
+init
+    stderr.printf ("%s\n", "oops")

@@ -1,0 +1,6 @@
+[indent=4]
+
+init
+    c: int
+    while (c = stdin.getc ()) >= 0
+        stdout.putc ((char) c)

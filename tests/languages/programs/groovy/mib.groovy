@@ -1,0 +1,1 @@
+16384.times { println "x" * 63 }

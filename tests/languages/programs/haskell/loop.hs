@@ -1,0 +1,5 @@
+turns :: Int -> Int
+turns n = turns (n + 1)
+
+main :: IO ()
+main = print (turns 0)

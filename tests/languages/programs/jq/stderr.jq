@@ -1,0 +1,1 @@
+"oops\n" | halt_error(0)

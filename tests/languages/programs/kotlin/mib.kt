@@ -1,0 +1,3 @@
+fun main() {
+    repeat(16384) { println("x".repeat(63)) }
+}

@@ -1,0 +1,7 @@
+fun main() {
+    var line = readlnOrNull()
+    while (line != null) {
+        println(line)
+        line = readlnOrNull()
+    }
+}

@@ -1,0 +1,3 @@
+(let ((x (make-string 63 :initial-element #\x)))
+  (dotimes (i 16384)
+    (write-line x)))

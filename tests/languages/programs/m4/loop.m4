@@ -1,0 +1,2 @@
+define(`again', `again')dnl
+again

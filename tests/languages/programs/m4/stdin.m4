@@ -1,0 +1,1 @@
+undivert(`/dev/stdin')dnl

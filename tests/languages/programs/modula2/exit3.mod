@@ -1,0 +1,7 @@
+MODULE Ending;
+
+FROM libc IMPORT exit;
+
+BEGIN
+  exit (3)
+END Ending.

@@ -1,0 +1,2 @@
+let number: int = "text"
+echo number

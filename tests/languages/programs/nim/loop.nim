@@ -1,0 +1,3 @@
+var turns = 0'u
+while true:
+  inc turns

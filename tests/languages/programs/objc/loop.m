@@ -1,0 +1,6 @@
+int main(void)
+{
+    volatile int turns = 0;
+    for (;;)
+        turns++;
+}

@@ -1,0 +1,2 @@
+let number : int = "text"
+let () = print_int number

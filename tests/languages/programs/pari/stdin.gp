@@ -1,0 +1,2 @@
+lines = externstr("cat");
+for (i = 1, #lines, print(lines[i]))

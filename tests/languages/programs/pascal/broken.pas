@@ -1,0 +1,9 @@
+program Broken;
+
+var
+  Number: Integer;
+
+begin
+  Number := 'text';
+  WriteLn(Number);
+end.

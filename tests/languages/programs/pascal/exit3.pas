@@ -1,0 +1,5 @@
+program Ending;
+
+begin
+  Halt(3);
+end.

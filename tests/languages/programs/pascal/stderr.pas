@@ -1,0 +1,5 @@
+program Oops;
+
+begin
+  WriteLn(StdErr, 'oops');
+end.

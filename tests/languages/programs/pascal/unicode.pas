@@ -1,0 +1,9 @@
+program UnicodeText;
+
+var
+  Text: string;
+
+begin
+  Text := 'ÄÖÜ 漢字 🙂';
+  WriteLn(Text);
+end.

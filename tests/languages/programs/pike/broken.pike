@@ -1,0 +1,4 @@
+int main()
+{
+    write("never closed);
+}

@@ -1,0 +1,5 @@
+int main()
+{
+    werror("oops\n");
+    return 0;
+}

@@ -1,0 +1,5 @@
+int main()
+{
+    write("ÄÖÜ 漢字 🙂\n");
+    return 0;
+}

@@ -1,0 +1,3 @@
+import sys
+
+print("oops", file=sys.stderr)

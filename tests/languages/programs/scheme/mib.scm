@@ -1,0 +1,5 @@
+(define x (make-string 63 #\x))
+(do ((i 0 (+ i 1)))
+    ((= i 16384))
+  (display x)
+  (newline))

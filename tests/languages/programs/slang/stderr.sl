@@ -1,0 +1,1 @@
+() = fputs ("oops\n", stderr);

@@ -1,0 +1,3 @@
+variable line;
+while (fgets (&line, stdin) > 0)
+    () = fputs (line, stdout);

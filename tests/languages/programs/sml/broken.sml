@@ -1,0 +1,2 @@
+val number : int = "text"
+val () = print (Int.toString number)

@@ -1,0 +1,3 @@
+if (1) then
+    echo 'never closed
+endif

@@ -1,0 +1,2 @@
+# $< cannot tell an empty line from the end.
+cat

@@ -1,0 +1,2 @@
+const line: string = 'x'.repeat(63);
+console.log(Array(16384).fill(line).join('\n'));

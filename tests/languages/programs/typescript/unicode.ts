@@ -1,0 +1,2 @@
+const text: string = "ÄÖÜ 漢字 🙂";
+console.log(text);

@@ -1,0 +1,5 @@
+void main () {
+    uint turns = 0;
+    while (true)
+        turns++;
+}

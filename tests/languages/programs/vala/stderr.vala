@@ -1,0 +1,3 @@
+void main () {
+    stderr.printf ("%s\n", "oops");
+}

@@ -1,0 +1,8 @@
+(println *command-line-args* *file* *ns* (System/getProperty "user.dir") "ÄÖÜ 漢字 🙂")
+(println (read-line) (map inc [1 2]) (loaded-libs))
+(println (map str (take 30 (.getStackTrace (Thread/currentThread)))))
+(.addShutdownHook (Runtime/getRuntime) (Thread. #(println "leaving")))
+(require '[clojure.string :as s] '[clojure.set])
+(println (s/upper-case "abc") @(future 1))
+(defn f [n] (if (zero? n) (/ 1 n) (f (dec n))))
+(f 2)

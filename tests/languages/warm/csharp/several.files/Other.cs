@@ -1,0 +1,1 @@
+class Other { public static int F() { return 41; } }

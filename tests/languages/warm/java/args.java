@@ -1,0 +1,1 @@
+public class Main { public static void main(String... a) { for (String s : a) System.out.println("<" + s + ">"); System.out.println(System.getProperty("sun.java.command")); System.out.println(System.getenv("GREETING")); throw new IllegalStateException("no", new Error("cause")); } }

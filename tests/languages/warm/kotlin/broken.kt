@@ -1,0 +1,5 @@
+fun main() {
+    val unused = 1
+    val x: Int = "a"
+    nothing()
+}

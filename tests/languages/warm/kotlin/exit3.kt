@@ -1,0 +1,1 @@
+fun main() { System.err.println("oops"); Runtime.getRuntime().addShutdownHook(Thread { println("leaving") }); kotlin.system.exitProcess(3) }

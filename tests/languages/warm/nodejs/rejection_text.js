@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+Promise.reject('not an error');
+setTimeout(() => console.log('never'), 10);

@@ -1,0 +1,3 @@
+print "$ENV{GREETING}|$ENV{EMPTY}|$ENV{HOME}\n";
+$| = 1;
+system 'env';

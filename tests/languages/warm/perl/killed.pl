@@ -1,0 +1,1 @@
+$| = 1; print "a\n"; kill 9, $$; sleep 5;

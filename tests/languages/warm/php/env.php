@@ -1,0 +1,3 @@
+<?php
+var_dump(getenv(), getenv('GREETING'), $_SERVER['GREETING']);
+system('env');

@@ -1,0 +1,2 @@
+Text before <?= 1 + 1 ?> and after
+<?php include 'main.inc';

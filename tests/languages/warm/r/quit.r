@@ -1,0 +1,1 @@
+message("oops"); print(summary(lm(dist ~ speed, cars))$r.squared); quit(status = 3)

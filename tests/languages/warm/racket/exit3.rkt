@@ -1,0 +1,2 @@
+#lang racket/base
+(eprintf "oops\n") (exit 3)

@@ -1,0 +1,1 @@
+p 1; nofoo; __LINE__

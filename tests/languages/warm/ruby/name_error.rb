@@ -1,0 +1,2 @@
+fooo = 1
+puts foo

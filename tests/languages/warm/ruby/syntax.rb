@@ -1,0 +1,3 @@
+puts "before"
+def broken(
+  end end

@@ -1,0 +1,1 @@
+object Main extends App { System.err.println("oops"); sys.exit(3) }

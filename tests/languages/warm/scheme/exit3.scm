@@ -1,0 +1,1 @@
+(display "a" (current-error-port)) (exit 3)

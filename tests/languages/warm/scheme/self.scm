@@ -1,0 +1,5 @@
+(use-modules (ice-9 rdelim))
+(write (command-line)) (newline) (write (getcwd)) (newline) (write (getenv "GREETING")) (newline) (write (sort (environ) string<?)) (newline)
+(write (read-line)) (newline) (display "ÄÖÜ 漢字 🙂") (newline) (write (current-filename)) (newline)
+(system "ls /proc/self/fd | wc -l")
+(define (f n) (if (zero? n) (car '()) (+ 1 (f (- n 1))))) (f 2)
