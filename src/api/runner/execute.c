@@ -79,7 +79,9 @@ const struct field execute_response[] = {
     {"cpu_time_us", FIELD_INTEGER, FIELD_REQUIRED,
      .doc = "CPU time of it and all that it started, in microseconds"},
     {"memory_peak_kb", FIELD_INTEGER, FIELD_REQUIRED,
-     .doc = "The most memory that it and all that it started had at a time, in KiB"},
+     .doc =
+         "The most memory that it and all that it started had at a time, in KiB; without a bound "
+         "of memory, that the largest of its processes had"},
     {"out_of_memory", FIELD_BOOL, 0,
      .doc = "true, when memory had run out and something was killed"},
     {"timed_out", FIELD_BOOL, 0, .doc = "true, when it was killed at the timeout"},

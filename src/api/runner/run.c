@@ -43,14 +43,17 @@ const struct field run_response_fields[] = {
      .doc = "What it, or the compiler, wrote to standard error; null for nothing"},
     {"exception", FIELD_TEXT, FIELD_REQUIRED | FIELD_NULLABLE,
      .doc = "\"Compilation failed\", \"Timeout\", \"Out of memory\", or null"},
-    {"executionTime", FIELD_INTEGER, FIELD_REQUIRED, .doc = "How long it ran, in milliseconds"},
+    {"executionTime", FIELD_INTEGER, FIELD_REQUIRED,
+     .doc = "How long it ran, in milliseconds, without compiling"},
     {"stdin", FIELD_TEXT, 0, .doc = "In the answer to a list: what it read"},
     {"exit_code", FIELD_INTEGER, FIELD_REQUIRED,
      .doc = "Of the program; 128 + signal when a signal ended it, 124 at the timeout"},
     {"cpu_time_us", FIELD_INTEGER, FIELD_REQUIRED,
      .doc = "CPU time of it and all that it started, in microseconds"},
     {"memory_peak_kb", FIELD_INTEGER, FIELD_REQUIRED,
-     .doc = "The most memory that it and all that it started had at a time, in KiB"},
+     .doc =
+         "The most memory that it and all that it started had at a time, in KiB; without a bound "
+         "of memory, that the largest of its processes had"},
     {"signal", FIELD_TEXT, 0, .doc = "Name of the signal that ended it, like \"SIGSEGV\""},
     {"out_of_memory", FIELD_BOOL, 0,
      .doc = "true, when memory had run out and something was killed"},
@@ -99,6 +102,13 @@ static json_t *batch_json(const struct job *j, const struct job_results *results
     return list;
 }
 
+/* Only then it matters whether it was the compiler that failed. */
+static bool is_compiled(const struct job *j)
+{
+    const struct language *lang = host_language_find(j->run.language);
+    return lang && lang->compile;
+}
+
 int run_handle(struct request *rq, struct answer *ret, struct err *e)
 {
     CLEANUP(job_done) struct job j = {0};
@@ -110,7 +120,7 @@ int run_handle(struct request *rq, struct answer *ret, struct err *e)
     CLEANUP(job_results_free) struct job_results results = {0};
     r = job_results_new(&j, &results, e);
     if (r == 0)
-        r = job_run(rq->host, &j, true, results.items, e);
+        r = job_run(rq->host, &j, is_compiled(&j), results.items, e);
     if (r < 0)
         return r;
     ret->json = j.is_batch ? batch_json(&j, &results) : result_json(&results.items[0]);
