@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -132,6 +133,24 @@ static int64_t read_number(const struct cgroup *cg, const char *file, const char
             return strtoll(line + len, NULL, 10);
     }
     return -1;
+}
+
+void cgroup_bound_files(const struct cgroup *cg, int64_t bytes)
+{
+    const struct rlimit limit = {(rlim_t)bytes, (rlim_t)bytes};
+    /* Twice: what was started between the reading and the bounding has it not. */
+    for (int i = 0; i < 2 && cg->fd >= 0; i++) {
+        auto_close int fd = openat(cg->fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+        char text[4096];
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        text[n < 0 ? 0 : n] = '\0';
+        for (char *at = text, *end; *at; at = *end ? end + 1 : end) {
+            long pid = strtol(at, &end, 10);
+            if (end == at)
+                break;
+            (void)prlimit((pid_t)pid, RLIMIT_FSIZE, &limit, NULL); /* it may have ended */
+        }
+    }
 }
 
 void cgroup_account(const struct cgroup *cg, struct exec_exit *x)

@@ -34,6 +34,9 @@ void cgroup_new(struct cgroups *cs, struct cgroup *ret);
 int cgroup_limit(struct cgroups *cs, const struct cgroup *cg, const struct exec_limits *limits,
                  struct err *e);
 
+/* Bounds the size of files of all processes that are in it now; what they start has the same. */
+void cgroup_bound_files(const struct cgroup *cg, int64_t bytes);
+
 /* What it has used until now: sets cpu_us, memory_peak_bytes and oom, each only if it can be told:
  * the last two once any program's memory was bounded. */
 void cgroup_account(const struct cgroup *cg, struct exec_exit *x);

@@ -149,6 +149,8 @@ int program_limit(struct program *p, const struct exec_limits *limits, struct er
     const rlim_t bytes = (rlim_t)limits->file_bytes;
     if (prlimit(p->pid, RLIMIT_FSIZE, &(struct rlimit){bytes, bytes}, NULL) < 0)
         return err_errno(e, -errno, "bound the size of files");
+    /* A runtime that waits may have processes already, by which it starts others. */
+    cgroup_bound_files(&p->cgroup, limits->file_bytes);
     return 0;
 }
 
@@ -238,7 +240,8 @@ static void account(struct program *p, const struct rusage *usage)
     count_cpu(p, usage);
     x->max_rss_kib = usage->ru_maxrss;
     x->memory_peak_bytes = x->max_rss_kib * 1024;
-    x->oom = x->code != 0 && oom_has_killed(p->agent);
+    /* Asking takes a while; of a batch (kill_rest) each has to, so that none has another's. */
+    x->oom = (x->code != 0 || p->kill_rest) && oom_has_killed(p->agent);
     x->cpu_us = -1;
     cgroup_account(&p->cgroup, x);
     x->cpu_us = x->cpu_us < 0 ? x->user_us + x->system_us : x->cpu_us - p->cpu_before_us;

@@ -317,6 +317,8 @@ static int get_id(const struct call *c, char ret[EXEC_JOB_ID_MAX_BYTES + 1], str
 /* What only a program of a client can have. */
 static int check(const struct exec_spec *spec, struct err *e)
 {
+    if (spec->kill_rest)
+        return err_field(e, "kill_rest", "this is said by who takes a waiting program over");
     if (spec->job || spec->login || spec->pty_rows || spec->user)
         return err_field(e,
                          spec->job        ? "job"

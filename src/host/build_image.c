@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/limits.h"
@@ -15,6 +16,7 @@
 #include "host/builds.h"
 #include "host/host_priv.h"
 #include "host/image.h"
+#include "host/image_rows.h"
 
 /* What is asked for, kept until it is done. */
 struct order {
@@ -53,6 +55,21 @@ static void on_line(void *arg, char *line)
                  strcmp(name, o->name) ? ": " : "", text, next_word(&rest));
 }
 
+/* What says whether the image was made anew. Nothing when there is none. */
+static void look(const struct host *h, const char *name, struct stat *ret)
+{
+    char path[PATH_MAX];
+    image_path(h, name, "rootfs.ext4", path);
+    if (stat(path, ret) < 0)
+        *ret = (struct stat){0};
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
 static int run(struct build *b, void *arg, struct err *e)
 {
     struct order *o = arg;
@@ -82,11 +99,15 @@ static int run(struct build *b, void *arg, struct err *e)
         return err_errno(e, -ENOMEM, "build an image");
     const struct build_program p = {.argv = (const char *const *)argv.v, .line = on_line, .arg = o};
     build_step(b, "starting");
+    struct stat before, now;
+    look(h, o->name, &before);
     int r = build_run(b, &p, e);
     if (r < 0)
         return o->failed[0] && !build_is_cancelled(b) ? err_set(e, ERR_INTERNAL, "%s", o->failed)
                                                       : r;
-    image_renew(h->images, o->name);
+    look(h, o->name, &now);
+    if (!is_same(&before, &now)) /* else it was up to date */
+        image_renew(h->images, o->name);
     return 0;
 }
 

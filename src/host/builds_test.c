@@ -25,7 +25,7 @@
 /* "slow" opens the FIFO `alive` for as long as it, or what it started, lives. */
 static const char script[] =
     "#!/bin/bash\n"
-    "if [[ $1 == --list ]]; then printf '%s default=yes x\\n' bash python bad slow; exit; fi\n"
+    "if [[ $1 == --list ]]; then printf '%s default=yes x\\n' bash perl python bad slow; exit; fi\n"
     "here=$(dirname \"$0\")\n"
     "name=${!#} data=$2\n"
     "echo \"called with $*\"\n"
@@ -35,6 +35,7 @@ static const char script[] =
     "bad) printf 'step\\tbad\\tcustomize\\n' >&3\n"
     "     printf 'failed\\tbad\\tcustomize\\tno such wheel\\n' >&3; exit 1 ;;\n"
     "slow) exec 4>\"$here/alive\"; sleep 1000 & echo up >&4; wait ;;\n"
+    "perl) ;;\n" /* up to date */
     "*) mkdir -p \"$data/images/$name\"; echo \"$*\" >\"$data/images/$name/.new\"\n"
     "   mv \"$data/images/$name/.new\" \"$data/images/$name/rootfs.ext4\" ;;\n"
     "esac\n";
@@ -122,6 +123,20 @@ static void assert_nothing_lives(int fd)
     assert_int_equal(1, poll(&p, 1, PATIENCE_MS));
     assert_int_equal(0, read(fd, &c, 1));
     close(fd);
+}
+
+static void test_what_is_up_to_date_stays(void **state)
+{
+    struct test_host *t = *state;
+    const struct image_ask of_perl = image_of_language(host_language_find("perl"));
+    struct build_info b;
+    struct image_template before, after;
+    assert_true(image_template(t->host->images, &of_perl, &before));
+    begin(t, &(struct image_order){.name = "perl"}, &b);
+    await_end(t, &b);
+    assert_int_equal(b.state, BUILD_DONE);
+    assert_true(image_template(t->host->images, &of_perl, &after));
+    assert_string_equal(before.dir, after.dir);
 }
 
 static void test_an_image_is_built(void **state)
@@ -443,6 +458,7 @@ int main(int argc, char **argv)
     setenv("HOLM_ENGINE_DIR", argv[1], 1);
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, test_host_teardown)
     const struct CMUnitTest tests[] = {
+        TEST(test_what_is_up_to_date_stays),
         TEST(test_an_image_is_built),
         TEST(test_a_failure_says_why),
         TEST(test_what_is_refused),

@@ -151,7 +151,7 @@ static const struct option options[] = {
     OPT("run", "output_max_kib", INTEGER, run_output_max_kib, "4096", 1, 4096, "Likewise."),
     OPT("vms", "image", TEXT, vm_image, "typescript", 0, 0,
         "The image of a VM whose launch names none."),
-    OPT("vms", "templates_max", INTEGER, templates_max, "32", 1, 200,
+    OPT("vms", "templates_max", INTEGER, templates_max, "32", 1, CONFIG_TEMPLATES_MAX,
         "Templates of images in machine types that launches asked for; the one that was not used "
         "for longest goes."),
     OPT("vms", "templates_gib", INTEGER, templates_gib, "64", 0, 1 << 20,

@@ -14,6 +14,7 @@
 #define CONFIG_TEXT_SIZE 256
 #define CONFIG_MACHINE_TYPES_MAX 32
 #define CONFIG_POOLS_MAX 128
+#define CONFIG_TEMPLATES_MAX 200
 
 struct config_pool {
     char language[32];

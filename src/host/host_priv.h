@@ -70,7 +70,8 @@ struct host {
     atomic_bool draining; /* no new runs */
     atomic_bool aborting; /* running ones are cancelled */
 
-    atomic_int runs;      /* host_run calls under way */
-    pthread_mutex_t lock; /* for waiting on run_ended */
+    atomic_int runs;            /* host_run calls under way */
+    atomic_int runs_unprepared; /* of these, that wait for their language to be prepared */
+    pthread_mutex_t lock;       /* for waiting on run_ended */
     pthread_cond_t run_ended;
 };

@@ -57,26 +57,33 @@ static void without_paths(const struct image_set *s, const char *text, char *ret
     ret[n] = '\0';
 }
 
-static void prepare_failed(struct image_set *s, struct image *im, const struct err *e)
+/* How long it rests after one more failure. */
+static int back_off(struct image_set *s, struct image *im)
 {
+    AUTO_LOCK(&s->lock);
     im->backoff_ms = im->backoff_ms ? 2 * im->backoff_ms : FAILED_AGAIN_MS;
     if (im->backoff_ms > FAILED_AGAIN_MAX_MS)
         im->backoff_ms = FAILED_AGAIN_MAX_MS;
+    return im->backoff_ms;
+}
+
+static void prepare_failed(struct image_set *s, struct image *im, const struct err *e)
+{
     if (e->class == ERR_FULL) {
         /* No fault of the image: it stays in line. */
-        im->backoff_ms = 0;
         image_set_state(s, im, LANGUAGE_PREPARING, "waiting for room for its first boot");
         put_off(s, im, FAILED_AGAIN_MS / 5);
         return;
     }
-    put_off(s, im, im->backoff_ms);
+    int rest_ms = back_off(s, im);
+    put_off(s, im, rest_ms);
     char detail[sizeof(im->detail)];
     without_paths(s, e->text, detail, sizeof(detail));
     image_set_state(s, im, LANGUAGE_FAILED, detail);
     if (!s->stopping)
         log_error("image", "image=%s cannot be prepared, next try %s %d s: %s", im->name,
                   image_waits_to_be_asked(s, im) ? "when it is asked for, after" : "in",
-                  im->backoff_ms / 1000, e->text);
+                  rest_ms / 1000, e->text);
 }
 
 static void ready(struct image_set *s, struct image *im, const char *dir, int64_t disk_bytes)
@@ -85,7 +92,7 @@ static void ready(struct image_set *s, struct image *im, const char *dir, int64_
     int64_t bytes = dir_bytes(dir, INT_MAX); /* links are to what clones of it have */
     {
         AUTO_LOCK(&s->lock);
-        if (strcmp(im->template_dir, dir) != 0)
+        if (strcmp(im->template_dir, dir) != 0 && !im->users) /* else the next start removes it */
             strcpy(damaged, im->template_dir);
         strcpy(im->template_dir, dir);
         im->disk_bytes = disk_bytes;
@@ -139,6 +146,8 @@ static bool is_worth_it(struct image_set *s, const struct image *im)
 static void put_aside(struct image_set *s, struct image *im)
 {
     AUTO_LOCK(&s->lock);
+    if (im->lang && im->is_asked) /* in this very moment: it is due still */
+        return;
     if (im->lang) {
         im->state = LANGUAGE_BUILT;
         strcpy(im->detail, "its first run prepares it");
@@ -158,6 +167,7 @@ static bool is_damaged(struct image_set *s, struct image *im)
             return false;
     }
     template_manifest(s, im, path);
+    AUTO_LOCK(&s->manifests);
     unlink(path);
     return true;
 }

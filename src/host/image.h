@@ -112,6 +112,9 @@ struct image_wait {
 int image_await(struct image_set *s, const struct language *lang, const struct image_wait *w,
                 struct err *e);
 
+/* The shape of ask->lang's machines, whatever state its template is in. */
+void image_shape(struct image_set *s, const struct image_ask *ask, struct machine_shape *ret);
+
 struct image_template {
     struct machine_shape shape;
     char dir[PATH_MAX / 4];

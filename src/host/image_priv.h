@@ -10,9 +10,13 @@
 
 #include "base/buf.h"
 #include "base/id.h"
+#include "base/limits.h"
+#include "host/config.h"
 #include "host/image.h"
 
-#define IMAGES_MAX 256
+/* Of all languages and of the most shapes (vms.templates_max), twice: while one is made anew, the
+ * former one may still be held. */
+#define IMAGES_MAX (2 * (LANGUAGES_MAX + CONFIG_TEMPLATES_MAX + 1))
 #define PREPARE_THREADS_MAX 4
 
 /* One image in one machine shape, for a language's programs or for launches: what a template is
@@ -62,8 +66,8 @@ struct image_set {
 void image_set_state(struct image_set *s, struct image *im, enum language_state state,
                      const char *detail);
 
-/* A language's as it is at this moment. */
-void image_copy(struct image_set *s, const struct image_ask *ask, struct image *ret);
+/* A language's as it is at this moment; false: there is none. */
+bool image_copy(struct image_set *s, const struct image_ask *ask, struct image *ret);
 
 /* The sentence and the number for one that is not ready. Lock held. */
 int image_refuse(const struct image *im, struct err *e);

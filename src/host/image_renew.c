@@ -91,18 +91,18 @@ static int shapes_store(struct image_set *s, const char *name, const struct mach
 static struct image *make_next(struct image_set *s, struct image *im, const char *why)
 {
     struct image *next = s->n_images < IMAGES_MAX ? malloc(sizeof(*next)) : NULL;
-    im->gone = true;
     if (!next) {
-        log_error("image", "image=%s: no room for its next template until the daemon starts again",
-                  im->name);
+        log_error("image", "image=%s: no room for its next template", im->name);
         return NULL;
     }
+    im->gone = true;
     *next = *im;
+    next->gone = false;
     next->state = LANGUAGE_PREPARING;
     snprintf(next->detail, sizeof(next->detail), "%s", why);
     next->disk_bytes = next->template_bytes = 0;
     next->template_dir[0] = '\0';
-    next->taken = next->is_brought = next->gone = next->leaving = false;
+    next->taken = next->is_brought = next->leaving = false;
     next->is_damaged = true; /* whatever its manifest names is the former one's */
     next->users = 0;
     next->backoff_ms = 0;
@@ -153,7 +153,7 @@ static struct image *renew(struct image_set *s, const struct image_ask *ask,
 void image_renew(struct image_set *s, const char *key)
 {
     log_info("image", "image=%s was made anew, and so are its templates", key);
-    renew(s, &(struct image_ask){.key = key}, &(struct renewal){.why = "its image was built anew"});
+    renew(s, &(struct image_ask){.key = key}, &(struct renewal){.why = "its image has changed"});
 }
 
 /* --- brought --- */
@@ -180,15 +180,19 @@ void image_give_back(struct image_set *s, const struct image_ask *ask, bool has_
     pthread_cond_broadcast(&s->stop_asked);
 }
 
-void image_copy(struct image_set *s, const struct image_ask *ask, struct image *ret)
+bool image_copy(struct image_set *s, const struct image_ask *ask, struct image *ret)
 {
     AUTO_LOCK(&s->lock);
-    *ret = *images_find(s, ask);
+    const struct image *im = images_find(s, ask);
+    if (im)
+        *ret = *im;
+    return im;
 }
 
 /* --- waiting --- */
 
-/* 1: it is being prepared. Lock held. */
+/* 1: it is being prepared, or will be: who prepares it may be about to find that nobody has asked.
+ * Lock held. */
 static int look(struct image_set *s, const struct language *lang)
 {
     const struct image_ask ask = image_of_language(lang);
@@ -196,7 +200,7 @@ static int look(struct image_set *s, const struct language *lang)
     if (!im || im->state == LANGUAGE_READY || im->state == LANGUAGE_MISSING)
         return 0;
     image_want(s, im);
-    return im->state == LANGUAGE_PREPARING;
+    return im->state == LANGUAGE_PREPARING || im->state == LANGUAGE_BUILT;
 }
 
 static int await(struct image_set *s, const struct language *lang, const struct image_wait *w,
@@ -259,6 +263,13 @@ int image_reshape(struct image_set *s, const struct image_ask *ask,
              shape->memory_mib);
     renew(s, ask, &(struct renewal){.shape = shape, .why = "its machine was changed", .one = true});
     return 0;
+}
+
+void image_shape(struct image_set *s, const struct image_ask *ask, struct machine_shape *ret)
+{
+    struct image copy;
+    if (image_copy(s, ask, &copy))
+        *ret = copy.shape;
 }
 
 bool image_template(struct image_set *s, const struct image_ask *ask, struct image_template *ret)

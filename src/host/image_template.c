@@ -295,11 +295,17 @@ static int boot(struct image_set *s, struct image *im, const char *stage, struct
     return r;
 }
 
-/* An upload may have replaced a file while the image was booted from the former one. */
+/* An upload may have replaced a file while the image was booted from the former one, or somebody
+ * has brought its template. */
 static int check_unchanged(struct image_set *s, const struct image *im, const char *print,
                            struct err *e)
 {
     auto_buf struct buf now = {0};
+    {
+        AUTO_LOCK(&s->lock);
+        if (im->gone)
+            return err_set(e, ERR_FULL, "another one has taken its place meanwhile");
+    }
     int r = template_fingerprint(s, im, &now, e);
     if (r == 0 && strcmp(buf_str(&now), print) != 0)
         r = err_set(e, ERR_FULL, "its files were replaced meanwhile");

@@ -25,6 +25,7 @@ struct shelf {
     struct vm *first; /* oldest first: the longest wait has had the most time to settle */
     int count;
     int filling;
+    int drops; /* how often all were dropped: who fills sees that its VM is not wanted any more */
     int backoff_ms;
     int64_t rest_until_ms;
 };
@@ -70,10 +71,11 @@ static void push(struct shelf *s, struct vm *vm)
     s->count++;
 }
 
-/* Runs that wait for room count too, so what becomes free is theirs. */
+/* Runs that wait for room count too, so what becomes free is theirs; those that wait for their
+ * language to be prepared do not. */
 static bool host_is_busy(struct pool *p)
 {
-    return p->host->runs >= p->cpus || p->host->admission.waiting > 0;
+    return p->host->runs - p->host->runs_unprepared >= p->cpus || p->host->admission.waiting > 0;
 }
 
 /* Who uses what changes, and so do the targets. */
@@ -211,6 +213,7 @@ static void fill(struct pool *p, struct shelf *s)
 {
     struct err e = ERR_INIT;
     struct vm *vm = NULL;
+    int drops = s->drops;
     s->filling++;
     pthread_mutex_unlock(&p->lock);
     int r = make_warm(p->host, s->lang, &vm, &e);
@@ -219,6 +222,12 @@ static void fill(struct pool *p, struct shelf *s)
     if (r < 0) {
         if (!p->stopping)
             fill_failed(s, &e);
+        return;
+    }
+    if (drops != s->drops) { /* of a former template */
+        pthread_mutex_unlock(&p->lock);
+        reaper_add(p->host->reaper, vm);
+        pthread_mutex_lock(&p->lock);
         return;
     }
     s->backoff_ms = 0;
@@ -361,7 +370,9 @@ void pool_drop(struct pool *p, const struct language *lang)
     struct vm *vm, *dropped = NULL;
     {
         AUTO_LOCK(&p->lock);
-        while ((vm = pop(shelf_of(p, lang)))) {
+        struct shelf *s = shelf_of(p, lang);
+        s->drops++;
+        while ((vm = pop(s))) {
             vm->next = dropped;
             dropped = vm;
         }

@@ -239,9 +239,8 @@ int remote_pull_template(struct remote_run *run, struct err *e)
     if (r < 0)
         return r;
     rootfs_path(run, path);
-    if (access(path, R_OK) < 0)
+    if (!image_copy(s, &ask, &copy) || access(path, R_OK) < 0)
         return err_set(e, ERR_CONFLICT, "this host has no image %s: pull that first", ask.key);
-    image_copy(s, &ask, &copy);
     r = check_fits(run, &copy, e);
     if (r < 0 || copy.state == LANGUAGE_READY)
         return r;

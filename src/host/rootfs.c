@@ -82,12 +82,10 @@ bool host_language_snapshot(struct host *h, const struct language *lang,
 int host_language_reshape(struct host *h, const struct language *lang, int vcpus, int memory_mib,
                           struct err *e)
 {
-    struct image_template t;
     struct machine_shape shape = {.vcpus = 1, .memory_mib = lang->memory_mib};
     const struct image_ask ask = image_of_language(lang);
     int cpus = get_nprocs(), least = shape.memory_mib;
-    if (image_template(h->images, &ask, &t))
-        shape = t.shape;
+    image_shape(h->images, &ask, &shape);
     shape.vcpus = vcpus ? vcpus : shape.vcpus;
     shape.memory_mib = memory_mib ? memory_mib : shape.memory_mib;
     if (shape.vcpus < 1 || shape.vcpus > cpus || shape.vcpus > VM_VCPUS_MAX)

@@ -126,11 +126,13 @@ static int await_language(struct host *h, const struct job *j, struct err *e)
     const struct remote_task task = {.cancelled = is_cancelled, .arg = &cancel};
     struct image_wait wait = {.cancelled = is_cancelled, .arg = &cancel};
     int r = 0;
+    h->runs_unprepared++;
     if (image_state(h->images, j->lang, NULL) == LANGUAGE_MISSING)
         r = remote_want(h, j->lang->image, &task, e);
     wait.deadline_ms = clock_mono_ms() + h->config->pool_prepare_wait_s * 1000LL;
     if (r == 0 || r == -ENOENT)
         r = image_await(h->images, j->lang, &wait, e);
+    h->runs_unprepared--;
     return r == -ECANCELED && h->aborting ? stopping(e) : r;
 }
 
