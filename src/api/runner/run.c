@@ -58,6 +58,7 @@ const struct field run_response_fields[] = {
     {"out_of_memory", FIELD_BOOL, 0,
      .doc = "true, when memory had run out and something was killed"},
     {"timed_out", FIELD_BOOL, 0, .doc = "true, when it was killed at the timeout"},
+    {"warm", FIELD_BOOL, 0, .doc = "true, when its runtime had been started before"},
     {"stdout_truncated", FIELD_BOOL, 0, .doc = "true, when there was more than is returned"},
     {"stderr_truncated", FIELD_BOOL, 0, .doc = "true, when there was more than is returned"},
     {0},
