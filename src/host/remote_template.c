@@ -143,7 +143,7 @@ static int add_files(struct remote_run *run, const char *dir, struct err *e)
 {
     auto_closedir DIR *d = opendir(dir);
     int r = d ? 0 : err_errno(e, -errno, "open the template");
-    for (struct dirent *de; r == 0 && (de = readdir(d));) {
+    for (struct dirent *de; d && r == 0 && (de = readdir(d));) {
         if (de->d_name[0] != '.')
             r = add_file(run, dir, de->d_name, e);
     }

@@ -50,7 +50,7 @@ test('an image is booted and captured with it', async (t) => {
   const state = await sh(`for i in $(seq 1 1400); do
       wget -qO- ${URL}/api/v1/languages/bash >/tmp/l && grep -qE '"status": ?"(ready|failed)"' /tmp/l && break; sleep 0.2; done; cat /tmp/l`);
   assert.match(state, /"status": ?"ready"/, `${state}\n${await log()}`);
-  assert.match(await sh('cat /var/lib/holm/templates/bash.json'), /pc\/kvm\/host/);
+  assert.match(await sh('cat /var/lib/holm/templates/bash.bash.json'), /pc\/kvm\/host/);
   t.diagnostic(`ready after ${Date.now() - at} ms`);
 });
 
