@@ -195,7 +195,7 @@ async function byhand() {
       const { samples } = await latencies(d, name, { language: name, code: l.hello, timeout: 120 }, Math.min(SAMPLES, 15));
       const api = new Api(d, undefined, { check: false });
       const vm = await api.launch({ image: l.image, machineType: `c1m${l.memory_mib / 1024}` });
-      await api.exec(vm.id, `cat > /work/${l.file}`, { stdin: l.hello });
+      await api.exec(vm.id, `cat > /work/${l.file}`, { stdin: Buffer.from(l.hello).toString('base64') });
       const command = `cd /work && ${l.compile} && ${l.run}`;
       for (let i = 0; i < 18; i++) {
         const at = now();
