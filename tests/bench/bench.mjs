@@ -42,6 +42,9 @@ async function withDaemon(set, languages, work) {
   const daemon = await Daemon.start({ set });
   try {
     await daemon.ready(languages);
+    // Nor are others prepared meanwhile, as they are when a daemon starts for the first time.
+    const preparing = async () => (await daemon.get('/api/v1/languages')).json.languages.some((l) => l.status === 'preparing');
+    await until(async () => !(await preparing()), 'no language to be prepared');
     facts.accelerator ??= JSON.parse(await doctor()).facts.map((f) => `${f.name}: ${f.state}, ${f.detail}`)
       .filter((f) => /kvm|accel/i.test(f));
     return await work(daemon);
