@@ -16,14 +16,9 @@
 #include "base/log.h"
 #include "host/builds_priv.h"
 #include "host/host_priv.h"
+#include "wire/field.h"
 
 #define KEEP (int64_t) BUILD_LOG_KEEP_BYTES
-
-static void auto_json_drop(json_t **j)
-{
-    json_decref(*j);
-}
-#define auto_json CLEANUP(auto_json_drop)
 
 void builds_path(const struct builds *s, const char *id, const char *suffix, char *ret)
 {

@@ -57,14 +57,21 @@ static void without_paths(const struct image_set *s, const char *text, char *ret
     ret[n] = '\0';
 }
 
-/* How long it rests after one more failure. */
+/* It rests after one more failure; returns how long. */
 static int back_off(struct image_set *s, struct image *im)
 {
     AUTO_LOCK(&s->lock);
     im->backoff_ms = im->backoff_ms ? 2 * im->backoff_ms : FAILED_AGAIN_MS;
     if (im->backoff_ms > FAILED_AGAIN_MAX_MS)
         im->backoff_ms = FAILED_AGAIN_MAX_MS;
+    im->due_ms = clock_mono_ms() + im->backoff_ms;
     return im->backoff_ms;
+}
+
+static void forgive(struct image_set *s, struct image *im)
+{
+    AUTO_LOCK(&s->lock);
+    im->backoff_ms = 0;
 }
 
 static void prepare_failed(struct image_set *s, struct image *im, const struct err *e)
@@ -73,10 +80,10 @@ static void prepare_failed(struct image_set *s, struct image *im, const struct e
         /* No fault of the image: it stays in line. */
         image_set_state(s, im, LANGUAGE_PREPARING, "waiting for room for its first boot");
         put_off(s, im, FAILED_AGAIN_MS / 5);
+        forgive(s, im);
         return;
     }
     int rest_ms = back_off(s, im);
-    put_off(s, im, rest_ms);
     char detail[sizeof(im->detail)];
     without_paths(s, e->text, detail, sizeof(detail));
     image_set_state(s, im, LANGUAGE_FAILED, detail);

@@ -16,14 +16,9 @@
 #include "base/log.h"
 #include "host/host_priv.h"
 #include "host/image_priv.h"
+#include "wire/field.h"
 
 #define AWAIT_LOOK_MS 100 /* between two questions whether it is still wanted */
-
-static void auto_json_drop(json_t **j)
-{
-    json_decref(*j);
-}
-#define auto_json CLEANUP(auto_json_drop)
 
 /* --- shapes --- */
 
@@ -129,10 +124,10 @@ static struct image *renew(struct image_set *s, const struct image_ask *ask,
     AUTO_LOCK(&s->lock);
     for (int i = 0, n = s->n_images; i < n; i++) {
         struct image *im = s->images[i];
-        bool languages = !image_is_on_demand(im), is_it = languages && im->lang == ask->lang;
+        bool is_it = im->lang && im->lang == ask->lang;
         if (im->gone || strcmp(im->key, ask->key) != 0 || (how->one && !is_it))
             continue;
-        if (!languages && !image_is_default(s, im)) {
+        if (!im->lang && !image_is_default(s, im)) {
             im->gone = true;
             continue;
         }
@@ -141,7 +136,7 @@ static struct image *renew(struct image_set *s, const struct image_ask *ask,
             next->shape = *how->shape;
             next->is_asked = true;
         }
-        if (next && languages && how->take) {
+        if (next && im->lang && how->take) {
             next->taken = next->is_brought = true;
             ret = is_it ? next : ret;
         }
@@ -207,7 +202,7 @@ static int await(struct image_set *s, const struct language *lang, const struct 
                  struct err *e)
 {
     const struct image_ask ask = image_of_language(lang);
-    for (int i = 0; look(s, lang); i++) {
+    while (look(s, lang)) {
         if (s->stopping || (w->cancelled && w->cancelled(w->arg))) {
             err_set(e, ERR_UNAVAILABLE, "cancelled");
             return -ECANCELED;

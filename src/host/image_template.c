@@ -24,18 +24,13 @@
 #include "host/program.h"
 #include "host/vm_kernel.h"
 #include "host/vm_pool.h"
+#include "wire/field.h"
 
 #define SYNC_TIMEOUT_MS 60000
 #define LAUNCH_HELLOS_MS 10000 /* for the hello programs in a template that launches start from */
 
 /* Version of how a template is made; part of the fingerprint. */
 #define PREPARE_VERSION "5"
-
-static void auto_json_drop(json_t **j)
-{
-    json_decref(*j);
-}
-#define auto_json CLEANUP(auto_json_drop)
 
 static json_t *load_json(const char *path)
 {

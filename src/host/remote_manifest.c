@@ -9,18 +9,13 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "wire/field.h"
 
 #define FORMAT 1
 #define EXTENTS_AT_ONCE 64 /* the array always has room up to a multiple of it */
 
 const char *const remote_kind_names[] = {
     [REMOTE_IMAGE] = "image", [REMOTE_TEMPLATE] = "template", NULL};
-
-static void auto_json_drop(json_t **j)
-{
-    json_decref(*j);
-}
-#define auto_json CLEANUP(auto_json_drop)
 
 bool remote_name_ok(const char *name)
 {

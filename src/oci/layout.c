@@ -11,15 +11,10 @@
 
 #include "base/cleanup.h"
 #include "oci/tar.h"
+#include "wire/field.h"
 
 #define INDEX_DEPTH_MAX 3 /* indexes in indexes */
 #define PIECE_BYTES ((size_t)256 * 1024)
-
-static void auto_json_drop(json_t **j)
-{
-    json_decref(*j);
-}
-#define auto_json CLEANUP(auto_json_drop)
 
 static int invalid(struct err *e, const char *what)
 {
