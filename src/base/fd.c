@@ -304,3 +304,15 @@ int64_t dir_bytes(const char *path, int links_max)
     }
     return sum;
 }
+
+struct file_stamp file_stamp_of(const struct stat *st)
+{
+    return (struct file_stamp){
+        .dev = st->st_dev, .ino = st->st_ino, .size = st->st_size, .mtime = st->st_mtim};
+}
+
+bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+           a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
+}

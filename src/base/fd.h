@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -18,6 +19,16 @@ int fd_write_all(int fd, const void *data, size_t len);
 
 /* Reads exactly `len` bytes; -ENODATA when the file ends before. */
 int fd_read_all(int fd, void *ret, size_t len);
+
+/* What tells one file from another, and from itself when it has another content. All zero: none. */
+struct file_stamp {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec mtime;
+};
+struct file_stamp file_stamp_of(const struct stat *st);
+bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b);
 
 /* Appends the whole file to `b`, at most `max_bytes`; -E2BIG when it is longer. */
 int fd_slurp(int fd, struct buf *b, size_t max_bytes);

@@ -55,19 +55,13 @@ static void on_line(void *arg, char *line)
                  strcmp(name, o->name) ? ": " : "", text, next_word(&rest));
 }
 
-/* What says whether the image was made anew. Nothing when there is none. */
-static void look(const struct host *h, const char *name, struct stat *ret)
+/* What says whether the image was made anew; nothing when there is none. */
+static struct file_stamp look(const struct host *h, const char *name)
 {
     char path[PATH_MAX];
+    struct stat st;
     image_path(h, name, "rootfs.ext4", path);
-    if (stat(path, ret) < 0)
-        *ret = (struct stat){0};
-}
-
-static bool is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+    return stat(path, &st) == 0 ? file_stamp_of(&st) : (struct file_stamp){0};
 }
 
 static int run(struct build *b, void *arg, struct err *e)
@@ -99,14 +93,13 @@ static int run(struct build *b, void *arg, struct err *e)
         return err_errno(e, -ENOMEM, "build an image");
     const struct build_program p = {.argv = (const char *const *)argv.v, .line = on_line, .arg = o};
     build_step(b, "starting");
-    struct stat before, now;
-    look(h, o->name, &before);
+    const struct file_stamp before = look(h, o->name);
     int r = build_run(b, &p, e);
     if (r < 0)
         return o->failed[0] && !build_is_cancelled(b) ? err_set(e, ERR_INTERNAL, "%s", o->failed)
                                                       : r;
-    look(h, o->name, &now);
-    if (!is_same(&before, &now)) /* else it was up to date */
+    const struct file_stamp now = look(h, o->name);
+    if (!file_stamp_same(&before, &now)) /* else it was up to date */
         image_renew(h->images, o->name);
     return 0;
 }

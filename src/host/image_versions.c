@@ -14,17 +14,9 @@
 #include "host/image_rows.h"
 #include "wire/field.h"
 
-/* What tells one file from another, and from itself at another time. */
-struct stamp {
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec mtime;
-};
-
 struct known {
     char *path;
-    struct stamp stamp;
+    struct file_stamp stamp;
     json_t *versions; /* NULL: it has none */
 };
 
@@ -34,12 +26,6 @@ struct image_versions {
     size_t n_known;
     size_t next; /* the one that gives way when there are so many */
 };
-
-static bool same(const struct stamp *a, const struct stamp *b)
-{
-    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-           a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
-}
 
 /* --- reading; the lock is not held --- */
 
@@ -124,12 +110,11 @@ void image_versions_get(struct image_versions *v, const char *path, const char *
     ret[0] = '\0';
     if (stat(path, &st) < 0)
         return;
-    const struct stamp stamp = {
-        .dev = st.st_dev, .ino = st.st_ino, .size = st.st_size, .mtime = st.st_mtim};
+    const struct file_stamp stamp = file_stamp_of(&st);
     {
         AUTO_LOCK(&v->lock);
         const struct known *k = find(v, path);
-        if (k && same(&k->stamp, &stamp)) {
+        if (k && file_stamp_same(&k->stamp, &stamp)) {
             look_up(k, language, ret);
             return;
         }

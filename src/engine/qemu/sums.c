@@ -25,18 +25,12 @@ void sums_done(struct sums *s)
     pthread_mutex_destroy(&s->lock);
 }
 
-static bool is_same(const struct sums_entry *entry, const struct stat *st)
-{
-    return entry->inode == st->st_ino && entry->device == st->st_dev &&
-           entry->bytes == st->st_size && entry->changed.tv_sec == st->st_mtim.tv_sec &&
-           entry->changed.tv_nsec == st->st_mtim.tv_nsec;
-}
-
 static bool recall(struct sums *s, const struct stat *st, struct sum *ret)
 {
+    const struct file_stamp stamp = file_stamp_of(st);
     AUTO_LOCK(&s->lock);
     for (size_t i = 0; i < SUMS_REMEMBERED_MAX; i++) {
-        if (*s->v[i].sum.hex && is_same(&s->v[i], st)) {
+        if (*s->v[i].sum.hex && file_stamp_same(&s->v[i].stamp, &stamp)) {
             *ret = s->v[i].sum;
             return true;
         }
@@ -47,11 +41,8 @@ static bool recall(struct sums *s, const struct stat *st, struct sum *ret)
 static void remember(struct sums *s, const struct stat *st, const struct sum *sum)
 {
     AUTO_LOCK(&s->lock);
-    s->v[s->next++ % SUMS_REMEMBERED_MAX] = (struct sums_entry){.device = st->st_dev,
-                                                                .inode = st->st_ino,
-                                                                .bytes = st->st_size,
-                                                                .changed = st->st_mtim,
-                                                                .sum = *sum};
+    s->v[s->next++ % SUMS_REMEMBERED_MAX] =
+        (struct sums_entry){.stamp = file_stamp_of(st), .sum = *sum};
 }
 
 bool sums_know(struct sums *s, const char *path)

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
+#include "base/fd.h"
 
 #define SUMS_TEXT_SIZE 33
 #define SUMS_REMEMBERED_MAX 1024
@@ -26,10 +27,7 @@ struct sum {
 struct sums {
     pthread_mutex_t lock;
     struct sums_entry {
-        dev_t device;
-        ino_t inode;
-        off_t bytes;
-        struct timespec changed;
+        struct file_stamp stamp;
         struct sum sum;
     } v[SUMS_REMEMBERED_MAX]; /* lock; the oldest is forgotten first */
     unsigned next;            /* lock */
