@@ -223,8 +223,6 @@ static int make_uplink(struct net *n, int slot, const struct net_slot_addr *a, i
     if (r == 0)
         r = net_rtnl_add_veth(&nl, &veth);
     if (r == 0)
-        r = net_rtnl_set_up(&nl, name, NULL);
-    if (r == 0)
         r = net_rtnl_add_address(&nl, name, &a->host4, 31);
     if (r == 0)
         r = net_rtnl_add_neighbour(&nl, name, &a->ns4, uplink_mac);
@@ -234,6 +232,17 @@ static int make_uplink(struct net *n, int slot, const struct net_slot_addr *a, i
     if (r == 0)
         r = net_rtnl_add_neighbour(&nl, name, &a->ns6, uplink_mac);
     return r;
+}
+
+/* The last step: what came before the namespace has its rules would be for the namespace itself,
+ * which would refuse it, and with it connections that a guest goes on with when it is resumed. */
+static int join_uplink(struct net *n, int slot)
+{
+    auto_rtnl struct net_rtnl nl = {0};
+    char name[16];
+    net_slot_name(n, slot, name);
+    int r = net_rtnl_open(&nl);
+    return r == 0 ? net_rtnl_set_up(&nl, name, NULL) : r;
 }
 
 /* Somebody else's device that only has the name stays. */
@@ -383,7 +392,11 @@ static int make(struct net *n, int slot, struct err *e)
     if (r < 0)
         return err_errno(e, r, "set up %s", in.step ? in.step : "the namespace");
     r = keep_inside(&in, e);
-    return r == 0 ? net_slot_apply(n, slot, n->default_policy, e) : r;
+    r = r < 0 ? r : net_slot_apply(n, slot, n->default_policy, e);
+    if (r < 0)
+        return r;
+    r = join_uplink(n, slot);
+    return r < 0 ? err_errno(e, r, "set up the host's end") : 0;
 }
 
 int net_slot_make(struct net *n, int slot, struct err *e)

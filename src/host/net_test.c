@@ -7,7 +7,9 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -219,6 +221,50 @@ static void test_given_back_is_clean(void **state)
     guest_stop(&guest);
     net_give_back(n, 0);
     net_free(n);
+    assert_nothing_left();
+}
+
+/* --- what comes while a network is made --- */
+
+struct knocker {
+    atomic_bool stop;
+    int knocks, refused;
+};
+
+/* Somebody outside who goes on talking to an address, as the other end of a suspended VM's
+ * connection does. */
+static void *knock(void *arg)
+{
+    struct knocker *k = arg;
+    while (!k->stop) {
+        auto_close int fd = net_connect_begin(world_outside, SLOT0, PORT);
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
+        int error = 0;
+        socklen_t len = sizeof(error);
+        if (poll(&p, 1, 1) == 1 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0)
+            k->refused += error == ECONNREFUSED;
+        k->knocks++;
+    }
+    return NULL;
+}
+
+/* Until its rules are there a network hears nothing: a reset from it would end connections that the
+ * guest is about to go on with. */
+static void test_silent_until_it_has_rules(void **state)
+{
+    struct knocker k = {0};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, knock, &k), 0);
+    for (int i = 0; i < 10; i++) {
+        struct net *n = make();
+        close(take(n, 0, NULL));
+        net_give_back(n, 0);
+        net_free(n);
+    }
+    k.stop = true;
+    pthread_join(thread, NULL);
+    assert_true(k.knocks > 0);
+    assert_int_equal(k.refused, 0);
     assert_nothing_left();
 }
 
@@ -529,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_tap),
         cmocka_unit_test(test_given_back_is_clean),
+        cmocka_unit_test(test_silent_until_it_has_rules),
         cmocka_unit_test_teardown(test_adoption, no_guest_left),
         cmocka_unit_test_teardown(test_adoption_with_another_policy, no_guest_left),
         cmocka_unit_test_teardown(test_adoption_refused, no_guest_left),

@@ -129,7 +129,7 @@ class Talker {
     const from = (await this.state()).outputBytes;
     await until(async () => {
       const { running, outputBytes } = await this.state();
-      assert.ok(running, 'the connection has ended');
+      assert.ok(running, running || `the connection has ended: ${(await this.lines()).slice(-3)}`);
       return outputBytes > from + 10;
     }, 'the connection to go on');
   }

@@ -2,57 +2,17 @@
 // What every language must do, in VMs of a daemon of our own or of the one at HOLM_LANGUAGES_URL:
 // say hello, read its standard input, end with a code, write to standard error, be killed at its
 // timeout, report an error of its program, print what is not ASCII, and print a lot.
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import assert from 'node:assert/strict';
-import { Daemon } from '../e2e/lib/holm.mjs';
-import { CHECKS, languages, program, skipped } from './programs.mjs';
+import { CHECKS, program, skipped } from './programs.mjs';
+import { chosen, execute, unbuilt, useService } from './service.mjs';
 
-const words = (text) => (text ?? '').split(' ').filter(Boolean);
-const { HOLM_LANGUAGES, HOLM_LANGUAGES_UNBUILT, HOLM_LANGUAGES_URL } = process.env;
-const table = Object.fromEntries(languages().map((language) => [language.name, language]));
-
-// An image's first boot may be waited for by several requests.
-const PATIENCE_MS = 900_000;
-// Of a program that should end by itself, whatever else the host does.
-const TIMEOUT_S = 300;
 const LOOP_S = 2;
 const STDIN = 'first line\nÄÖÜ 漢字 🙂\n\nlast line\n';
 const UNICODE = 'ÄÖÜ 漢字 🙂\n';
 const MIB = `${'x'.repeat(63)}\n`.repeat(16384);
 
-let daemon, url;
-before(async () => {
-  if (HOLM_LANGUAGES_URL) {
-    url = HOLM_LANGUAGES_URL.replace(/\/$/, '');
-    return;
-  }
-  daemon = await Daemon.start({ set: { 'network.enabled': 'no' } });
-  ({ url } = daemon);
-});
-after(async () => {
-  if (!daemon) return;
-  assert.equal(await daemon.stop(), 0);
-  assert.deepEqual(daemon.leftovers(), []);
-});
-
-// The answer's JSON; as long as the daemon says "later", later.
-async function execute(language, code, more = {}) {
-  const end = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const answer = await fetch(`${url}/api/v1/execute`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ language: language.name, code, timeout: TIMEOUT_S, ...more }),
-    });
-    const text = await answer.text();
-    if (answer.status === 200) return JSON.parse(text);
-    const later = Number(answer.headers.get('retry-after'));
-    if (answer.status !== 503 || !later || Date.now() > end) {
-      throw new Error(`${language.name}: ${answer.status} ${text}\n${daemon ? daemon.log.slice(-2000) : ''}`);
-    }
-    await new Promise((resolve) => { setTimeout(resolve, Math.min(later, 5) * 1000); });
-  }
-}
+useService();
 
 // Short enough to be read when it is not what it should be.
 const short = (text) => (text.length > 2000 ? `${text.slice(0, 1000)}[... ${text.length} characters]` : text);
@@ -95,9 +55,9 @@ const checks = {
   },
 };
 
-for (const name of words(HOLM_LANGUAGES)) {
-  const language = table[name], reasons = skipped(language);
-  test(name, async (t) => {
+for (const language of chosen) {
+  const reasons = skipped(language);
+  test(language.name, async (t) => {
     let hello;
     await t.test('hello', async () => {
       hello = await execute(language, language.hello);
@@ -110,6 +70,6 @@ for (const name of words(HOLM_LANGUAGES)) {
   });
 }
 
-for (const name of words(HOLM_LANGUAGES_UNBUILT)) {
-  test(name, { skip: `its image was not built: images/build ${table[name].image}` }, () => {});
+for (const { name, image } of unbuilt) {
+  test(name, { skip: `its image was not built: images/build ${image}` }, () => {});
 }
