@@ -180,14 +180,13 @@ static int make_warm(struct host *h, const struct language *lang, struct vm **re
     int r = vm_restore(h, lang, NULL, &vm, e);
     if (r < 0)
         return r;
-    if (h->config->pool_warm && !host_is_busy(h->pool)) {
+    if (h->config->pool_warm) {
         struct program_wait wait = {.cancelled = is_stopping, .arg = h->pool};
         r = program_exercise(vm, lang, &wait, e);
         if (r < 0) {
             vm_end(h, vm);
             return err_wrap(e, r, "warm up %s", lang->name);
         }
-        vm->warm = true;
     }
     *ret = vm;
     return 0;
@@ -232,8 +231,7 @@ static void fill(struct pool *p, struct shelf *s)
     }
     s->backoff_ms = 0;
     push(s, vm);
-    log_debug("pool", "language=%s vm=%s warm=%d count=%d", s->lang->name, vm->record.id, vm->warm,
-              s->count);
+    log_debug("pool", "language=%s vm=%s count=%d", s->lang->name, vm->record.id, s->count);
 }
 
 static void *filler(void *arg)

@@ -5,8 +5,11 @@
 
 #include "host/test_host.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,6 +18,7 @@
 #include "host/image_priv.h"
 
 #define PATIENCE_MS 60000
+#define MANY 1000 /* more programs than there are CPUs */
 
 /* Runs a script of the fake's language as a program. */
 static void run_as(struct test_host *t, struct run_request *rq, const char *code, const char *want,
@@ -131,6 +135,69 @@ static void test_a_pooled_vm_has_one(void **state)
     assert_true(res.warm);
 }
 
+/* A FIFO that a restore waits at, and a guest whose first exec fails. */
+struct held {
+    struct test_host *t;
+    char dir[32], fifo[48];
+};
+
+static int setup_held(void **state)
+{
+    struct held *d = calloc(1, sizeof(*d));
+    char faults[128];
+    strcpy(d->dir, "/tmp/holm-pool-XXXXXX");
+    assert_non_null(mkdtemp(d->dir));
+    snprintf(d->fifo, sizeof(d->fifo), "%s/fifo", d->dir);
+    assert_int_equal(0, mkfifo(d->fifo, 0600));
+    snprintf(faults, sizeof(faults), "restore.exec=reset:1,wait=restore.end:%s", d->fifo);
+    setenv("HOLM_FAKE_FAULTS", faults, 1);
+    test_host_setup_with((void **)&d->t, (const char *const[]){"pool.bash=1", NULL});
+    unsetenv("HOLM_FAKE_FAULTS");
+    *state = d;
+    return 0;
+}
+
+static int teardown_held(void **state)
+{
+    struct held *d = *state;
+    rmdir(d->dir);
+    test_host_teardown((void **)&d->t);
+    free(d);
+    return 0;
+}
+
+static void await_no_vm(const struct test_host *t)
+{
+    int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
+    while (test_count_entries(t, "vms") > 0) {
+        assert_true(clock_mono_ms() < until_ms);
+        poll(NULL, 0, 2);
+    }
+}
+
+/* Programs that come while a VM is being restored are no reason to leave its exercise out: the exec
+ * that fails is the exercise's, and its VM is never pooled. */
+static void test_a_pooled_vm_was_exercised(void **state)
+{
+    struct held *d = *state;
+    struct test_host *t = d->t;
+    struct err e = ERR_INIT;
+    CLEANUP(run_result_done) struct run_result res = {0};
+    const struct run_request rq = {
+        .language = "bash", .code = "print x", .code_len = 7, .timeout_ms = 30000};
+    int fifo = open(d->fifo, O_WRONLY | O_CLOEXEC);
+    assert_true(fifo >= 0);
+    t->host->runs += MANY;
+    unlink(d->fifo);
+    close(fifo);
+    await_no_vm(t);
+    t->host->runs -= MANY;
+    pool_wake(t->host->pool);
+    await_pooled(t, "bash");
+    assert_int_equal(0, host_run(t->host, &rq, &res, &e));
+    assert_true(res.from_pool);
+}
+
 /* --- guests that do not do what they should: HOLM_FAKE_FAULTS is read when a host starts --- */
 
 static int setup_fault(void **state, const char *faults)
@@ -198,6 +265,7 @@ int main(int argc, char **argv)
         TEST(test_templates, test_host_setup),
         TEST(test_none_wait_where_they_shall_not, setup_without),
         TEST(test_a_pooled_vm_has_one, setup_pool),
+        cmocka_unit_test_setup_teardown(test_a_pooled_vm_was_exercised, setup_held, teardown_held),
         TEST(test_without_one_programs_run_cold, setup_dead),
         TEST(test_without_one_programs_run_cold, setup_refusing),
         TEST(test_a_template_depends_on_the_row, test_host_setup),

@@ -31,7 +31,6 @@ struct vm {
     const struct language *lang;
     char dir[PATH_MAX / 4];
     int net_slot; /* -1: it has no network */
-    bool warm;
     struct vm *next; /* in the pool's or the reaper's list */
 };
 
