@@ -437,11 +437,15 @@ static bool has_prefix(const char *name, const char *words)
     return false;
 }
 
-/* What a runtime has looked at before it waits cannot be handed over. */
-static bool can_be_warm(const struct language *lang, const struct run_request *rq)
+/* What a runtime has looked at before it waits cannot be handed over, nor can what it has taken
+ * count against a bound of memory. */
+static bool can_be_warm(const struct language *lang, const struct run_request *rq,
+                        const struct exec_limits *limits)
 {
     const struct language_warm *w = lang->warm;
     if (!w || rq->cold || (rq->n_args && !w->takes_args) || (rq->n_env && !w->takes_env))
+        return false;
+    if (limits->memory_bytes)
         return false;
     for (size_t i = 0; i < rq->n_env; i++) {
         if (has_prefix(rq->env[i].name, w->cold_env))
@@ -454,7 +458,7 @@ int program_run(struct vm *vm, const struct run_request *rq, struct program_wait
                 struct run_result *ret, struct err *e)
 {
     struct collector c = {.dir = WORK_DIR,
-                          .warm = can_be_warm(vm->lang, rq) ? WARM_RUN : NULL,
+                          .warm = can_be_warm(vm->lang, rq, &w->limits) ? WARM_RUN : NULL,
                           .alone = vm->lang->warm != NULL,
                           .rq = rq,
                           .wait = w,

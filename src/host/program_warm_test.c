@@ -67,6 +67,9 @@ static void test_what_cannot_be_handed_over_runs_cold(void **state)
     run_as(t, &rq, "env PYTHONHASHSEED\n", "0\n", true);
     rq = (struct run_request){.cold = true};
     run_as(t, &rq, "print x\n", "x\n", false);
+    const struct run_limits limits = {.memory_bytes = 64 * MIB};
+    rq = (struct run_request){.limits = &limits};
+    run_as(t, &rq, "print x\n", "x\n", false);
     run_plain(t, "bash", false);
     assert_int_equal(1, t->host->metrics.runs_warm);
 }

@@ -30,7 +30,7 @@ struct vm {
     struct link *link; /* NULL until the agent is connected */
     const struct language *lang;
     char dir[PATH_MAX / 4];
-    int net_slot; /* -1: it has no network */
+    int net_slot;    /* -1: it has no network */
     struct vm *next; /* in the pool's or the reaper's list */
 };
 
