@@ -427,6 +427,18 @@ static void test_another_machine(void **state)
     test_host_start(t);
     assert_true(image_template(t->host->images, &of_python, &it));
     assert_int_equal(it.shape.memory_mib, 1024);
+    /* One that cannot be had leaves the former, for the next daemon too. */
+    const struct machine_shape huge = {.vcpus = 1, .memory_mib = 1 << 20};
+    assert_int_equal(0, image_reshape(t->host->images, &of_python, &huge, &e));
+    await_ready(t, "python");
+    assert_true(image_template(t->host->images, &of_python, &it));
+    assert_int_equal(it.shape.memory_mib, 1024);
+    test_host_stop(t);
+    test_host_start(t);
+    await_ready(t, "python");
+    assert_true(image_template(t->host->images, &of_python, &it));
+    assert_int_equal(it.shape.vcpus, 2);
+    assert_int_equal(it.shape.memory_mib, 1024);
 }
 
 /* One of Holm's own goes, and is built again. */

@@ -26,6 +26,7 @@ struct image {
     char name[IMAGE_KEY_SIZE + 32]; /* of its template: "KEY.LANGUAGE", or "KEY@VCPUSxMIB" when a
                                        launch asked for it */
     struct machine_shape shape;
+    struct machine_shape former; /* to go back to when `shape` cannot be had; 0 vCPUs: none */
     const struct language *lang; /* whose programs start from it; NULL: launches do */
     char account[ID_SIZE];       /* whose launch was the first to ask for it; "": none */
     bool is_uploaded;
@@ -104,6 +105,8 @@ struct image *images_next_due(struct image_set *s, int64_t *ret_next_ms);
 
 /* Languages' images get the shapes that somebody asked for; before anything is prepared. */
 void image_shapes_apply(struct image_set *s);
+/* After a failure: it has its former machine again and is due; false: it has no other. */
+bool image_shape_undo(struct image_set *s, struct image *im, const char *why);
 
 /* --- image_template.c; the caller has `taken` the image --- */
 

@@ -61,8 +61,10 @@ void image_shapes_apply(struct image_set *s)
         shape.vcpus = (int)json_integer_value(json_object_get(o, "vcpus"));
         shape.memory_mib = (int)json_integer_value(json_object_get(o, "memory_mib"));
         /* What its languages need may have grown since. */
-        if (shape_is_possible(&shape) && shape.memory_mib >= im->shape.memory_mib)
+        if (shape_is_possible(&shape) && shape.memory_mib >= im->shape.memory_mib) {
+            im->former = im->shape;
             im->shape = shape;
+        }
     }
 }
 
@@ -78,6 +80,24 @@ static int shapes_store(struct image_set *s, const char *name, const struct mach
     auto_free char *text = json_dumps(all, JSON_INDENT(2) | JSON_SORT_KEYS);
     int r = text ? file_write_atomic(path, text, strlen(text), 0644) : -ENOMEM;
     return r < 0 ? err_errno(e, r, "write %s", path) : 0;
+}
+
+bool image_shape_undo(struct image_set *s, struct image *im, const char *why)
+{
+    struct err e = ERR_INIT;
+    if (!im->former.vcpus)
+        return false;
+    log_error("image", "image=%s no machine with vcpus=%d memory_mib=%d, so it is as before: %s",
+              im->name, im->shape.vcpus, im->shape.memory_mib, why);
+    if (shapes_store(s, im->name, &im->former, &e) < 0)
+        log_warn("image", "image=%s the next start tries it again: %s", im->name, e.text);
+    AUTO_LOCK(&s->lock);
+    im->shape = im->former;
+    im->former = (struct machine_shape){0};
+    im->state = LANGUAGE_PREPARING;
+    snprintf(im->detail, sizeof(im->detail), "going back to its former machine");
+    im->due_ms = clock_mono_ms();
+    return true;
 }
 
 /* --- anew --- */
@@ -133,6 +153,7 @@ static struct image *renew(struct image_set *s, const struct image_ask *ask,
         }
         struct image *next = make_next(s, im, how->why);
         if (next && how->shape) {
+            next->former = next->shape;
             next->shape = *how->shape;
             next->is_asked = true;
         }
