@@ -85,8 +85,11 @@ static int shapes_store(struct image_set *s, const char *name, const struct mach
 bool image_shape_undo(struct image_set *s, struct image *im, const char *why)
 {
     struct err e = ERR_INIT;
-    if (!im->former.vcpus)
-        return false;
+    {
+        AUTO_LOCK(&s->lock);
+        if (im->gone || !im->former.vcpus)
+            return false;
+    }
     log_error("image", "image=%s no machine with vcpus=%d memory_mib=%d, so it is as before: %s",
               im->name, im->shape.vcpus, im->shape.memory_mib, why);
     if (shapes_store(s, im->name, &im->former, &e) < 0)

@@ -282,11 +282,16 @@ static int boot(struct image_set *s, struct image *im, const char *stage, struct
         .is_first_boot = true,
         .timeout_s = h->config->boot_timeout_s,
     };
+    int64_t from_ms;
     int r;
-    do
+    do {
+        from_ms = clock_mono_ms();
         r = vm_start(h, &plan, ret, e);
-    while (r < 0 && e->class == ERR_FULL &&
-           (pool_give_way(h->pool, NULL) || vm_pool_give_way(h->vm_pool)));
+    } while (r < 0 && e->class == ERR_FULL &&
+             (pool_give_way(h->pool, NULL) || vm_pool_give_way(h->vm_pool)));
+    if (r == 0)
+        log_info("image", "image=%s booted total_ms=%lld", im->name,
+                 (long long)(clock_mono_ms() - from_ms));
     return r;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each language takes: first run, restore, hello warm and cold, and the same without a virtual machine. Writes
+// What each language takes: cold boot, first run, restore, hello warm and cold, and the same without a virtual machine. Writes
 // docs/languages.figures.json, of which tools/languages-doc makes docs/languages.md. tests/bench/run starts this and
 // cleans up. Each language has a data directory of its own, with its image and a table that has nothing else: so
 // nothing else is booted meanwhile, and there is no template before the first run.
@@ -104,6 +104,7 @@ async function withoutPool(data, row) {
   return withDaemon(data, {}, async (daemon) => {
     const client = await Client.connect(daemon.address);
     const first = await ask(client, row);
+    const [, boot] = / booted total_ms=([0-9]+)/.exec(daemon.log);
     const loads = [], execs = [];
     for (let i = 0; i < SAMPLES; i++) {
       await until(async () => (await daemon.metric('holm_vms')) === 0, 'the last VM to end');
@@ -112,7 +113,7 @@ async function withoutPool(data, row) {
       execs.push(exec);
     }
     client.close();
-    return { first_run_ms: first.load, restore_ms: median(loads), hello_cold_ms: median(execs) };
+    return { boot_ms: Number(boot), first_run_ms: first.load, restore_ms: median(loads), hello_cold_ms: median(execs) };
   });
 }
 
