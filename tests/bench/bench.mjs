@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The figures, one function each, as rows of a table. tests/bench/run starts this and cleans up.
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { Daemon, DATA, until } from '../e2e/lib/holm.mjs';
@@ -216,23 +216,56 @@ async function byhand() {
 }
 
 // Fifty users at once, each with a program of their own; the pool is full when they come.
+// Users who come at once, each with a program of their own: {samples, wrong, refused}.
+async function together(daemon, users) {
+  const samples = [], wrong = [], refused = [];
+  await Promise.all(Array.from({ length: users }, async (_, i) => {
+    const client = await Client.connect(daemon.address);
+    const at = now();
+    const answer = await client.send(post('/api/v1/execute', { language: 'python', code: `print("I am ${i}")`, timeout: 300 }));
+    const later = Number(/\r\nretry-after: *(\d+)/i.exec(answer.headers)?.[1]);
+    if (answer.status === 503 && later > 0) refused.push(later);
+    else if (answer.status !== 200 || JSON.parse(answer.body).stdout !== `I am ${i}\n`) wrong.push(`${answer.status} ${answer.body}`);
+    else samples.push(now() - at);
+    client.close();
+  }));
+  return { samples, wrong, refused };
+}
+
 async function crowd() {
-  const users = 50;
+  const users = 50, places = 10;
+  const result = {};
   await withDaemon({ 'pool.python': POOL, 'limits.run_wait_s': 600 }, ['python'], async (daemon) => {
     await daemon.pooled('python', POOL);
-    const samples = [], wrong = [];
-    await Promise.all(Array.from({ length: users }, async (_, i) => {
-      const client = await Client.connect(daemon.address);
-      const at = now();
-      const answer = await client.send(post('/api/v1/execute', { language: 'python', code: `print("I am ${i}")`, timeout: 300 }));
-      samples.push(now() - at);
-      if (answer.status !== 200 || JSON.parse(answer.body).stdout !== `I am ${i}\n`) wrong.push(`${answer.status} ${answer.body}`);
-      client.close();
-    }));
-    save('crowd', { unit: 'ms', users, samples, wrong });
+    result.all = await together(daemon, users);
+    const { samples, wrong, refused } = result.all;
     row(`${users} users at once, p50 and p95`, `${ms(median(samples))}, ${ms(percentile(samples, 95))}`, '(reported)');
-    row('of them answered wrongly or not', String(wrong.length), '0', wrong.length === 0);
+    row('of them answered wrongly or not', String(wrong.length + refused.length), '0', wrong.length + refused.length === 0);
   });
+  const set = { 'pool.python': POOL, 'limits.vms_max': POOL, 'limits.run_queue_max': places, 'limits.run_wait_s': 600 };
+  await withDaemon(set, ['python'], async (daemon) => {
+    await daemon.pooled('python', POOL);
+    result.bounded = await together(daemon, users);
+    const { samples, wrong, refused } = result.bounded;
+    row(`${users} users at once, a line of ${places}`, `${samples.length} answered, ${refused.length} told to come in ${Math.min(...refused)} to ${Math.max(...refused)} s`,
+      'the others 503 with Retry-After', wrong.length === 0 && refused.length > 0);
+  });
+  save('crowd', { unit: 'ms', users, places, ...result });
+}
+
+// What the files of all images take on the disk; one that has several names counts once.
+async function disk() {
+  const seen = new Map(), images = readdirSync(join(DATA, 'images'));
+  for (const image of images) {
+    const dir = join(DATA, 'images', image);
+    for (const name of readdirSync(dir)) {
+      const { ino, blocks } = statSync(join(dir, name));
+      seen.set(ino, blocks * 512);
+    }
+  }
+  const bytes = [...seen.values()].reduce((a, b) => a + b, 0), gib = bytes / 2 ** 30;
+  save('disk', { unit: 'bytes', images, bytes });
+  row(`disk for ${images.length} images`, `${gib.toFixed(1)} GiB`, '<= 12 GiB', gib <= 12);
 }
 
 function smaps(pid) {
@@ -298,7 +331,7 @@ function printTable() {
 }
 
 const figures = {
-  cold, python, bash, restore, sustained, hellos, byhand, crowd, memory, health, fake,
+  cold, python, bash, restore, sustained, hellos, byhand, crowd, disk, memory, health, fake,
   ...vmFigures({ withDaemon, row, save, samples: SAMPLES }),
   ...rdsFigures({ withDaemon, row, save, samples: SAMPLES }),
 };
