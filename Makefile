@@ -22,7 +22,9 @@ stop:
 test:
 	./test
 
+# All of them, so all images; those that are there are not built again.
 test-languages: build
+	./images/build --all
 	./tests/languages/run
 
 bench:

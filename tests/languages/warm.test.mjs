@@ -76,9 +76,27 @@ for (const language of chosen.filter(({ name }) => existsSync(join(CORPUS, name)
 }
 
 // What a runtime draws from the kernel's generator before it waits would be the same in each clone.
+const JAVA_DRAWS = 'Math.random() + " " + new java.util.Random().nextLong() + " " + java.util.UUID.randomUUID() + " " + new java.security.SecureRandom().nextLong()';
+const V8_DRAWS = 'console.log(Math.random(), Math.random(), crypto.randomUUID(), crypto.getRandomValues(new Uint32Array(2)).join("-"))';
 const DRAWS = {
+  clojure: '(println (rand) (rand-int 1000000000) (str (java.util.UUID/randomUUID)) (.nextLong (java.security.SecureRandom.)))',
+  csharp: 'class Program { static void Main() { System.Console.WriteLine(System.Guid.NewGuid() + " " + System.Guid.NewGuid() + " " + System.IO.Path.GetRandomFileName() + " " + System.IO.Path.GetTempFileName()); } }',
+  deno: V8_DRAWS,
+  elixir: 'IO.puts("#{:rand.uniform()} #{:rand.uniform(1_000_000_000)} #{Base.encode16(:crypto.strong_rand_bytes(8))} #{Enum.random(1..1_000_000_000)}")',
+  erlang: '-module(main).\n-export([main/1]).\nmain(_) -> io:format("~w ~w ~w ~w~n", [rand:uniform(), rand:uniform(1000000000), binary:decode_unsigned(crypto:strong_rand_bytes(8)), rand:uniform()]).\n',
+  groovy: `println(${JAVA_DRAWS})`,
+  java: `public class Main { public static void main(String[] args) { System.out.println(${JAVA_DRAWS}); } }`,
+  kotlin: 'fun main() { println("${Math.random()} ${kotlin.random.Random.nextLong()} ${java.util.UUID.randomUUID()} ${java.security.SecureRandom().nextLong()}") }',
   nodejs: 'console.log(Math.random(), Math.random(), require("crypto").randomBytes(16).toString("hex"), require("crypto").randomUUID())',
+  octave: 'printf("%.15g %.15g %.15g %d\\n", rand, randn, rande, randi(1e9))',
+  perl: 'print join(" ", rand, rand, int(rand(1e9)), rand), "\\n";',
+  php: '<?php echo implode(" ", [mt_rand(), rand(), random_int(0, PHP_INT_MAX), bin2hex(random_bytes(8)), lcg_value(), uniqid()]), "\\n";',
   python: 'import os, random, secrets, uuid, ssl, tempfile\nprint(random.random(), os.urandom(8).hex(), secrets.token_hex(8), uuid.uuid4(), ssl.RAND_bytes(8).hex(), tempfile.mktemp())',
+  r: 'cat(sprintf("%.15g", c(runif(1), rnorm(1), runif(1), rexp(1))), "\\n")',
+  racket: '#lang racket/base\n(printf "~a ~a ~a ~a\\n" (random) (random 1000000000) (random) (random 4294967087))',
+  ruby: 'require "securerandom"\nputs [rand, Random.rand, SecureRandom.hex(8), Random.new.rand, Random.new_seed].join(" ")',
+  scala: `object Main { def main(args: Array[String]): Unit = println(${JAVA_DRAWS} + " " + scala.util.Random.nextLong()) }`,
+  typescript: V8_DRAWS,
 };
 for (const language of chosen.filter(({ name }) => DRAWS[name])) {
   test(`${language.name}: two clones draw different numbers`, async () => {
