@@ -276,6 +276,7 @@ static void become(const struct job *j, const char *body, size_t len)
     int r = wait_v8_reseed();
     if (r < 0)
         fail("random numbers", -r);
+    wait_octave_reseed();
     close(w.jobs);
     close(w.answers);
 }

@@ -26,3 +26,6 @@ void wait_v8_find(void);
 
 /* Gives new seeds to what was found. */
 int wait_v8_reseed(void);
+
+/* Seeds the generators of an Octave that is in this process anew. */
+void wait_octave_reseed(void);
