@@ -35,6 +35,9 @@ struct remote_task {
     /* Compressed bytes; `total` 0: not known. May be NULL. */
     void (*progress)(void *arg, int64_t done, int64_t total);
     void *arg;
+    /* Of a pull of an image: its templates are pulled next, so none is made until the caller gives
+     * it back (image_give_back). */
+    bool keeps_image;
 };
 
 int remote_new(struct host *h, struct remote **ret, struct err *e);

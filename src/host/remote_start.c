@@ -35,7 +35,10 @@ struct thing {
 
 static int do_one(struct build *b, const struct order *o, const struct thing *t, struct err *e)
 {
-    const struct remote_task task = {.cancelled = is_cancelled, .progress = on_progress, .arg = b};
+    const struct remote_task task = {.cancelled = is_cancelled,
+                                     .progress = on_progress,
+                                     .arg = b,
+                                     .keeps_image = o->what == REMOTE_WHAT_BOTH};
     build_step(b, "%s %s %s", o->pushes ? "push" : "pull", remote_kind_names[t->kind], t->name);
     return o->pushes ? host_remote_push(build_host(b), t->kind, t->name, &task, e)
                      : host_remote_pull(build_host(b), t->kind, t->name, &task, e);
@@ -75,6 +78,8 @@ static int work(struct build *b, void *arg, struct err *e)
         r = do_one(b, o, &(struct thing){REMOTE_IMAGE, o->name}, e);
     if (r == 0 && o->what != REMOTE_WHAT_IMAGE)
         r = do_templates(b, o, e);
+    if (!o->pushes && o->what == REMOTE_WHAT_BOTH)
+        image_give_back(build_host(b)->images, &(struct image_ask){.key = o->name}, false);
     return r;
 }
 
