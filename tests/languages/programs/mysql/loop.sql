@@ -1,0 +1,6 @@
+delimiter //
+begin not atomic
+  loop
+    do 0;
+  end loop;
+end//

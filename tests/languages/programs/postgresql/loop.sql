@@ -1,0 +1,6 @@
+do $$
+begin
+  loop
+  end loop;
+end
+$$;

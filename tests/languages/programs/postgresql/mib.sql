@@ -1,0 +1,1 @@
+select repeat('x', 63) from generate_series(1, 16384);

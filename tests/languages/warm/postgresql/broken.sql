@@ -1,0 +1,6 @@
+select 1;
+
+select
+  'ä' || nope
+from nowhere;
+select 'not reached';
