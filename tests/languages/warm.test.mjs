@@ -80,6 +80,7 @@ const JAVA_DRAWS = 'Math.random() + " " + new java.util.Random().nextLong() + " 
 const V8_DRAWS = 'console.log(Math.random(), Math.random(), crypto.randomUUID(), crypto.getRandomValues(new Uint32Array(2)).join("-"))';
 const DRAWS = {
   clojure: '(println (rand) (rand-int 1000000000) (str (java.util.UUID/randomUUID)) (.nextLong (java.security.SecureRandom.)))',
+  coffeescript: 'console.log Math.random(), Math.random(), require("crypto").randomBytes(16).toString("hex"), require("crypto").randomUUID()',
   csharp: 'class Program { static void Main() { System.Console.WriteLine(System.Guid.NewGuid() + " " + System.Guid.NewGuid() + " " + System.IO.Path.GetRandomFileName() + " " + System.IO.Path.GetTempFileName()); } }',
   deno: V8_DRAWS,
   elixir: 'IO.puts("#{:rand.uniform()} #{:rand.uniform(1_000_000_000)} #{Base.encode16(:crypto.strong_rand_bytes(8))} #{Enum.random(1..1_000_000_000)}")',
@@ -93,6 +94,7 @@ const DRAWS = {
   perl: 'print join(" ", rand, rand, int(rand(1e9)), rand), "\\n";',
   php: '<?php echo implode(" ", [mt_rand(), rand(), random_int(0, PHP_INT_MAX), bin2hex(random_bytes(8)), lcg_value(), uniqid()]), "\\n";',
   postgresql: "select concat_ws(' ', random(), random(), gen_random_uuid(), gen_random_uuid())",
+  prolog: ':- forall(between(1, 4, _), (random(X), write(X), write(" "))).',
   python: 'import os, random, secrets, uuid, ssl, tempfile\nprint(random.random(), os.urandom(8).hex(), secrets.token_hex(8), uuid.uuid4(), ssl.RAND_bytes(8).hex(), tempfile.mktemp())',
   r: 'cat(sprintf("%.15g", c(runif(1), rnorm(1), runif(1), rexp(1))), "\\n")',
   racket: '#lang racket/base\n(printf "~a ~a ~a ~a\\n" (random) (random 1000000000) (random) (random 4294967087))',

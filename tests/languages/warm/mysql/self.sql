@@ -2,7 +2,7 @@ select version(), user(), database(), connection_id(), @arg1, @arg2, @arg3;
 \! env | sort
 \! pwd
 \! ls -l /proc/self/fd | wc -l
-show variables where variable_name not regexp 'hostname|pid|timestamp|rand_seed|server_uid|error_count';
+show variables where variable_name not regexp 'pid|timestamp|rand_seed|server_uid|error_count';
 show processlist;
 show databases;
 create table t (id int primary key auto_increment, name text);
