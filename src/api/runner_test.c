@@ -327,9 +327,7 @@ static const struct mistake mistakes[] = {
     {"{\"language\":\"python\",\"files\":{}}", 400, "code", "either 'code' or 'files'"},
     {"{\"language\":7,\"code\":\"x\"}", 400, "language", "must be a string"},
     {"{\"language\":\"python\",\"code\":7}", 400, "code", "must be a string"},
-    {"{\"language\":\"pyhton\",\"code\":\"x\"}", 404, "language",
-     "language not found: pyhton (did you mean python?)"},
-    {"{\"language\":\"py4\",\"code\":\"x\"}", 404, "language", "(did you mean python?)"},
+    {"{\"language\":\"pyhton\",\"code\":\"x\"}", 404, "language", "language not found: pyhton"},
     {"{\"language\":\"ruby2\",\"code\":\"x\"}", 404, "language", "language not found: ruby2"},
     {"{\"language\":\"slow\",\"code\":\"x\"}", 503, "", "slow is still being prepared"},
     {"{\"language\":\"gone\",\"code\":\"x\"}", 502, "",
@@ -381,6 +379,25 @@ static void test_every_mistake_is_named(void **state)
             !strstr(reply_string(&r, "error"), m->says))
             fail_msg("%s: %d %s", m->json, r.status, buf_str(&r.body));
         assert_string_equal(reply_string(&r, "status"), "failed");
+    }
+}
+
+static void test_what_was_meant(void **state)
+{
+    static const struct {
+        const char *language, *meant;
+    } rows[] = {{"pyhton", "python"}, {"py4", "python"}, {"ruby2", NULL}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        auto_reply struct reply r = {0};
+        char json[64], error[64];
+        snprintf(json, sizeof(json), "{\"language\":\"%s\",\"code\":\"x\"}", rows[i].language);
+        snprintf(error, sizeof(error), "language not found: %s", rows[i].language);
+        execute(*state, json, &r);
+        assert_string_equal(reply_string(&r, "error"), error);
+        const json_t *meant = json_object_get(r.json, "suggestion");
+        assert_true(rows[i].meant ? json_is_string(meant) : !meant);
+        if (rows[i].meant)
+            assert_string_equal(json_string_value(meant), rows[i].meant);
     }
 }
 
@@ -558,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_which_file_is_the_program),
         cmocka_unit_test(test_outcomes),
         cmocka_unit_test(test_every_mistake_is_named),
+        cmocka_unit_test(test_what_was_meant),
         cmocka_unit_test(test_retry_after),
         cmocka_unit_test(test_bounds_at_their_edges),
         cmocka_unit_test(test_a_vanished_client_cancels_its_run),

@@ -50,6 +50,7 @@ static int set_va(struct err *e, enum err_class class, const char *fmt, va_list 
     if (e) {
         e->class = class;
         e->field[0] = '\0';
+        e->suggestion[0] = '\0';
         e->retry_after_s = 0;
         vsnprintf(e->text, sizeof(e->text), fmt, ap);
     }

@@ -35,9 +35,10 @@ enum err_class {
 
 struct err {
     enum err_class class;
-    char field[64];    /* the request field at fault, "" when none */
-    int retry_after_s; /* for ERR_FULL and ERR_RATE; 0: no hint */
-    char text[640];    /* a sentence without a final full stop; never a secret */
+    char field[64];      /* the request field at fault, "" when none */
+    char suggestion[64]; /* what was probably meant, "" when nothing is near */
+    int retry_after_s;   /* for ERR_FULL and ERR_RATE; 0: no hint */
+    char text[640];      /* a sentence without a final full stop; never a secret */
 };
 
 #define ERR_INIT          \

@@ -84,8 +84,7 @@ static int fetch_one(struct api_client *c, const char *name, json_t **ret, struc
     curl_free(escaped);
     if (!ok)
         return err_errno(e, -ENOMEM, "make a request");
-    int r = api_client_get(c, buf_str(&path), ret, e);
-    return r < 0 && e->class == ERR_NOT_FOUND ? languages_missing(c, name, e) : r;
+    return api_client_get(c, buf_str(&path), ret, e);
 }
 
 static int show(struct cli *cli, const struct options *o, struct api_client *c)
@@ -93,7 +92,8 @@ static int show(struct cli *cli, const struct options *o, struct api_client *c)
     auto_json json_t *answer = NULL;
     struct err e = ERR_INIT;
     if (fetch_one(c, o->words[0], &answer, &e) < 0)
-        return cli_fail(cli, &e);
+        return e.class == ERR_NOT_FOUND ? languages_unknown(cli, c, o->words[0])
+                                        : cli_fail(cli, &e);
     progress_stop(&cli->progress);
     if (options_has(o, "json")) {
         cli_print_json(cli, answer);

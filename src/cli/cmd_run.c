@@ -127,12 +127,13 @@ static int finish_program(struct run *run, const struct event *last)
 }
 
 /* An answer that is not 200. */
-static void explain(struct run *run, struct attempt *a, struct err *e)
+static int explain(struct run *run, struct attempt *a)
 {
+    struct err e = ERR_INIT;
     if (a->answer.status == 404)
-        languages_missing(run->client, run->language, e);
-    else
-        api_answer_error(run->client, &a->answer, e);
+        return languages_unknown(run->cli, run->client, run->language);
+    api_answer_error(run->client, &a->answer, &e);
+    return cli_fail(run->cli, &e);
 }
 
 /* --json: the answer as it came, whatever its status; the exit code is the program's. */
@@ -143,10 +144,8 @@ static int finish_json(struct run *run, struct attempt *a)
     progress_stop(&run->cli->progress);
     if (api_answer_json(&a->answer, &o, &e) == 0)
         cli_print_json(run->cli, o);
-    if (a->answer.status != 200) {
-        explain(run, a, &e);
-        return cli_fail(run->cli, &e);
-    }
+    if (a->answer.status != 200)
+        return explain(run, a);
     print_stats(run, strtod(json_text(o, "load_time"), NULL),
                 strtod(json_text(o, "exec_time"), NULL));
     if (json_is_true(json_object_get(o, "timed_out")))
@@ -162,10 +161,9 @@ static int finish(struct run *run, struct attempt *a)
         return finish_json(run, a);
     if (a->answer.status == 200 && last->kind == EVENT_EXIT)
         return finish_program(run, last);
-    if (a->answer.status == 200)
-        err_set(&e, ERR_UNAVAILABLE, "%s", last->error);
-    else
-        explain(run, a, &e);
+    if (a->answer.status != 200)
+        return explain(run, a);
+    err_set(&e, ERR_UNAVAILABLE, "%s", last->error);
     return cli_fail(run->cli, &e);
 }
 

@@ -192,7 +192,7 @@ static void test_refusals(void **state)
         {400, "{\"error\":\"timeout: must be at most 300\"}", "holm: timeout: must be at most 300"},
         {401, "{\"error\":\"no key\"}", "holm: no key; give a key with --key or HOLM_API_KEY"},
         {404, "{\"error\":\"language not found\"}",
-         "there is no language 'pyhton' (did you mean 'python'?); 'holm languages' shows all"},
+         "holm: unknown language: pyhton\nAvailable: python, nodejs\nDid you mean python?\n"},
         {413, "{\"error\":\"too large\"}", "holm: too large"},
         {500, "{\"error\":\"broken\"}", "holm: broken; the daemon's log says more"},
         {502, "<html>", "answers status 502 and no reason; is it the address of a holmd?"},

@@ -78,21 +78,41 @@ static void offer_all(struct suggest *s, const json_t *list)
     }
 }
 
-int languages_missing(struct api_client *c, const char *name, struct err *e)
+/* "Available: ada, awk, ..." */
+static void print_available(struct cli *cli, const json_t *list)
+{
+    auto_buf struct buf names = {0};
+    size_t i;
+    json_t *row;
+    json_array_foreach(list, i, row)
+    {
+        buf_append_str(&names, names.len ? ", " : "");
+        term_safe(&names, json_text(row, "name"));
+    }
+    fprintf(cli->err.file, "Available: %s\n", buf_str(&names));
+}
+
+int languages_unknown(struct cli *cli, struct api_client *c, const char *name)
 {
     auto_json json_t *answer = NULL;
-    int r = languages_fetch(c, &answer, e);
-    if (r < 0)
-        return r;
+    struct err e = ERR_INIT;
+    if (languages_fetch(c, &answer, &e) < 0)
+        return cli_fail(cli, &e);
     struct suggest s = {.word = name, .len = strlen(name)};
-    offer_all(&s, json_object_get(answer, "languages"));
-    if (s.best && !strcmp(s.best, name))
-        return err_set(e, ERR_UNAVAILABLE,
-                       "%s lists the language '%.100s' and answers 404 for it; is it a holmd?",
-                       api_client_url(c), name);
-    return err_set(e, ERR_NOT_FOUND,
-                   "there is no language '%.100s'%s%s%s; 'holm languages' shows all", name,
-                   s.best ? " (did you mean '" : "", s.best ? s.best : "", s.best ? "'?)" : "");
+    const json_t *list = json_object_get(answer, "languages");
+    offer_all(&s, list);
+    if (s.best && !strcmp(s.best, name)) {
+        err_set(&e, ERR_UNAVAILABLE,
+                "%s lists the language '%.100s' and answers 404 for it; is it a holmd?",
+                api_client_url(c), name);
+        return cli_fail(cli, &e);
+    }
+    err_set(&e, ERR_NOT_FOUND, "unknown language: %.100s", name);
+    int code = cli_fail(cli, &e);
+    print_available(cli, list);
+    if (s.best)
+        fprintf(cli->err.file, "Did you mean %s?\n", s.best);
+    return code;
 }
 
 enum term_style languages_style(const char *status)

@@ -5,8 +5,10 @@
 
 #include <jansson.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "cli/api_client.h"
+#include "cli/cli.h"
 #include "cli/term.h"
 
 /* The answer of GET /api/v1/languages; its "languages" is sure to be an array. */
@@ -27,9 +29,9 @@ void languages_count_done(struct languages_count *n);
 /* In words, appended. */
 void languages_count_say(const struct languages_count *n, struct buf *ret);
 
-/* Why the daemon answered 404 for a language: ERR_NOT_FOUND with the nearest name or alias, and
- * where to see them all. Returns a negative errno. */
-int languages_missing(struct api_client *c, const char *name, struct err *e);
+/* Says that the daemon answered 404 for a language, which ones it has, and which name or alias of
+ * them is nearest. Returns the exit code. */
+int languages_unknown(struct cli *cli, struct api_client *c, const char *name);
 
 /* The colour of a status word. */
 enum term_style languages_style(const char *status);

@@ -15,6 +15,8 @@ json_t *runner_error(const struct err *e)
     json_object_set_new(o, "error", text_json(e->text, strlen(e->text)));
     if (e->field[0])
         json_object_set_new(o, "field", text_json(e->field, strlen(e->field)));
+    if (e->suggestion[0])
+        json_object_set_new(o, "suggestion", text_json(e->suggestion, strlen(e->suggestion)));
     json_object_set_new(o, "status", json_string("failed"));
     return o;
 }
@@ -22,6 +24,7 @@ json_t *runner_error(const struct err *e)
 const struct field runner_error_fields[] = {
     {"error", FIELD_TEXT, FIELD_REQUIRED, .doc = "What is wrong, for people"},
     {"field", FIELD_TEXT, 0, .doc = "The field of the request at fault, if it is one"},
+    {"suggestion", FIELD_TEXT, 0, .doc = "What was probably meant, if a name is near"},
     {"status", FIELD_TEXT, FIELD_REQUIRED, .doc = "\"failed\""},
     {0},
 };
@@ -62,10 +65,8 @@ int runner_language(const char *name, const struct language **ret, struct err *e
         offer_words(&near, lang->name, lang->name);
         offer_words(&near, lang->aliases, lang->name);
     }
-    if (near.best)
-        err_field(e, "language", "language not found: %.100s (did you mean %s?)", name, near.best);
-    else
-        err_field(e, "language", "language not found: %.100s", name);
+    err_field(e, "language", "language not found: %.100s", name);
+    snprintf(e->suggestion, sizeof(e->suggestion), "%s", near.best ? near.best : "");
     e->class = ERR_NOT_FOUND;
     return -ENOENT;
 }
