@@ -287,6 +287,7 @@ static void test_outcomes(void **state)
         "Yf/DqeKCegBi");
     assert_string_equal(stdout_of(*state, "{\"language\":\"py\",\"code\":\"timeout\"}", &r),
                         "so far");
+    assert_string_equal(reply_string(&r, "stderr"), "\nExecution timed out");
     assert_true(json_is_true(json_object_get(r.json, "timed_out")));
     assert_int_equal(json_integer_value(json_object_get(r.json, "exit_code")), 124);
     stdout_of(*state, "{\"language\":\"py\",\"code\":\"signal\"}", &r);

@@ -226,6 +226,8 @@ static int run_odd(const struct run_request *rq, struct run_result *ret)
         ret->timed_out = true;
         ret->signal = SIGKILL;
         ret->exit_code = 124;
+        if (!rq->output)
+            buf_append_str(&ret->err, "\nExecution timed out");
         return print(rq, ret, 1, "so far", 6);
     }
     if (strcmp(rq->code, "signal") == 0) {

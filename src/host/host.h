@@ -86,8 +86,8 @@ struct run_input {
 };
 
 struct run_result {
-    struct buf out; /* empty when output() was given */
-    struct buf err;
+    struct buf out;     /* empty when output() was given */
+    struct buf err;     /* at the timeout its last line says so */
     bool out_truncated; /* there was more than the bound; the rest was dropped */
     bool err_truncated;
     int exit_code; /* 128 + signal when a signal ended it; 124 at the timeout */

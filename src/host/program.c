@@ -18,6 +18,7 @@
 #define AGENT_GRACE_MS 5000
 
 #define EXIT_TIMED_OUT 124 /* as timeout(1) has it */
+#define TIMED_OUT_MARK "\nExecution timed out"
 
 static const char *const base_env[] = {
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -306,27 +307,38 @@ static int build_files(struct guest_file **ret, struct strings *paths, const str
 
 /* --- Output --- */
 
-/* The agent sends no more than the bound; but a guest is not believed. */
-static void keep(struct buf *b, bool *truncated, const void *data, size_t len)
+/* Of each stream. */
+static size_t output_bound(const struct run_request *rq, const struct program_wait *w)
 {
-    size_t room = RUN_OUTPUT_MAX_BYTES - b->len;
+    size_t limit = w->limits.output_bytes ? (size_t)w->limits.output_bytes : SIZE_MAX;
+    return rq->output || limit < RUN_OUTPUT_MAX_BYTES ? limit : RUN_OUTPUT_MAX_BYTES;
+}
+
+/* How much of it is still within the bound. A guest is not believed that it sends no more, and of
+ * standard error a compiler may have had a part. */
+static size_t within_bound(struct collector *c, int stream, size_t len)
+{
+    size_t *given = stream == 1 ? &c->out_bytes : &c->err_bytes;
+    size_t bound = output_bound(c->rq, c->wait), room = *given < bound ? bound - *given : 0;
     if (len > room) {
-        *truncated = true;
+        *(stream == 1 ? &c->result->out_truncated : &c->result->err_truncated) = true;
         len = room;
     }
-    if (buf_append(b, data, len) < 0)
-        *truncated = true;
+    *given += len;
+    return len;
 }
 
 static int on_output(void *arg, int stream, const void *data, size_t len)
 {
     struct collector *c = arg;
+    struct run_result *ret = c->result;
+    len = within_bound(c, stream, len);
+    if (!len)
+        return 0;
     if (c->rq->output)
         return c->rq->output(c->rq->arg, stream, data, len);
-    if (stream == 1)
-        keep(&c->result->out, &c->result->out_truncated, data, len);
-    else
-        keep(&c->result->err, &c->result->err_truncated, data, len);
+    if (buf_append(stream == 1 ? &ret->out : &ret->err, data, len) < 0)
+        *(stream == 1 ? &ret->out_truncated : &ret->err_truncated) = true;
     return 0;
 }
 
@@ -454,6 +466,19 @@ static bool can_be_warm(const struct language *lang, const struct run_request *r
     return true;
 }
 
+void program_mark_timeout(const struct run_request *rq, const struct program_wait *w,
+                          struct run_result *ret)
+{
+    size_t bound = output_bound(rq, w), mark = strlen(TIMED_OUT_MARK);
+    if (!ret->timed_out || rq->output)
+        return;
+    if (ret->err.len + mark > bound) {
+        ret->err.len = bound - mark;
+        ret->err_truncated = true;
+    }
+    buf_append_str(&ret->err, TIMED_OUT_MARK);
+}
+
 int program_run(struct vm *vm, const struct run_request *rq, struct program_wait *w,
                 struct run_result *ret, struct err *e)
 {
@@ -463,7 +488,10 @@ int program_run(struct vm *vm, const struct run_request *rq, struct program_wait
                           .rq = rq,
                           .wait = w,
                           .result = ret};
-    return program_collect(vm, vm->lang, &c, e);
+    int r = program_collect(vm, vm->lang, &c, e);
+    if (r == 0)
+        program_mark_timeout(rq, w, ret);
+    return r;
 }
 
 int program_hello(struct vm *vm, const struct language *lang, struct program_wait *w, struct err *e)

@@ -103,44 +103,62 @@ static void blame_compiler(const struct run_result *built, struct run_result *re
     ret->compile_failed = true;
 }
 
-static int run_entry(struct vm *vm, const struct run_request *rq, const struct program_batch *b,
-                     size_t i, struct program_wait *w, struct err *e)
+/* What all entries have in common. */
+struct entries {
+    struct vm *vm;
+    const struct run_request *rq;
+    const struct program_batch *b;
+    const struct run_result *built;
+    struct program_wait *w;
+};
+
+static int start_entry(const struct entries *en, size_t i, struct err *e)
 {
-    struct run_request one = *rq;
-    one.stdin_data = b->inputs[i].data;
-    one.stdin_len = b->inputs[i].len;
+    const struct language *lang = en->vm->lang;
+    struct run_request one = *en->rq;
+    one.stdin_data = en->b->inputs[i].data;
+    one.stdin_len = en->b->inputs[i].len;
     struct collector c = {
         .dir = WORK_DIR,
         .rq = &one,
-        .step = vm->lang->compile ? PROGRAM_START : PROGRAM_WHOLE,
+        .step = lang->compile ? PROGRAM_START : PROGRAM_WHOLE,
         .kill_rest = true,
-        .wait = w,
-        .result = &b->results[i],
+        .wait = en->w,
+        .result = &en->b->results[i],
+        .err_bytes = en->built->err.len,
     };
-    int r = i ? tidy(vm, tidy_script, w, e) : 0;
-    return r == 0 ? program_collect(vm, vm->lang, &c, e) : r;
+    int r = i ? tidy(en->vm, tidy_script, en->w, e) : 0;
+    return r == 0 ? program_collect(en->vm, lang, &c, e) : r;
 }
 
-static int run_entries(struct vm *vm, const struct run_request *rq, const struct program_batch *b,
-                       const struct run_result *built, struct program_wait *w, struct err *e)
+static int run_entry(const struct entries *en, size_t i, struct err *e)
 {
-    for (size_t i = 0; i < b->n; i++) {
-        struct run_result *ret = &b->results[i];
-        ret->load_us = b->results[0].load_us;
-        ret->from_pool = b->results[0].from_pool;
-        int r = give_messages(rq, built, ret, e);
-        if (r == 0 && built->compile_failed)
-            blame_compiler(built, ret);
-        else if (r == 0)
-            r = run_entry(vm, rq, b, i, w, e);
-        if (r == 0 && rq->ended && rq->ended(rq->arg, ret) < 0) {
-            err_set(e, ERR_UNAVAILABLE, "ended by the receiver of its output");
-            r = -ECANCELED;
-        }
-        if (r < 0)
-            return r;
+    const struct run_request *rq = en->rq;
+    struct run_result *ret = &en->b->results[i];
+    int r = give_messages(rq, en->built, ret, e);
+    if (r == 0 && en->built->compile_failed)
+        blame_compiler(en->built, ret);
+    else if (r == 0)
+        r = start_entry(en, i, e);
+    if (r == 0)
+        program_mark_timeout(rq, en->w, ret);
+    if (r == 0 && rq->ended && rq->ended(rq->arg, ret) < 0) {
+        err_set(e, ERR_UNAVAILABLE, "ended by the receiver of its output");
+        r = -ECANCELED;
     }
-    return 0;
+    return r;
+}
+
+static int run_entries(const struct entries *en, struct err *e)
+{
+    struct run_result *results = en->b->results;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < en->b->n; i++) {
+        results[i].load_us = results[0].load_us;
+        results[i].from_pool = results[0].from_pool;
+        r = run_entry(en, i, e);
+    }
+    return r;
 }
 
 int program_run_batch(struct vm *vm, const struct run_request *rq, const struct program_batch *b,
@@ -150,8 +168,9 @@ int program_run_batch(struct vm *vm, const struct run_request *rq, const struct 
     if (!rq->output && w->limits.output_bytes > share)
         w->limits.output_bytes = share;
     CLEANUP(run_result_done) struct run_result built = {0};
+    const struct entries en = {.vm = vm, .rq = rq, .b = b, .built = &built, .w = w};
     int r = vm->lang->compile ? compile(vm, rq, b, w, &built, e) : 0;
-    return r == 0 ? run_entries(vm, rq, b, &built, w, e) : r;
+    return r == 0 ? run_entries(&en, e) : r;
 }
 
 int program_check_batch(const struct run_request *rq, const struct run_input *inputs, size_t n,

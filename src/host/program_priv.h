@@ -35,10 +35,16 @@ struct collector {
     bool kill_rest; /* what it leaves in the background ends with it */
     struct program_wait *wait;
     struct run_result *result;
+    size_t out_bytes, err_bytes; /* kept or given away so far */
     int64_t start_us;
 };
 
 int program_collect(struct vm *vm, const struct language *lang, struct collector *c, struct err *e);
+
+/* At the timeout: says so at the end of standard error, where output is collected. What the program
+ * wrote last gives way to it when there is no room. */
+void program_mark_timeout(const struct run_request *rq, const struct program_wait *w,
+                          struct run_result *ret);
 
 /* A NULL-terminated list of strings it owns. */
 struct strings {

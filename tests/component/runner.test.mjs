@@ -59,6 +59,48 @@ test('run: what a program printed, in the words of older clients', async () => {
   });
 });
 
+test('a timeout is said at the end of stderr, within the bound, but not in a stream', async () => {
+  const mark = '\nExecution timed out';
+  await withDaemon(quick, async (d) => {
+    await ready(d, 'bash', 'c');
+    const code = 'print out\neprint err\nhang';
+    const late = (more) => execute(d, { language: 'bash', code, timeout: 1, ...more });
+    const plain = await late({});
+    assert.deepEqual([plain.exit_code, plain.timed_out, plain.stdout, plain.stderr], [124, true, 'out\n', `err\n${mark}`]);
+    assert.equal(atob((await late({ output_encoding: 'base64' })).stderr), `err\n${mark}`);
+    const each = await late({ stdin: ['', ''] });
+    assert.deepEqual(each.map((r) => r.stderr), Array(2).fill(`err\n${mark}`));
+    const full = await late({ code: `eprint ${'e'.repeat(2000)}\nhang`, limits: { output_kb: 1 } });
+    assert.deepEqual([full.stderr, full.stderr_truncated], ['e'.repeat(1024 - mark.length) + mark, true]);
+    for (const more of [{}, { stdin: [''] }]) {
+      const stream = await d.begin({ language: 'c', code, timeout: 1, ...more });
+      const events = await stream.rest();
+      const said = events.filter((e) => e.t === 'e').map((e) => atob(e.d)).join('');
+      assert.deepEqual([said, events.at(-1).to], ['err\n', true]);
+    }
+  });
+});
+
+test('what a compiler and its program say has one bound', async () => {
+  await withDaemon(quick, async (d) => {
+    await ready(d, 'c');
+    const code = `#warning ${'w'.repeat(900)}\neprint ${'e'.repeat(900)}`;
+    const limits = { output_kb: 1 };
+    const once = await run(d, { language: 'c', files: { 'main.c': code }, limits });
+    const [each] = await execute(d, { language: 'c', code, stdin: [''], limits });
+    for (const r of [once, each]) {
+      assert.deepEqual([r.stderr.length, r.stderr_truncated, r.exit_code], [1024, true, 0]);
+      assert.match(r.stderr, /^main.c: warning: w{900}\ne+$/);
+    }
+    const stream = await d.begin({ language: 'c', code, stdin: [''], limits });
+    const events = await stream.rest();
+    const said = events.filter((e) => e.t === 'e').map((e) => atob(e.d)).join('');
+    assert.deepEqual([said.length, events.at(-1).stderr_truncated], [1024, true]);
+    const whole = await run(d, { language: 'c', files: { 'main.c': code } });
+    assert.deepEqual([whole.stderr.length, whole.stderr_truncated], [each.stderr.split('\n')[0].length + 902, undefined]);
+  });
+});
+
 test('a batch runs once for each input', async () => {
   await withDaemon(quick, async (d) => {
     await ready(d, 'python', 'c');

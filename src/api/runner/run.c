@@ -11,7 +11,6 @@
 #include "base/limits.h"
 
 #define AT(member) offsetof(struct execute_input, member)
-#define TIMED_OUT "\nExecution timed out"
 
 const struct field run_request_fields[] = {
     {"language", FIELD_TEXT, FIELD_REQUIRED, AT(language),
@@ -64,10 +63,8 @@ const struct field run_response_fields[] = {
     {0},
 };
 
-static json_t *errors_json(struct run_result *r)
+static json_t *errors_json(const struct run_result *r)
 {
-    if (r->timed_out)
-        buf_append_str(&r->err, TIMED_OUT);
     return r->err.len ? text_json(r->err.data, r->err.len) : json_null();
 }
 
@@ -80,7 +77,7 @@ static json_t *exception_json(const struct run_result *r)
     return r->out_of_memory ? json_string("Out of memory") : json_null();
 }
 
-static json_t *result_json(struct run_result *r)
+static json_t *result_json(const struct run_result *r)
 {
     json_t *o =
         json_pack("{s:s, s:o, s:o, s:o, s:I, s:i, s:I, s:I}", "status", "success", "stdout",

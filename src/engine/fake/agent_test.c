@@ -119,6 +119,13 @@ static void test_a_compiler(void **state)
     test_call_wait(&bad, false);
     assert_int_equal(1, bad.exit.code);
     assert_string_equal("/work/p.c: error: syntax error\n", buf_str(&bad.err));
+    struct test_call warned = {.guest = &f->guest, .send_ended = true};
+    test_guest_put(&f->guest, "/work/p.c", "#warning it is late");
+    test_call_spec(&warned, &spec);
+    test_call_wait(&warned, false);
+    assert_int_equal(0, warned.exit.code);
+    assert_string_equal("/work/p.c: warning: it is late\n", buf_str(&warned.err));
+    test_call_done(&warned);
     test_call_done(&bad);
 }
 

@@ -242,11 +242,32 @@ static int do_memory(struct script *s, const struct line *l, struct script_event
     return rest_number(l, 0, PROGRAM_MEMORY_MAX_MIB, &ret->number) ? 1 : -EINVAL;
 }
 
-/* A compiler: "gcc ... FILE </dev/null >&2" for the last word that names a file. It knows one
- * mistake, a line "syntax error". */
+static const char mistake[] = "syntax error", warning[] = "#warning ";
+
+/* What the compiler says about a file: false, when it likes it. */
+static bool compile(struct script *s, const char *name, const struct blob *b)
+{
+    const char *w = memmem(b->data, b->len, warning, strlen(warning));
+    if (memmem(b->data, b->len, mistake, strlen(mistake))) {
+        buf_printf(&s->scratch, "%.100s: error: %s\n", name, mistake);
+        s->at = s->text->len;
+        s->end_code = 1;
+        return true;
+    }
+    if (!w)
+        return false;
+    w += strlen(warning);
+    const size_t left = b->len - (size_t)(w - b->data);
+    const char *end = memchr(w, '\n', left);
+    buf_printf(&s->scratch, "%.100s: warning: %.*s\n", name, (int)(end ? (size_t)(end - w) : left),
+               w);
+    return true;
+}
+
+/* A compiler: "gcc ... FILE </dev/null >&2" for the words that name a file. It knows one mistake, a
+ * line "syntax error", and "#warning TEXT". */
 static int do_gcc(struct script *s, const struct line *l, struct script_event *ret)
 {
-    static const char mistake[] = "syntax error";
     auto_free char *words = strndup(l->rest, l->rest_len);
     char path[AGENT_PATH_MAX_BYTES];
     for (char *save, *w = words ? strtok_r(words, " ", &save) : NULL; w;
@@ -254,12 +275,9 @@ static int do_gcc(struct script *s, const struct line *l, struct script_event *r
         struct blob *b = files_resolve(s->spec->cwd, w, path, sizeof(path)) == 0
                              ? files_find(&s->guest->files, path)
                              : NULL;
-        if (!b || !memmem(b->data, b->len, mistake, strlen(mistake)))
+        if (!b || !compile(s, w, b))
             continue;
-        buf_printf(&s->scratch, "%.100s: error: %s\n", w, mistake);
         words_write_scratch(s, true, ret);
-        s->at = s->text->len;
-        s->end_code = 1;
         return 1;
     }
     return 0;
