@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/api_test.h"
+#include "base/base64.h"
 
 static void run(struct test_server *ts, const char *json, struct reply *ret)
 {
@@ -44,6 +45,39 @@ static void test_a_batch(void **state)
     run(*state, RUN("third") ",\"stdin\":[\"1\",\"2\",\"3\",\"4\"]}", &r);
     assert_int_equal(r.status, 502);
     assert_string_equal(reply_string(&r, "status"), "failed");
+}
+
+static void test_bytes_of_a_run(void **state)
+{
+    auto_reply struct reply r = {0};
+    run(*state,
+        RUN("echo") ",\"stdin\":[\"/w==\"],\"stdin_encoding\":\"base64\",\"cold\":true,"
+                    "\"output_encoding\":\"base64\"}",
+        &r);
+    assert_int_equal(r.status, 200);
+    const json_t *first = json_array_get(r.json, 0);
+    assert_string_equal(json_string_value(json_object_get(first, "stdin")), "/w==");
+    auto_buf struct buf out = {0};
+    const char *text = json_string_value(json_object_get(first, "stdout"));
+    assert_int_equal(0, base64_decode(text, strlen(text), &out));
+    assert_non_null(strstr(buf_str(&out), "stdin data=\xff\n"));
+    assert_non_null(strstr(buf_str(&out), "cold\n"));
+    run(*state,
+        "{\"language\":\"c\",\"files\":{\"main.c\":\"ZWNobw==\"},\"files_encoding\":\"base64\"}",
+        &r);
+    assert_non_null(strstr(reply_string(&r, "stdout"), "code_len 4\n"));
+    run(*state, RUN("no such") ",\"output_encoding\":\"base64\"}", &r);
+    assert_string_equal(reply_string(&r, "stderr"), "d2hhdD8K");
+}
+
+static void test_a_run_does_not_stream(void **state)
+{
+    auto_reply struct reply r = {0};
+    request(*state, "POST", "/api/v1/run",
+            "Accept: application/x-ndjson\r\nContent-Type: application/json\r\n", RUN("hello") "}",
+            &r);
+    assert_string_equal(reply_header(&r, "Content-Type"), "application/json");
+    assert_string_equal(reply_string(&r, "stdout"), "Hello, World!\n");
 }
 
 static void test_exceptions_of_a_run(void **state)
@@ -119,6 +153,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_batch),
+        cmocka_unit_test(test_bytes_of_a_run),
+        cmocka_unit_test(test_a_run_does_not_stream),
         cmocka_unit_test(test_exceptions_of_a_run),
         cmocka_unit_test(test_every_mistake_of_a_run_is_named),
         cmocka_unit_test(test_events_of_a_batch),

@@ -156,6 +156,8 @@ static int run_echo(const struct run_request *rq, struct run_result *ret)
     print_pairs(&b, "file", rq->files, rq->n_files);
     print_pairs(&b, "stdin", &(struct run_pair){"data", rq->stdin_data, rq->stdin_len},
                 rq->stdin_data != NULL);
+    if (rq->cold)
+        buf_append_str(&b, "cold\n");
     const struct run_limits *l = rq->limits;
     if (l && (l->memory_bytes || l->processes || l->file_bytes || l->output_bytes))
         buf_printf(&b, "limits %lld %lld %lld %lld\n", (long long)l->memory_bytes,

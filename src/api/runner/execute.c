@@ -12,11 +12,9 @@
 #include "base/limits.h"
 #include "host/remote.h"
 
-/* Base64 that decodes to `n` bytes; for bounds in tables, where base64_size cannot be called. */
-#define BASE64_OF(n) (((n) + 2) / 3 * 4)
 #define AT(member) offsetof(struct execute_input, member)
 
-static const char *const encodings[] = {
+const char *const text_encodings[] = {
     [TEXT_UTF8] = "utf-8", [TEXT_BASE64] = "base64", [TEXT_BASE64 + 1] = NULL};
 
 #define LIMIT(member) offsetof(struct limits_input, member)
@@ -53,11 +51,11 @@ const struct field execute_request[] = {
      .doc = "Files put beside the program: names and contents"},
     {"limits", FIELD_OBJECT, 0, AT(limits), .fields = limits_request,
      .doc = "What the program may use at the most"},
-    {"stdin_encoding", FIELD_CHOICE, 0, AT(stdin_encoding), .choices = encodings,
+    {"stdin_encoding", FIELD_CHOICE, 0, AT(stdin_encoding), .choices = text_encodings,
      .doc = "How stdin is written"},
-    {"files_encoding", FIELD_CHOICE, 0, AT(files_encoding), .choices = encodings,
+    {"files_encoding", FIELD_CHOICE, 0, AT(files_encoding), .choices = text_encodings,
      .doc = "How the contents of all files are written"},
-    {"output_encoding", FIELD_CHOICE, 0, AT(output_encoding), .choices = encodings,
+    {"output_encoding", FIELD_CHOICE, 0, AT(output_encoding), .choices = text_encodings,
      .doc = "How stdout and stderr are to be written; with utf-8, other bytes become U+FFFD"},
     {"cold", FIELD_BOOL, 0, AT(cold),
      .doc = "true: everything is started anew, also where a runtime waits for programs"},
@@ -334,7 +332,7 @@ const char *job_signal_name(int signal, char ret[16])
 
 /* ---- the answer in one piece ---- */
 
-static json_t *output_json(const struct buf *b, int encoding)
+json_t *job_output_json(const struct buf *b, int encoding)
 {
     if (encoding == TEXT_UTF8)
         return text_json(b->data, b->len);
@@ -374,12 +372,13 @@ void job_add_marks(json_t *answer, const struct run_result *r)
 
 static json_t *result_json(const struct run_result *r, int encoding)
 {
-    json_t *o = json_pack(
-        "{s:o, s:o, s:i, s:o, s:o, s:I, s:I, s:I, s:I}", "stdout", output_json(&r->out, encoding),
-        "stderr", output_json(&r->err, encoding), "exit_code", r->exit_code, "load_time",
-        duration_json(r->load_us), "exec_time", duration_json(r->exec_us), "load_time_us",
-        (json_int_t)r->load_us, "exec_time_us", (json_int_t)r->exec_us, "cpu_time_us",
-        (json_int_t)r->cpu_us, "memory_peak_kb", (json_int_t)(r->memory_peak_bytes / 1024));
+    json_t *o =
+        json_pack("{s:o, s:o, s:i, s:o, s:o, s:I, s:I, s:I, s:I}", "stdout",
+                  job_output_json(&r->out, encoding), "stderr", job_output_json(&r->err, encoding),
+                  "exit_code", r->exit_code, "load_time", duration_json(r->load_us), "exec_time",
+                  duration_json(r->exec_us), "load_time_us", (json_int_t)r->load_us, "exec_time_us",
+                  (json_int_t)r->exec_us, "cpu_time_us", (json_int_t)r->cpu_us, "memory_peak_kb",
+                  (json_int_t)(r->memory_peak_bytes / 1024));
     job_add_marks(o, r);
     return o;
 }

@@ -7,6 +7,10 @@
 #include "api/request.h"
 
 enum text_encoding { TEXT_UTF8, TEXT_BASE64 };
+extern const char *const text_encodings[]; /* their names, then NULL */
+
+/* Base64 that decodes to `n` bytes; for bounds in tables, where base64_size cannot be called. */
+#define BASE64_OF(n) (((n) + 2) / 3 * 4)
 
 struct limits_input {
     struct field_given given;
@@ -72,6 +76,9 @@ void job_results_free(struct job_results *r);
 
 /* Whether the client has hung up; for run_request.cancelled, with the request as its argument. */
 bool job_client_gone(void *arg);
+
+/* What a program wrote, in an enum text_encoding. */
+json_t *job_output_json(const struct buf *b, int encoding);
 
 /* What both answers say only when it applies: timed_out, signal, ... */
 void job_add_marks(json_t *answer, const struct run_result *r);

@@ -16,12 +16,12 @@ const struct field run_request_fields[] = {
     {"language", FIELD_TEXT, FIELD_REQUIRED, AT(language),
      .doc = "Name or alias of the language, as in /api/v1/languages"},
     {"files", FIELD_FILES, FIELD_REQUIRED | FIELD_NUL, AT(files), .min = 1, .max = RUN_FILES_MAX,
-     .max_bytes = RUN_FILES_MAX_BYTES,
+     .max_bytes = BASE64_OF(RUN_FILES_MAX_BYTES),
      .doc =
          "The program and what it needs: the file named as the language's programs are, else the "
          "first with its extension, else the first"},
     {"stdin", FIELD_INPUTS, FIELD_NUL, AT(stdin_data), .min = 1, .max = RUN_BATCH_MAX,
-     .max_bytes = RUN_STDIN_MAX_BYTES,
+     .max_bytes = BASE64_OF(RUN_STDIN_MAX_BYTES),
      .doc = "What the program reads from its standard input; an array runs it once an element, and "
             "is answered with an array"},
     {"timeout", FIELD_INTEGER, 0, AT(timeout_s), .min = 1, .max = RUN_TIMEOUT_MAX_S,
@@ -32,6 +32,14 @@ const struct field run_request_fields[] = {
      .doc = "Environment variables of the program"},
     {"limits", FIELD_OBJECT, 0, AT(limits), .fields = limits_request,
      .doc = "What the program may use at the most"},
+    {"stdin_encoding", FIELD_CHOICE, 0, AT(stdin_encoding), .choices = text_encodings,
+     .doc = "How stdin is written, here and in the answer"},
+    {"files_encoding", FIELD_CHOICE, 0, AT(files_encoding), .choices = text_encodings,
+     .doc = "How the contents of all files are written"},
+    {"output_encoding", FIELD_CHOICE, 0, AT(output_encoding), .choices = text_encodings,
+     .doc = "How stdout and stderr are to be written; with utf-8, other bytes become U+FFFD"},
+    {"cold", FIELD_BOOL, 0, AT(cold),
+     .doc = "true: everything is started anew, also where a runtime waits for programs"},
     {0},
 };
 
@@ -63,9 +71,9 @@ const struct field run_response_fields[] = {
     {0},
 };
 
-static json_t *errors_json(const struct run_result *r)
+static json_t *errors_json(const struct run_result *r, int encoding)
 {
-    return r->err.len ? text_json(r->err.data, r->err.len) : json_null();
+    return r->err.len ? job_output_json(&r->err, encoding) : json_null();
 }
 
 static json_t *exception_json(const struct run_result *r)
@@ -77,24 +85,26 @@ static json_t *exception_json(const struct run_result *r)
     return r->out_of_memory ? json_string("Out of memory") : json_null();
 }
 
-static json_t *result_json(const struct run_result *r)
+static json_t *result_json(const struct run_result *r, int encoding)
 {
-    json_t *o =
-        json_pack("{s:s, s:o, s:o, s:o, s:I, s:i, s:I, s:I}", "status", "success", "stdout",
-                  text_json(r->out.data, r->out.len), "stderr", errors_json(r), "exception",
-                  exception_json(r), "executionTime", (json_int_t)((r->exec_us + 500) / 1000),
-                  "exit_code", r->exit_code, "cpu_time_us", (json_int_t)r->cpu_us, "memory_peak_kb",
-                  (json_int_t)(r->memory_peak_bytes / 1024));
+    json_t *o = json_pack("{s:s, s:o, s:o, s:o, s:I, s:i, s:I, s:I}", "status", "success", "stdout",
+                          job_output_json(&r->out, encoding), "stderr", errors_json(r, encoding),
+                          "exception", exception_json(r), "executionTime",
+                          (json_int_t)((r->exec_us + 500) / 1000), "exit_code", r->exit_code,
+                          "cpu_time_us", (json_int_t)r->cpu_us, "memory_peak_kb",
+                          (json_int_t)(r->memory_peak_bytes / 1024));
     job_add_marks(o, r);
     return o;
 }
 
 static json_t *batch_json(const struct job *j, const struct job_results *results)
 {
+    const struct execute_input *in = j->input.data;
     json_t *list = json_array();
     for (size_t i = 0; i < results->n; i++) {
-        json_t *o = result_json(&results->items[i]);
-        json_object_set_new(o, "stdin", text_json(j->inputs[i].data, j->inputs[i].len));
+        const struct field_text *read = &in->stdin_data.items[i];
+        json_t *o = result_json(&results->items[i], in->output_encoding);
+        json_object_set_new(o, "stdin", text_json(read->data, read->len));
         json_array_append_new(list, o);
     }
     return list;
@@ -121,6 +131,8 @@ int run_handle(struct request *rq, struct answer *ret, struct err *e)
         r = job_run(rq->host, &j, is_compiled(&j), results.items, e);
     if (r < 0)
         return r;
-    ret->json = j.is_batch ? batch_json(&j, &results) : result_json(&results.items[0]);
+    const struct execute_input *in = j.input.data;
+    ret->json =
+        j.is_batch ? batch_json(&j, &results) : result_json(&results.items[0], in->output_encoding);
     return ret->json ? 0 : -ENOMEM;
 }
