@@ -180,6 +180,8 @@ void build_upload_free(struct build_upload *u)
 
 bool host_rootfs(struct host *h, const char *image, struct rootfs_info *ret)
 {
+    *ret = (struct rootfs_info){0};
+    snprintf(ret->path, sizeof(ret->path), "/data/images/%.40s/rootfs.ext4", image);
     if (strcmp(image, "python") != 0)
         return false;
     *ret = (struct rootfs_info){.size_bytes = 2 * (int64_t)GIB,

@@ -34,6 +34,12 @@ static bool has_ended(const struct build *b)
     return b->info.state != BUILD_WAITING && b->info.state != BUILD_RUNNING;
 }
 
+/* A push only reads the image. */
+static bool makes_image(const struct build *b)
+{
+    return strcmp(b->info.kind, "push") != 0;
+}
+
 /* --- the list; lock held --- */
 
 static struct build *find(struct builds *s, const char *id)
@@ -298,8 +304,8 @@ static int check_line(struct builds *s, const char *name, struct err *e)
         if (has_ended(b))
             continue;
         if (strcmp(b->info.name, name) == 0)
-            return err_set(e, ERR_CONFLICT, "image %s is being made already (%s, build %s)", name,
-                           b->info.kind, b->info.id);
+            return err_set(e, ERR_CONFLICT, "image %s is being %s (%s, build %s)", name,
+                           makes_image(b) ? "made already" : "pushed", b->info.kind, b->info.id);
         n += b->info.state == BUILD_WAITING;
     }
     if (n < BUILDS_WAITING_MAX)
@@ -443,7 +449,7 @@ bool host_build_of(struct host *h, const char *name, struct build_info *ret)
     bool found = false;
     AUTO_LOCK(&h->builds->lock);
     for (const struct build *b = h->builds->first; b; b = b->next) {
-        if (strcmp(b->info.name, name) != 0)
+        if (!makes_image(b) || strcmp(b->info.name, name) != 0)
             continue;
         *ret = b->info;
         found = true;

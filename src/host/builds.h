@@ -131,7 +131,7 @@ void build_upload_free(struct build_upload *u); /* NULL is fine */
 /* Newest first; the caller frees. */
 int host_build_list(struct host *h, struct build_info **ret, size_t *ret_n, struct err *e);
 int host_build_get(struct host *h, const char *id, struct build_info *ret, struct err *e);
-/* The last one that makes this image, whatever has become of it. */
+/* The last one that makes this image (so no push), whatever has become of it. */
 bool host_build_of(struct host *h, const char *name, struct build_info *ret);
 /* Appends its log. */
 int host_build_log(struct host *h, const char *id, struct buf *ret, struct err *e);

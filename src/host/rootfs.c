@@ -51,6 +51,7 @@ static int64_t shared_bytes(int fd)
 bool host_rootfs(struct host *h, const char *image, struct rootfs_info *ret)
 {
     struct stat st;
+    *ret = (struct rootfs_info){0};
     image_path(h, image, "rootfs.ext4", ret->path);
     auto_close int fd = open(ret->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)

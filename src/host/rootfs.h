@@ -19,7 +19,7 @@ struct rootfs_info {
     int names;               /* of the file: templates and snapshots have it by hard links */
 };
 
-/* Of an image, by its key; false: it has none. */
+/* Of an image, by its key; false: it has none, and only the path is set, where one would be. */
 bool host_rootfs(struct host *h, const char *image, struct rootfs_info *ret);
 
 struct language_snapshot {

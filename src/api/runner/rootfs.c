@@ -11,6 +11,7 @@
 #include "api/request.h"
 #include "api/runner/runner.h"
 #include "api/text.h"
+#include "api/uuid.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "host/builds.h"
@@ -95,30 +96,59 @@ static int get_remote(struct request *rq, enum remote_kind kind, struct answer *
 
 /* ---- GET /api/v1/rootfs ---- */
 
-static const char *status_of(struct host *h, const struct language *lang)
+static const char *status_of(bool is_there, const struct build_info *last)
 {
-    struct build_info b;
-    if (!host_build_of(h, lang->image, &b))
-        return "ready";
-    return b.state == BUILD_WAITING || b.state == BUILD_RUNNING ? "building" : "ready";
+    if (last->state == BUILD_WAITING || last->state == BUILD_RUNNING)
+        return "building";
+    return is_there ? "ready" : "failed";
+}
+
+/* As /v1/builds has it. */
+static json_t *build_id_json(const struct build_info *b)
+{
+    char uuid[UUID_SIZE];
+    uuid_from_id(b->id, uuid);
+    return json_string(uuid);
+}
+
+static json_t *build_json(const struct build_info *b)
+{
+    json_t *o = json_pack("{s:o, s:s, s:s}", "id", build_id_json(b), "kind", b->kind, "status",
+                          build_state_name(b->state));
+    if (b->state == BUILD_FAILED)
+        json_object_set_new(o, "error", text_json(b->detail, strlen(b->detail)));
+    return o;
+}
+
+/* NULL: there is none, and none is being made, nor was the last try a failure. */
+static json_t *rootfs_json(struct host *h, const struct language *lang)
+{
+    struct build_info last = {.state = BUILD_DONE};
+    struct rootfs_info f;
+    bool is_there = host_rootfs(h, lang->image, &f);
+    bool was_built = host_build_of(h, lang->image, &last);
+    if (!is_there && (last.state == BUILD_DONE || last.state == BUILD_CANCELLED))
+        return NULL;
+    json_t *o = json_pack("{s:s, s:I, s:s, s:s, s:s, s:I, s:o, s:s}", "language", lang->name,
+                          "size", (json_int_t)f.size_bytes, "path", f.path, "source", "local",
+                          "image", lang->image, "allocated", (json_int_t)f.allocated_bytes,
+                          "shared_with", shared_with(lang), "status", status_of(is_there, &last));
+    if (was_built)
+        json_object_set_new(o, "last_build", build_json(&last));
+    return o;
 }
 
 static int get_rootfs(struct request *rq, struct answer *ret, struct err *e)
 {
     const struct list_query *q = rq->query.data;
     const struct language *lang;
-    struct rootfs_info f;
     if (q->remote)
         return get_remote(rq, REMOTE_IMAGE, ret, e);
     json_t *list = json_array();
     for (size_t i = 0; (lang = host_language(i)); i++) {
-        if (!host_rootfs(rq->host, lang->image, &f))
-            continue;
-        json_array_append_new(
-            list, json_pack("{s:s, s:I, s:s, s:s, s:s, s:I, s:o, s:s}", "language", lang->name,
-                            "size", (json_int_t)f.size_bytes, "path", f.path, "source", "local",
-                            "image", lang->image, "allocated", (json_int_t)f.allocated_bytes,
-                            "shared_with", shared_with(lang), "status", status_of(rq->host, lang)));
+        json_t *o = rootfs_json(rq->host, lang);
+        if (o)
+            json_array_append_new(list, o);
     }
     ret->json = json_pack("{s:o}", "rootfs", list);
     return ret->json ? 0 : -ENOMEM;
@@ -163,7 +193,11 @@ static int post_rootfs(struct request *rq, struct answer *ret, struct err *e)
     r = host_build_image(rq->host, &o, &b, e);
     if (r < 0 && e && strcmp(e->field, "name") == 0)
         strcpy(e->field, "language");
-    return r < 0 ? r : started("rootfs creation started", lang, ret);
+    if (r == 0)
+        r = started("rootfs creation started", lang, ret);
+    if (r == 0)
+        json_object_set_new(ret->json, "build", build_id_json(&b));
+    return r;
 }
 
 /* ---- GET /api/v1/snapshots ---- */
@@ -221,10 +255,19 @@ static int post_snapshot(struct request *rq, struct answer *ret, struct err *e)
 
 /* ---- rows ---- */
 
+static const struct field last_build_fields[] = {
+    {"id", FIELD_TEXT, FIELD_REQUIRED, .doc = "Of /v1/builds"},
+    {"kind", FIELD_TEXT, FIELD_REQUIRED, .doc = "\"image\" (by its recipe), \"pull\", ..."},
+    {"status", FIELD_TEXT, FIELD_REQUIRED,
+     .doc = "\"waiting\", \"running\", \"done\", \"failed\" or \"cancelled\""},
+    {"error", FIELD_TEXT, 0, .doc = "Why it failed"},
+    {0},
+};
+
 static const struct field rootfs_fields[] = {
     {"language", FIELD_TEXT, FIELD_REQUIRED, .doc = "Whose it is"},
     {"size", FIELD_INTEGER, FIELD_REQUIRED,
-     .doc = "Bytes of the file system; in the store, of its objects"},
+     .doc = "Bytes of the file system, 0 when there is none yet; in the store, of its objects"},
     {"path", FIELD_TEXT, FIELD_REQUIRED, .doc = "The file on the host, or s3://..."},
     {"source", FIELD_TEXT, FIELD_REQUIRED, .doc = "\"local\" or \"s3\""},
     {"image", FIELD_TEXT, FIELD_REQUIRED, .doc = "The image that it is"},
@@ -232,13 +275,17 @@ static const struct field rootfs_fields[] = {
     {"key", FIELD_TEXT, 0, .doc = "In the store"},
     {"lastModified", FIELD_TEXT, 0, .doc = "In the store: when it was pushed"},
     {"shared_with", FIELD_TEXTS, FIELD_REQUIRED, .doc = "Languages that have the same"},
-    {"status", FIELD_TEXT, FIELD_REQUIRED, .doc = "\"ready\", or \"building\" its successor"},
+    {"status", FIELD_TEXT, FIELD_REQUIRED,
+     .doc = "\"ready\"; \"building\": it, or its successor; \"failed\": there is none, see "
+            "last_build"},
+    {"last_build", FIELD_OBJECT, 0, .fields = last_build_fields,
+     .doc = "What made it last, or tried to, if that is remembered"},
     {0},
 };
 
 static const struct field all_rootfs_fields[] = {
     {"rootfs", FIELD_OBJECTS, FIELD_REQUIRED, .fields = rootfs_fields,
-     .doc = "Of all languages that have one"},
+     .doc = "Of all languages that have one, or for which one was tried to be made"},
     {0},
 };
 
@@ -270,6 +317,13 @@ static const struct field started_fields[] = {
     {0},
 };
 
+static const struct field rootfs_started_fields[] = {
+    {"message", FIELD_TEXT, FIELD_REQUIRED, .doc = "That it has been started"},
+    {"language", FIELD_TEXT, FIELD_REQUIRED, .doc = "For which language"},
+    {"build", FIELD_TEXT, FIELD_REQUIRED, .doc = "Its id: `last_build` of the list, /v1/builds"},
+    {0},
+};
+
 static const int list_errors[] = {400, 502, 0};
 static const int make_errors[] = {400, 403, 404, 409, 413, 415, 500, 502, 503, 0};
 
@@ -290,7 +344,7 @@ const struct route runner_rootfs_routes[] = {
         .handler = post_rootfs,
         .request = rootfs_request,
         .input_bytes = sizeof(struct rootfs_input),
-        .response = started_fields,
+        .response = rootfs_started_fields,
         .success = 202,
         .errors = make_errors,
         .doc = "Make a language's root file system, in the background",

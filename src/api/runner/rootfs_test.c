@@ -6,8 +6,10 @@
 
 #include <stdlib.h>
 
+#include "api/uuid.h"
 #include "base/limits.h"
 #include "host/accounts.h"
+#include "host/builds.h"
 
 static void post(struct test_server *ts, const char *path, const char *body, struct reply *r)
 {
@@ -47,13 +49,43 @@ static void test_rootfs(void **state)
     assert_int_equal(json_array_size(json_object_get(f, "shared_with")), 0);
     post(*state, "/api/v1/rootfs", "{\"language\":\"py\",\"size_mb\":1024}", &r);
     assert_int_equal(r.status, 202);
-    assert_string_equal(r.body.data,
-                        "{\"message\":\"rootfs creation started\",\"language\":\"python\"}\n");
+    static const char begin[] =
+        "{\"message\":\"rootfs creation started\",\"language\":\"python\",\"build\":\"";
+    assert_memory_equal(r.body.data, begin, strlen(begin));
+    char id[UUID_SIZE];
+    snprintf(id, sizeof(id), "%s", reply_string(&r, "build"));
     post(*state, "/api/v1/rootfs", "{\"language\":\"python\"}", &r);
     assert_int_equal(r.status, 409);
     reply_done(&r);
     request(*state, "GET", "/api/v1/rootfs?remote=false", NULL, NULL, &r);
-    assert_string_equal(text(first(&r, "rootfs"), "status"), "building");
+    f = first(&r, "rootfs");
+    assert_string_equal(text(f, "status"), "building");
+    assert_string_equal(text(json_object_get(f, "last_build"), "id"), id);
+    assert_string_equal(text(json_object_get(f, "last_build"), "status"), "running");
+}
+
+/* A language that has none is in the list while it is being made. */
+static void test_a_first_rootfs(void **state)
+{
+    auto_reply struct reply r = {0};
+    post(*state, "/api/v1/rootfs", "{\"language\":\"c\"}", &r);
+    assert_int_equal(r.status, 202);
+    char id[ID_SIZE];
+    assert_true(uuid_to_id(reply_string(&r, "build"), id));
+    reply_done(&r);
+    request(*state, "GET", "/api/v1/rootfs", NULL, NULL, &r);
+    const json_t *all = json_object_get(r.json, "rootfs");
+    assert_int_equal(json_array_size(all), 2);
+    const json_t *c = json_array_get(all, 1);
+    assert_string_equal(text(c, "language"), "c");
+    assert_int_equal(number(c, "size"), 0);
+    assert_string_equal(text(c, "path"), "/data/images/c/rootfs.ext4");
+    assert_string_equal(text(c, "status"), "building");
+    struct build_info b;
+    assert_int_equal(0, host_build_cancel(NULL, id, &b, NULL));
+    reply_done(&r);
+    request(*state, "GET", "/api/v1/rootfs", NULL, NULL, &r);
+    assert_null(json_object_get(first(&r, "rootfs"), "last_build"));
 }
 
 static void test_snapshots(void **state)
@@ -160,6 +192,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, test_setup, test_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_rootfs),
+        TEST(test_a_first_rootfs),
         TEST(test_snapshots),
         TEST(test_what_is_refused),
         cmocka_unit_test_setup_teardown(test_only_admins_make_them, setup_keys, test_teardown),
