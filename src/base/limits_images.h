@@ -29,7 +29,6 @@
 #define S3_TRIES 7             /* of one request */
 #define S3_BACKOFF_MAX_MS 8000 /* between two tries; the first waits s3.retry_ms */
 #define S3_CONNECT_TIMEOUT_MS 10000
-#define S3_STALL_S 30      /* with hardly a byte in either direction */
 #define S3_PARTS_MAX 10000 /* of one object, by S3's own rules */
 #define S3_LIST_MAX 10000  /* objects below one prefix that are looked at */
 

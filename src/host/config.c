@@ -104,6 +104,9 @@ static const struct option options[] = {
         "Whether a program in a language whose image is not on this host has it pulled first."),
     OPT("s3", "retry_ms", INTEGER, s3_retry_ms, "500", 1, 60000,
         "How long to wait before a request is tried again; twice as long each time."),
+    OPT("s3", "stall_s", INTEGER, s3_stall_s, "30", 1, 600,
+        "For how long a request may be silent, with hardly a byte in either direction, until it is "
+        "tried again."),
     OPT("engine", "engine", TEXT, engine, "qemu", 0, 0,
         "qemu, or fake (no VMs at all; for tests)."),
     OPT("engine", "accelerator", TEXT, accelerator, "auto", 0, 0,

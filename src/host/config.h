@@ -61,7 +61,7 @@ struct config {
     char s3_secret_key[CONFIG_TEXT_SIZE]; /* wiped once the host has it */
     bool s3_path_style;
     bool s3_pull_on_demand;
-    int s3_retry_ms;
+    int s3_retry_ms, s3_stall_s;
 
     /* [engine] */
     char engine[CONFIG_TEXT_SIZE];

@@ -27,7 +27,8 @@ int remote_new(struct host *h, struct remote **ret, struct err *e)
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->ended, NULL);
     /* A copy: the configuration's secrets are wiped once the host is there. */
-    r->s3 = (struct s3_config){.path_style = c->s3_path_style, .retry_ms = c->s3_retry_ms};
+    r->s3 = (struct s3_config){
+        .path_style = c->s3_path_style, .retry_ms = c->s3_retry_ms, .stall_s = c->s3_stall_s};
     path_printf(r->s3.endpoint, sizeof(r->s3.endpoint), "%s", c->s3_endpoint);
     path_printf(r->s3.region, sizeof(r->s3.region), "%s", c->s3_region);
     path_printf(r->s3.bucket, sizeof(r->s3.bucket), "%s", c->s3_bucket);

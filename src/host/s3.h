@@ -33,6 +33,7 @@ struct s3_config {
     char secret_key[S3_TEXT_SIZE];
     bool path_style; /* ENDPOINT/BUCKET/KEY instead of BUCKET.ENDPOINT/KEY */
     int retry_ms;    /* before the second try; doubled each time */
+    int stall_s;     /* with hardly a byte in either direction, then it is tried again */
 };
 
 /* Asked about several times a second while a call lasts. */

@@ -190,7 +190,7 @@ static void set_up_transfer(struct attempt *t, const char *url)
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)S3_CONNECT_TIMEOUT_MS);
     curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1024L);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)S3_STALL_S);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)t->s->config->stall_s);
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->text);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "holm/" HOLM_VERSION);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);

@@ -5,7 +5,7 @@
 import S3rver from '@20minutes/s3rver';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -135,6 +135,11 @@ export class Store {
       return statSync(path).isDirectory() ? walk(path) : [path.slice(top.length + 1)];
     });
     return walk(top).filter((n) => n.endsWith('._S3rver_object')).map((n) => n.replace('._S3rver_object', '')).sort();
+  }
+
+  // What is stored under a name, as text.
+  read(name) {
+    return readFileSync(join(this.dir, bucket, `${name}._S3rver_object`), 'utf8');
   }
 
   async stop() {
