@@ -7,22 +7,25 @@
 //   const result = await client.execute('nodejs', 'console.log(2 ** 10)');
 //   console.log(result.stdout); // 1024
 //
-// A program that fails is a result like any other. What the daemon refuses, or cannot do, rejects with a RunnerError; a
-// daemon that cannot be reached, with what fetch rejects with.
+// A program that fails is a result like any other. What the daemon refuses, or cannot do, rejects with a RunnerError, and
+// so does a stream that is cut; a daemon that cannot be reached, with what fetch rejects with; one that is silent for too
+// long, with a DOMException named TimeoutError.
 
 /** The daemon's refusal. */
 export class RunnerError extends Error {
-  constructor(message, { status, field, retryAfter } = {}) {
-    super(message);
+  constructor(message, { status, field, suggestion, retryAfter, cause } = {}) {
+    super(message, { cause });
     this.name = 'RunnerError';
     this.status = status;
     this.field = field;
+    this.suggestion = suggestion;
     this.retryAfter = retryAfter;
   }
 }
 
-// What a request may take beyond the program's own time: waiting for a VM, and the way there and back.
-const PATIENCE_S = 150;
+// What a request may take beyond the program's own time. A daemon as it is configured by default waits 120 s for a
+// language to be prepared and 60 s for room; the rest is for the VM's start.
+const PATIENCE_S = 240;
 const PIECE = 0x8000; // arguments of one call
 
 function toBase64(data) {
@@ -46,35 +49,43 @@ function putStdin(body, stdin) {
   body.stdin = Array.isArray(stdin) ? inputs : inputs[0];
 }
 
+// Likewise; names and contents are an object, or a list of { name, content }.
 function putFiles(body, files) {
   if (!files) return;
-  const isText = Object.values(files).every((data) => typeof data === 'string');
+  const pairs = Array.isArray(files) ? files.map(({ name, content }) => [name, content]) : Object.entries(files);
+  const isText = pairs.every(([, content]) => typeof content === 'string');
   if (!isText) body.files_encoding = 'base64';
-  body.files = isText ? files : Object.fromEntries(Object.entries(files).map(([name, data]) => [name, toBase64(data)]));
+  body.files = pairs.map(([name, content]) => ({ name, content: isText ? content : toBase64(content) }));
 }
 
-function executeBody(language, code, timeout, { args, env, files, limits, stdin, binary }) {
+function bodyOf(language, code, timeout, { args, env, files, limits, stdin, cold, binary }) {
   const body = { language, timeout };
   if (code !== undefined && code !== null) body.code = code;
   if (args) body.args = args;
   if (env) body.env = env;
   if (limits) body.limits = limits;
+  if (cold) body.cold = true;
   if (binary) body.output_encoding = 'base64';
   putFiles(body, files);
   putStdin(body, stdin);
   return body;
 }
 
-function resultOf(answer, binary) {
-  return binary ? { ...answer, stdout: fromBase64(answer.stdout), stderr: fromBase64(answer.stderr) } : answer;
+// The answer to `body`, with bytes where that wanted or sent base64.
+function resultOf(answer, body) {
+  const result = { ...answer };
+  const decode = (name) => { if (typeof result[name] === 'string') result[name] = fromBase64(result[name]); };
+  if (body.output_encoding) ['stdout', 'stderr'].forEach(decode);
+  if (body.stdin_encoding) decode('stdin');
+  return result;
 }
 
 async function errorOf(response) {
   const after = Number(response.headers.get('retry-after') ?? NaN);
   const more = { status: response.status, retryAfter: Number.isNaN(after) ? undefined : after };
   try {
-    const { error, field } = await response.json();
-    return new RunnerError(error, { ...more, field });
+    const { error, field, suggestion } = await response.json();
+    return new RunnerError(error, { ...more, field, suggestion });
   } catch {
     return new RunnerError(`HTTP status ${response.status}`, more);
   }
@@ -87,18 +98,21 @@ function exitOf({ t: _t, i: _i, to: _to, c, ms, load_ms, ...rest }) {
 
 function eventOf(line) {
   const event = JSON.parse(line);
-  if (event.t === 'error') throw new RunnerError(event.error, { status: event.status, field: event.field });
+  if (event.t === 'error') throw new RunnerError(event.error, event);
   if (event.t === 'x') return { kind: 'exit', result: exitOf(event), index: event.i };
   return { kind: event.t === 'o' ? 'stdout' : 'stderr', data: fromBase64(event.d), index: event.i };
 }
 
-async function* linesOf(stream) {
+const cut = (cause) => new RunnerError('the stream was cut before the end of the program', { status: 502, cause });
+
+// `signal` tells whether it was us who cut it.
+async function* linesOf(stream, signal) {
   const reader = stream.getReader();
   const decoder = new TextDecoder();
   let text = '';
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch((e) => { throw signal.aborted ? signal.reason : cut(e); });
       if (done) break;
       const lines = (text + decoder.decode(value, { stream: true })).split('\n');
       text = lines.pop();
@@ -132,54 +146,57 @@ const pause = (seconds, signal) =>
   });
 
 export class RunnerClient {
-  /** `retries`: how often a request that found no room (503) is made again, after as long as the daemon asks for. */
-  constructor(url = 'http://localhost:8080', { apiKey, retries = 0, fetch: fetcher } = {}) {
+  /**
+   * `retries`: how often a request that found no room (503) is made again, after as long as the daemon asks for.
+   * `patience`: for how many seconds beyond the program's timeout an answer is waited for. It should be more than the daemon
+   * itself waits: pool.prepare_wait_s and limits.run_wait_s together, and more where images are pulled when they are wanted.
+   */
+  constructor(url = 'http://localhost:8080', { apiKey, retries = 0, patience = PATIENCE_S, fetch: fetcher } = {}) {
     this.url = url.replace(/\/+$/, '');
     this.apiKey = apiKey;
     this.retries = retries;
+    this.patience = patience;
     this.fetcher = fetcher ?? ((...args) => globalThis.fetch(...args));
   }
 
   /** Runs a program. Without code one of `options.files` is the program. */
   async execute(language, code, timeout = 30, options = {}) {
-    const body = executeBody(language, code, timeout, options);
-    const answer = await this.#json('POST', '/api/v1/execute', body, timeout, options.signal);
-    return resultOf(answer, options.binary);
+    const body = bodyOf(language, code, timeout, options);
+    return resultOf(await this.#json('POST', '/api/v1/execute', body, timeout, options.signal), body);
   }
 
   /** Runs a program once for each input, compiled once; the timeout is each one's. */
   async executeBatch(language, code, inputs, timeout = 30, options = {}) {
-    const body = executeBody(language, code, timeout, { ...options, stdin: inputs });
+    const body = bodyOf(language, code, timeout, { ...options, stdin: inputs });
     const answer = await this.#json('POST', '/api/v1/execute', body, timeout * (inputs.length + 1), options.signal);
-    return answer.map((one) => resultOf(one, options.binary));
+    return answer.map((one) => resultOf(one, body));
   }
 
   /** Runs a program and yields its output as it comes, then how it ended. Leaving the loop ends the program. */
   async *stream(language, code, timeout = 30, options = {}) {
-    const body = executeBody(language, code, timeout, { ...options, binary: false });
+    const body = bodyOf(language, code, timeout, { ...options, binary: false });
     const entries = Array.isArray(options.stdin) ? options.stdin.length + 1 : 1;
     const headers = { accept: 'application/x-ndjson' };
-    const { response, clear } = await this.#open('POST', '/api/v1/execute', body, timeout * entries, options.signal, headers);
+    const { response, wait } = await this.#open('POST', '/api/v1/execute', body, timeout * entries, options.signal, headers);
     let ended = false;
     try {
-      for await (const line of linesOf(response.body)) {
+      for await (const line of linesOf(response.body, wait.signal)) {
         const event = eventOf(line);
         ended = event.kind === 'exit';
         yield event;
       }
     } finally {
-      clear();
+      wait.clear();
     }
-    if (!ended) throw new RunnerError('the stream was cut before the end of the program', { status: 502 });
+    if (!ended) throw cut();
   }
 
   /** POST /api/v1/run. A list of inputs is answered with a list of results. */
-  run(language, files, stdin, timeout = 30, options = {}) {
-    const body = { language, files, timeout };
-    if (stdin !== undefined) body.stdin = stdin;
-    if (options.limits) body.limits = options.limits;
+  async run(language, files, stdin, timeout = 30, options = {}) {
+    const body = bodyOf(language, undefined, timeout, { ...options, files, stdin });
     const entries = Array.isArray(stdin) ? stdin.length : 1;
-    return this.#json('POST', '/api/v1/run', body, timeout * (entries + 1), options.signal);
+    const answer = await this.#json('POST', '/api/v1/run', body, timeout * (entries + 1), options.signal);
+    return Array.isArray(answer) ? answer.map((one) => resultOf(one, body)) : resultOf(answer, body);
   }
 
   health() {
@@ -198,8 +215,9 @@ export class RunnerClient {
     return (await this.#json('GET', `/api/v1/rootfs${remote ? '?remote=true' : ''}`)).rootfs;
   }
 
-  createRootfs(language, { sizeMb } = {}) {
-    return this.#json('POST', '/api/v1/rootfs', { language, ...(sizeMb && { size_mb: sizeMb }) });
+  /** `force`: also when it is up to date. It goes on in the background: see `last_build` of what rootfs() lists. */
+  createRootfs(language, { sizeMb, force } = {}) {
+    return this.#json('POST', '/api/v1/rootfs', { language, ...(sizeMb && { size_mb: sizeMb }), ...(force && { force }) });
   }
 
   async snapshots({ remote = false } = {}) {
@@ -211,7 +229,7 @@ export class RunnerClient {
   }
 
   async #openOnce(method, path, body, timeout, signal, headers) {
-    const wait = deadline(timeout + PATIENCE_S, signal);
+    const wait = deadline(timeout + this.patience, signal);
     try {
       const response = await this.fetcher(this.url + path, {
         method,
@@ -224,7 +242,7 @@ export class RunnerClient {
         signal: wait.signal,
       });
       if (!response.ok) throw await errorOf(response);
-      return { response, clear: wait.clear };
+      return { response, wait };
     } catch (e) {
       wait.clear();
       throw e;
@@ -243,11 +261,11 @@ export class RunnerClient {
   }
 
   async #json(method, path, body, timeout, signal) {
-    const { response, clear } = await this.#open(method, path, body, timeout, signal);
+    const { response, wait } = await this.#open(method, path, body, timeout, signal);
     try {
       return await response.json();
     } finally {
-      clear();
+      wait.clear();
     }
   }
 }

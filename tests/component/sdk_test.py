@@ -1,14 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python client against a daemon on the fake engine: sdk.test.mjs starts both. HOLM_URL is the daemon's, HOLM_SOCKET its
-Unix socket, HOLM_FULL_URL that of one that has no room, HOLM_KEY_URL and HOLM_KEY those of one that needs a key."""
+Unix socket, HOLM_FULL_URL that of one that has no room, HOLM_KEY_URL and HOLM_KEY those of one that needs a key, HOLM_ODD_URL
+that of a server that keeps silent or cuts its answers."""
 
 import os
+import socket
 import threading
+import time
 import unittest
 
 from holm_runner import RunnerClient, RunnerError
 
 client = RunnerClient(os.environ["HOLM_URL"])
+
+
+def odd(way, patience=60.0):
+    return RunnerClient(os.environ["HOLM_ODD_URL"] + "/" + way, patience=patience)
+
+
+def until(ask, is_so):
+    while True:
+        got = ask()
+        if is_so(got):
+            return got
+        time.sleep(0.01)
+
+
+def one_of(rows, language):
+    return next((r for r in rows if r.language == language), None)
 
 
 class Execute(unittest.TestCase):
@@ -30,6 +49,10 @@ class Execute(unittest.TestCase):
         self.assertEqual(result.stdout, data + data)
         self.assertEqual(result.stderr, b"")
 
+    def test_cold(self):
+        self.assertIs(client.execute("python", "print x").warm, True)
+        self.assertIsNone(client.execute("python", "print x", cold=True).warm)
+
     def test_files_without_code(self):
         self.assertEqual(client.execute("python", files={"main.py": "print x"}).stdout, "x\n")
 
@@ -50,6 +73,12 @@ class Execute(unittest.TestCase):
         self.assertEqual((one.stdout, one.exception, one["status"]), ("in", None, "success"))
         broken = client.run("c", {"main.c": "syntax error"}, ["1", "2"])
         self.assertEqual([r.exception for r in broken], ["Compilation failed"] * 2)
+
+    def test_run_with_everything(self):
+        results = client.run("python", {"x": b"args\nenv MARK\ncat"}, [b"\xff"], args=["a b"], env={"MARK": "m"}, cold=True, binary=True)
+        self.assertEqual([(r.stdout, r.stdin, r.stderr, r.warm) for r in results], [(b"a b\nm\n\xff", b"\xff", None, None)])
+        failing = client.run("bash", [{"name": "x", "content": "eprint oops"}], binary=True)
+        self.assertEqual((failing.stderr, failing.stdout), (b"oops\n", b""))
 
     def test_threads_share_a_client(self):
         got = {}
@@ -81,6 +110,21 @@ class Stream(unittest.TestCase):
         self.assertEqual(next(stream).data, b"up\n")
         stream.close()  # its end is seen by sdk.test.mjs
 
+    def test_a_cut_one(self):
+        for way in ["cut", "short"]:
+            stream = odd(way).stream("bash", "x")
+            self.assertEqual(next(stream).data, b"up\n")
+            with self.assertRaisesRegex(ConnectionError, "cut"):
+                next(stream)
+
+    def test_a_silent_one(self):
+        with self.assertRaises(socket.timeout):
+            next(odd("silent", 0.1).stream("bash", "x", timeout=0))
+        stream = odd("mute", 0.1).stream("bash", "x", timeout=0)
+        self.assertEqual(next(stream).data, b"up\n")
+        with self.assertRaises(socket.timeout):
+            next(stream)
+
     def test_an_error_after_output(self):
         stream = client.stream("bash", "print up\nsleep 300\ndie")
         self.assertEqual(next(stream).data, b"up\n")
@@ -94,7 +138,10 @@ class Errors(unittest.TestCase):
         with self.assertRaises(RunnerError) as caught:
             client.execute("zzzz", "x")
         e = caught.exception
-        self.assertEqual((e.status, e.field, e.message), (404, "language", "language not found: zzzz"))
+        self.assertEqual((e.status, e.field, e.message, e.suggestion), (404, "language", "language not found: zzzz", None))
+        with self.assertRaises(RunnerError) as caught:
+            client.language("pyhton")
+        self.assertEqual((str(caught.exception), caught.exception.suggestion), ("language not found: pyhton", "python"))
         with self.assertRaises(RunnerError) as caught:
             client.execute("python", "x", timeout=301)
         self.assertEqual((caught.exception.status, caught.exception.field), (400, "timeout"))
@@ -107,6 +154,17 @@ class Errors(unittest.TestCase):
             RunnerClient(os.environ["HOLM_FULL_URL"], retries=1).execute("bash", "print x")
         self.assertEqual(caught.exception.status, 503)
         self.assertGreaterEqual(caught.exception.retry_after, 1)
+
+    def test_a_daemon_that_is_silent(self):
+        for way in ["silent", "mute"]:
+            with self.assertRaises(socket.timeout):
+                odd(way, 0.1).health()
+            with self.assertRaises(socket.timeout):
+                odd(way, 0.1).execute("bash", "x", timeout=0)
+
+    def test_an_answer_that_is_cut(self):
+        with self.assertRaisesRegex(ConnectionError, "the answer was cut"):
+            odd("cut").execute("bash", "x")
 
     def test_nobody_there(self):
         with self.assertRaises(OSError):
@@ -125,6 +183,33 @@ class Rest(unittest.TestCase):
         self.assertEqual(client.language("py").extension, ".py")
         with self.assertRaises(RunnerError):
             client.language("a/b")
+
+    def test_rootfs(self):
+        self.assertIsNone(one_of(client.rootfs(), "php"))
+        started = client.create_rootfs("php", 512, force=True)
+        self.assertEqual((started.message, started.language), ("rootfs creation started", "php"))
+        made = until(lambda: one_of(client.rootfs(), "php"), lambda r: r.status == "ready")
+        self.assertEqual(made.last_build, {"id": started.build, "kind": "image", "status": "done"})
+        with open(made.path, encoding="utf-8") as f:
+            words = f.read()
+        self.assertIn("--force", words)
+        self.assertIn("--size 512", words)
+        with self.assertRaises(RunnerError) as caught:
+            client.rootfs(remote=True)
+        self.assertEqual((caught.exception.status, caught.exception.field), (400, "remote"))
+
+    def test_snapshots(self):
+        least = client.language("typescript").memory_mib
+        started = client.create_snapshot("typescript", mem_mb=least + 64, vcpus=1)
+        self.assertEqual(started, {"message": "snapshot creation started", "language": "typescript"})
+        made = (least + 64) * 2**20
+        until(lambda: one_of(client.snapshots(), "typescript"), lambda s: s and s.mem_size == made and s.vcpus == 1)
+        with self.assertRaises(RunnerError) as caught:
+            client.create_snapshot("typescript", mem_mb=least - 1)
+        self.assertEqual((caught.exception.status, caught.exception.field), (400, "mem_mb"))
+        with self.assertRaises(RunnerError) as caught:
+            client.snapshots(remote=True)
+        self.assertEqual(caught.exception.field, "remote")
 
     def test_unix_socket(self):
         self.assertEqual(RunnerClient("unix:" + os.environ["HOLM_SOCKET"]).execute("bash", "print x").stdout, "x\n")

@@ -13,9 +13,10 @@ PACKAGES_BUILD=(gcc libc6-dev binutils meson ninja-build pkg-config libjansson-d
 PACKAGES_RUN=(qemu-system-x86 qemu-utils seabios mmdebstrap e2fsprogs xz-utils zstd cpio
     ca-certificates curl python3 iproute2 nftables jq)
 
-# To test. binutils, cpio and kmod also for the nested machine of tests/vm, chromium for tests/browser.
+# To test. binutils, cpio and kmod also for the nested machine of tests/vm, chromium for tests/browser, mypy for
+# the hints of sdk/python.
 PACKAGES_TEST=(clang clang-format libclang-rt-14-dev gcc make shellcheck wrk curl bash-completion zsh
-    libcap2-bin busybox-static chromium python3-requests)
+    libcap2-bin busybox-static chromium python3-requests mypy)
 
 # packages_missing NAME...: those that are not installed.
 packages_missing() {
