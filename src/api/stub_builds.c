@@ -30,6 +30,17 @@ void stub_builds_reset(void)
     n_builds = 0;
 }
 
+void stub_builds_fail(void)
+{
+    AUTO_LOCK(&lock);
+    for (size_t i = 0; i < n_builds; i++) {
+        if (builds[i].state != BUILD_RUNNING)
+            continue;
+        builds[i].state = BUILD_FAILED;
+        snprintf(builds[i].detail, sizeof(builds[i].detail), "no such wheel");
+    }
+}
+
 const char *build_state_name(enum build_state state)
 {
     static const char *const names[] = {"waiting", "running", "done", "failed", "cancelled"};

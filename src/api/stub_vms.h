@@ -53,6 +53,7 @@ void stub_people_reset(void);
 void stub_jobs_reset(void);
 void stub_images_reset(void);
 void stub_builds_reset(void);
+void stub_builds_fail(void); /* all that run, with "no such wheel" */
 
 /* Whether there is an object store. */
 void stub_remote_set(bool set);

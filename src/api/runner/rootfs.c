@@ -111,18 +111,20 @@ static json_t *build_id_json(const struct build_info *b)
     return json_string(uuid);
 }
 
-static json_t *build_json(const struct build_info *b)
+/* Why it failed may have paths of the host and addresses: it is for those who may build. */
+static json_t *build_json(const struct request *rq, const struct build_info *b)
 {
     json_t *o = json_pack("{s:o, s:s, s:s}", "id", build_id_json(b), "kind", b->kind, "status",
                           build_state_name(b->state));
-    if (b->state == BUILD_FAILED)
+    if (b->state == BUILD_FAILED && check_admin(rq, NULL) == 0)
         json_object_set_new(o, "error", text_json(b->detail, strlen(b->detail)));
     return o;
 }
 
 /* NULL: there is none, and none is being made, nor was the last try a failure. */
-static json_t *rootfs_json(struct host *h, const struct language *lang)
+static json_t *rootfs_json(const struct request *rq, const struct language *lang)
 {
+    struct host *h = rq->host;
     struct build_info last = {.state = BUILD_DONE};
     struct rootfs_info f;
     bool is_there = host_rootfs(h, lang->image, &f);
@@ -134,7 +136,7 @@ static json_t *rootfs_json(struct host *h, const struct language *lang)
                           "image", lang->image, "allocated", (json_int_t)f.allocated_bytes,
                           "shared_with", shared_with(lang), "status", status_of(is_there, &last));
     if (was_built)
-        json_object_set_new(o, "last_build", build_json(&last));
+        json_object_set_new(o, "last_build", build_json(rq, &last));
     return o;
 }
 
@@ -146,7 +148,7 @@ static int get_rootfs(struct request *rq, struct answer *ret, struct err *e)
         return get_remote(rq, REMOTE_IMAGE, ret, e);
     json_t *list = json_array();
     for (size_t i = 0; (lang = host_language(i)); i++) {
-        json_t *o = rootfs_json(rq->host, lang);
+        json_t *o = rootfs_json(rq, lang);
         if (o)
             json_array_append_new(list, o);
     }
@@ -260,7 +262,7 @@ static const struct field last_build_fields[] = {
     {"kind", FIELD_TEXT, FIELD_REQUIRED, .doc = "\"image\" (by its recipe), \"pull\", ..."},
     {"status", FIELD_TEXT, FIELD_REQUIRED,
      .doc = "\"waiting\", \"running\", \"done\", \"failed\" or \"cancelled\""},
-    {"error", FIELD_TEXT, 0, .doc = "Why it failed"},
+    {"error", FIELD_TEXT, 0, .doc = "Why it failed; with a key, only for admins"},
     {0},
 };
 

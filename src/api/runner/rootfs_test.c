@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "api/stub_vms.h"
 #include "api/uuid.h"
 #include "base/limits.h"
 #include "host/accounts.h"
@@ -187,6 +188,33 @@ static void test_only_admins_make_them(void **state)
     }
 }
 
+/* Why may have paths of the host and addresses in it. */
+static void test_only_admins_are_told_why(void **state)
+{
+    static const struct {
+        const char *key, *error;
+    } rows[] = {{STUB_ADMIN_KEY, "no such wheel"}, {STUB_BOB_KEY, NULL}};
+    auto_reply struct reply r = {0};
+    request(*state, "POST", "/api/v1/rootfs",
+            "Content-Type: application/json\r\nX-API-Key: " STUB_ADMIN_KEY "\r\n",
+            "{\"language\":\"python\"}", &r);
+    assert_int_equal(r.status, 202);
+    stub_builds_fail();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char header[128];
+        snprintf(header, sizeof(header), "X-API-Key: %s\r\n", rows[i].key);
+        reply_done(&r);
+        request(*state, "GET", "/api/v1/rootfs", header, NULL, &r);
+        const json_t *f = first(&r, "rootfs"), *last = json_object_get(f, "last_build");
+        assert_string_equal(text(f, "status"), "ready");
+        assert_string_equal(text(last, "status"), "failed");
+        assert_true(rows[i].error ? json_is_string(json_object_get(last, "error"))
+                                  : !json_object_get(last, "error"));
+        if (rows[i].error)
+            assert_string_equal(text(last, "error"), rows[i].error);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, test_setup, test_teardown)
@@ -196,6 +224,7 @@ int main(void)
         TEST(test_snapshots),
         TEST(test_what_is_refused),
         cmocka_unit_test_setup_teardown(test_only_admins_make_them, setup_keys, test_teardown),
+        cmocka_unit_test_setup_teardown(test_only_admins_are_told_why, setup_keys, test_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
