@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The stub host's images: two built in, and what accounts make. A file is any bytes, unless they
+/* The stub host's images: two built in, of which the admin may delete the second (the first is the
+ * default), and what accounts make. A file is any bytes, unless they
  * begin with "bad" (ERR_INVALID); an image called "used" cannot be deleted. */
 
 #include "host/images.h"
@@ -17,7 +18,7 @@
 
 #define IMAGES_MAX 64
 
-static const struct image_info builtin[] = {
+static const struct image_info holms[] = {
     {.id = "bashbashbashbashbash",
      .key = "bash",
      .name = "bash",
@@ -52,7 +53,7 @@ struct image_upload {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct image_info own[IMAGES_MAX];
-static size_t n_own;
+static size_t n_own, n_builtin = ARRAY_SIZE(holms);
 static struct {
     char account[ID_SIZE], key[IMAGE_KEY_SIZE];
 } chosen; /* the last choice of a default */
@@ -60,6 +61,7 @@ static struct {
 void stub_images_reset(void)
 {
     n_own = 0;
+    n_builtin = ARRAY_SIZE(holms);
     chosen.account[0] = '\0';
 }
 
@@ -86,17 +88,23 @@ static struct image_info *find_own(const char *account, const char *ref)
     return NULL;
 }
 
+static const struct image_info *find_builtin(const char *ref)
+{
+    for (size_t i = 0; i < n_builtin; i++) {
+        if (strcmp(holms[i].id, ref) == 0 || strcmp(holms[i].name, ref) == 0)
+            return &holms[i];
+    }
+    return NULL;
+}
+
 /* Its own, to be changed. */
 static int change(const char *account, const char *ref, struct image_info **ret, struct err *e)
 {
     *ret = find_own(account, ref);
     if (*ret)
         return 0;
-    for (size_t i = 0; i < ARRAY_SIZE(builtin); i++) {
-        if (strcmp(builtin[i].id, ref) == 0 || strcmp(builtin[i].name, ref) == 0)
-            return err_set(e, ERR_FORBIDDEN, "image %s is Holm's own", builtin[i].name);
-    }
-    return none(ref, e);
+    const struct image_info *b = find_builtin(ref);
+    return b ? err_set(e, ERR_FORBIDDEN, "image %s is Holm's own", b->name) : none(ref, e);
 }
 
 int host_image_get(struct host *h, const char *account, const char *ref, struct image_info *ret,
@@ -105,10 +113,8 @@ int host_image_get(struct host *h, const char *account, const char *ref, struct 
     STUB_MAY_FAIL(e);
     AUTO_LOCK(&lock);
     const struct image_info *found = find_own(account, ref);
-    for (size_t i = 0; !found && i < ARRAY_SIZE(builtin); i++) {
-        if (strcmp(builtin[i].id, ref) == 0 || strcmp(builtin[i].name, ref) == 0)
-            found = &builtin[i];
-    }
+    if (!found)
+        found = find_builtin(ref);
     if (!found)
         return none(ref, e);
     struct image_info copy = *found;
@@ -123,9 +129,9 @@ int host_image_list(struct host *h, const char *account, struct image_info **ret
 {
     STUB_MAY_FAIL(e);
     AUTO_LOCK(&lock);
-    struct image_info *list = calloc(ARRAY_SIZE(builtin) + IMAGES_MAX, sizeof(*list));
-    size_t n = ARRAY_SIZE(builtin);
-    memcpy(list, builtin, sizeof(builtin));
+    struct image_info *list = calloc(ARRAY_SIZE(holms) + IMAGES_MAX, sizeof(*list));
+    size_t n = n_builtin;
+    memcpy(list, holms, n * sizeof(*list));
     for (size_t i = 0; i < n_own; i++) {
         if (strcmp(own[i].account, account) == 0)
             list[n++] = own[i];
@@ -240,11 +246,24 @@ int host_image_set_default(struct host *h, const char *account, const char *id, 
     return 0;
 }
 
+static int delete_builtin(const char *account, const struct image_info *i, struct err *e)
+{
+    if (strcmp(account, STUB_ADMIN) != 0)
+        return err_set(e, ERR_FORBIDDEN, "image %s is Holm's own: only admins remove it", i->name);
+    if (i == holms)
+        return err_set(e, ERR_CONFLICT, "image %s is the default", i->name);
+    n_builtin--;
+    return 0;
+}
+
 int host_image_delete(struct host *h, const char *account, const char *id, struct err *e)
 {
     STUB_MAY_FAIL(e);
     AUTO_LOCK(&lock);
     struct image_info *i;
+    const struct image_info *b = find_builtin(id);
+    if (b && !find_own(account, id))
+        return delete_builtin(account, b, e);
     int r = change(account, id, &i, e);
     if (r == 0 && strcmp(i->name, "used") == 0)
         r = err_set(e, ERR_CONFLICT, "image used is in use");

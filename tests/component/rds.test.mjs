@@ -230,6 +230,17 @@ test('snapshots', () => withRds(async (rds) => {
   await refused(rds, 'DELETE', `/v1/snapshots/${snapshot.id}`, undefined, 404, 'Snapshot not found');
 }));
 
+test("Holm's own images stay, whoever asks", () => withRds(async (rds, d) => {
+  await d.settled();
+  const native = (path, body) => d.post(path, body, { 'x-api-key': rds.key }).then((r) => r.json());
+  const { id: accountId } = await native('/v1/accounts', { name: 'ann' });
+  const ann = new Rds(d, { key: (await native('/v1/keys', { accountId })).key });
+  const images = await rds.call('GET', '/v1/images');
+  for (const { id, name } of images)
+    for (const who of [rds, ann]) await refused(who, 'DELETE', `/v1/images/${id}`, undefined, 403, `image ${name} is Holm's own and cannot be deleted`);
+  assert.deepEqual(await rds.call('GET', '/v1/images'), images);
+}));
+
 const ENDPOINTS = [
   ['POST', '/v1/vms'], ['GET', '/v1/vms'], ['GET', '/v1/vms/ID'], ['DELETE', '/v1/vms/ID'], ['POST', '/v1/vms/ID/start'],
   ['POST', '/v1/vms/ID/stop'], ['GET', '/v1/vms/ID/logs'], ['POST', '/v1/vms/ID/exec'], ['POST', '/v1/vms/ID/run-ts'],

@@ -76,7 +76,11 @@ static void test_what_is_refused(void **state)
     native_call(n, CALL("POST", "/v1/images", text, 413), &r);
     assert_error(&r, "too_large", "name");
     native_call(n, CALL("PATCH", "/v1/images/bash", "{\"name\":\"x\"}", 403), &r);
-    native_call(n, CALL("DELETE", "/v1/images/bash", NULL, 403), &r);
+    native_call(n, CALL("DELETE", "/v1/images/bash", NULL, 409), &r);
+    const struct call bobs = {"DELETE", "/v1/images/python", .key = STUB_BOB_KEY, .status = 403};
+    native_call(n, &bobs, &r);
+    native_call(n, CALL("DELETE", "/v1/images/python", NULL, 200), &r);
+    native_call(n, CALL("GET", "/v1/images/python", NULL, 404), &r);
     native_call(n, CALL("PUT", below("/v1/images/bash", "rootfs"), "x", 403), &r);
     native_call(n, CALL("PUT", below("/v1/images/none", "rootfs"), "x", 404), &r);
     native_call(n, CALL("PUT", path, "x", 405), &r);
