@@ -414,6 +414,8 @@ const struct route test_rows[] = {
      .doc = "Takes no parameters"},
     {ROW(GET, "/test/account", "testAccount"), .handler = get_account, .flags = ROUTE_ACCOUNT,
      .doc = "Whose key it is"},
+    {ROW(POST, "/test/open", "testOpen"), .handler = get_signed, .flags = ROUTE_OPEN,
+     .doc = "Needs no key"},
     {ROW(GET, "/test/admin", "testAdmin"), .handler = get_account, .flags = ROUTE_ADMIN,
      .doc = "The same for admins"},
     {ROW(GET, "/test/signed", "testSigned"), .handler = get_signed, .flags = ROUTE_SIGNED,

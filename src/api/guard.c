@@ -107,6 +107,23 @@ static bool is_own_page(const struct request *rq)
     return !site || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0;
 }
 
+static int check_page(const struct request *rq, struct err *e)
+{
+    bool is_safe = rq->route && rq->route->method == ROUTE_GET && !rq->route->websocket;
+    if (is_safe || is_own_page(rq))
+        return 0;
+    return err_set(e, ERR_FORBIDDEN,
+                   "a session only counts for requests of Holm's own pages: send an API key "
+                   "instead");
+}
+
+/* What needs no account may use the cookie nevertheless, to end its session. */
+static int check_cookie(const struct request *rq, struct err *e)
+{
+    char token[sizeof(rq->session)];
+    return request_cookie(rq, SESSION_COOKIE, token, sizeof(token)) ? check_page(rq, e) : 0;
+}
+
 static int check_session(const struct server_config *c, struct request *rq, struct err *e)
 {
     char token[sizeof(rq->session)];
@@ -115,13 +132,10 @@ static int check_session(const struct server_config *c, struct request *rq, stru
                        "an API key is needed: send it as X-API-Key: KEY or Authorization: Bearer "
                        "KEY");
     int r = c->session_account(c->key_arg, token, rq->account, &rq->is_admin, e);
+    if (r == 0)
+        r = check_page(rq, e);
     if (r < 0)
         return r;
-    bool is_safe = rq->route && rq->route->method == ROUTE_GET && !rq->route->websocket;
-    if (!is_safe && !is_own_page(rq))
-        return err_set(e, ERR_FORBIDDEN,
-                       "a session only counts for requests of Holm's own pages: send an API key "
-                       "instead");
     snprintf(rq->session, sizeof(rq->session), "%s", token);
     return 0;
 }
@@ -145,11 +159,12 @@ int guard_check(const struct server_listener *l, struct request *rq, struct err 
     if (flags & ROUTE_SIGNED)
         return 0;
     bool needs_account = flags & (ROUTE_ACCOUNT | ROUTE_ADMIN);
-    if (!needs_account && l->trust == LISTENER_OPEN)
+    int r = flags & ROUTE_OPEN ? check_cookie(rq, e) : 0;
+    if (r == 0 && !needs_account && l->trust == LISTENER_OPEN)
         return check_open(l, rq, e);
-    if (flags & ROUTE_OPEN)
-        return 0;
-    int r = check_account(&l->server->config, rq, e);
+    if (r < 0 || flags & ROUTE_OPEN)
+        return r;
+    r = check_account(&l->server->config, rq, e);
     if (r == 0 && flags & ROUTE_ADMIN && !rq->is_admin)
         return err_set(e, ERR_FORBIDDEN, "this needs a key of an admin account");
     return r;

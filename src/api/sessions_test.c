@@ -201,6 +201,19 @@ static void test_other_sites_pages_change_nothing(void **state)
     }
 }
 
+/* A row that needs no account may act on the cookie too. */
+static void test_other_sites_pages_end_no_session(void **state)
+{
+    struct test_server keyed = at_listener(*state, 1);
+    for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+        char headers[256];
+        snprintf(headers, sizeof(headers), SESSION "%s", pages[i].headers);
+        status_is(&keyed, "POST", "/test/open", headers, pages[i].is_fine ? 200 : 403);
+        status_is(&keyed, "POST", "/test/open", pages[i].headers, 200);
+    }
+    status_is(*state, "POST", "/test/open", SESSION "Sec-Fetch-Site: cross-site\r\n", 403);
+}
+
 static void test_other_sites_pages_open_no_websocket(void **state)
 {
     for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
@@ -405,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_cookies_that_are_no_sessions),
         cmocka_unit_test(test_a_session_is_of_one_request),
         cmocka_unit_test(test_other_sites_pages_change_nothing),
+        cmocka_unit_test(test_other_sites_pages_end_no_session),
         cmocka_unit_test(test_other_sites_pages_open_no_websocket),
         cmocka_unit_test(test_too_many_requests),
         cmocka_unit_test(test_too_many_requests_of_an_address),

@@ -107,6 +107,18 @@ test('with a cookie, only pages of the daemon itself change anything', async () 
   });
 });
 
+test('nor do they end a session, whether the listener needs a key or not', async () => {
+  for (const need of ['no', 'yes'])
+    await withDaemon({ ...withPassword, set: { 'server.require_key': need } }, async (d) => {
+      const cookie = await signIn(d);
+      for (const headers of [{ origin: 'https://evil.example' }, { 'sec-fetch-site': 'same-site' }])
+        await call(d, cookie, 'POST', '/auth/logout', { headers, status: 403 });
+      await get(d, cookie, '/auth/me');
+      await call(d, cookie, 'POST', '/auth/logout', { headers: { origin: d.url } });
+      await get(d, cookie, '/auth/me', { status: 401 });
+    });
+});
+
 test('behind a proxy with TLS the cookie is for TLS only', async () => {
   await withDaemon(withPassword, async (d) => {
     const answer = await call(d, null, 'POST', '/auth/login',
