@@ -6,6 +6,7 @@
 
 #include "agent/test_client.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/limits.h"
 #include "base/test.h"
 
@@ -56,6 +57,28 @@ static void test_timeout(void **state)
     assert_true(q.exit.timed_out);
     assert_int_equal(SIGKILL, q.exit.signal);
     assert_string_equal("before\n", buf_str(&q.out));
+}
+
+/* What is in the program's own PATH comes first, but need not be there. */
+static void test_search(void **state)
+{
+    char dir[] = "/tmp/holm-exec-XXXXXX", own[64], path[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(own, sizeof(own), "%s/sleep", dir);
+    snprintf(path, sizeof(path), "PATH=%s", dir);
+    assert_int_equal(0, symlink("/bin/echo", own));
+    struct {
+        char **argv;
+        const char *out;
+    } const rows[] = {{ARGV("sleep", "own"), "own\n"}, {ARGV("printenv"), path}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        auto_test_request struct test_request q = {.keep_out = true};
+        struct exec_spec spec = {.argv = rows[i].argv, .env = ARGV(path)};
+        test_exec(*state, &q, &spec, true);
+        test_wait_closed(&q);
+        assert_memory_equal(rows[i].out, buf_str(&q.out), strlen(rows[i].out));
+    }
+    assert_int_equal(0, dir_remove(dir));
 }
 
 static void test_clean_state(void **state)
@@ -486,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_signal_of_its_own),
         cmocka_unit_test(test_signal_frame),
         cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_search),
         cmocka_unit_test(test_clean_state),
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_streams_by_name),

@@ -47,28 +47,24 @@ void spawn_context_init(struct spawn_context *ctx)
         file_read("/proc/self/oom_score_adj", &b, 64) == 0 && strcmp(buf_str(&b), "0\n") != 0;
 }
 
-static const char *search_path(char *const *env)
+static const char *own_path(char *const *env)
 {
     for (; *env; env++)
         if (strncmp(*env, "PATH=", 5) == 0)
             return *env + 5;
-    return LOGIN_DEFAULT_PATH;
+    return NULL;
 }
 
-/* execve over the directories of PATH. Like a shell it prefers EACCES to ENOENT in its answer. */
-static int exec_search(const struct spawn_request *q)
+/* execve over directories. Like a shell it prefers EACCES to ENOENT in its answer. */
+static int exec_in(const struct spawn_request *q, const char *dirs)
 {
-    const char *name = q->file;
-    if (strchr(name, '/')) {
-        execve(name, q->argv, q->env);
-        return -errno;
-    }
     int r = -ENOENT;
-    for (const char *dir = search_path(q->env); dir;) {
+    for (const char *dir = dirs; dir;) {
         size_t len = strcspn(dir, ":");
         char file[AGENT_PATH_MAX_BYTES];
         /* An empty entry means the working directory. */
-        if (path_printf(file, sizeof(file), "%.*s%s%s", (int)len, dir, len ? "/" : "", name) == 0) {
+        if (path_printf(file, sizeof(file), "%.*s%s%s", (int)len, dir, len ? "/" : "", q->file) ==
+            0) {
             execve(file, q->argv, q->env);
             if (errno != ENOENT && errno != ENOTDIR)
                 r = -errno;
@@ -78,6 +74,20 @@ static int exec_search(const struct spawn_request *q)
         dir = dir[len] ? dir + len + 1 : NULL;
     }
     return r;
+}
+
+/* A PATH that is for the program need not lead to the program. */
+static int exec_search(const struct spawn_request *q)
+{
+    if (strchr(q->file, '/')) {
+        execve(q->file, q->argv, q->env);
+        return -errno;
+    }
+    int own = exec_in(q, own_path(q->env));
+    if (own != -ENOENT && own != -EACCES)
+        return own;
+    int usual = exec_in(q, LOGIN_DEFAULT_PATH);
+    return usual == -ENOENT ? own : usual;
 }
 
 static void reset_oom(void)

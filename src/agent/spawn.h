@@ -22,7 +22,8 @@ struct spawn_context {
 /* Borrowed for the call. */
 struct spawn_request {
     const struct spawn_context *context;
-    const char *file; /* what to execute; without a slash it is searched in env's PATH */
+    const char *file; /* what to execute; without a slash it is searched in env's PATH,
+                       * then in LOGIN_DEFAULT_PATH */
     char *const *argv;
     char *const *env;
     const char *cwd;

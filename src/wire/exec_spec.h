@@ -25,8 +25,9 @@ struct exec_limits {
 };
 
 struct exec_spec {
-    char **argv; /* NULL-terminated, at least one; argv[0] without a slash is searched in PATH. With
-                  * `login` it may be empty: the user's shell as a login shell. */
+    char **argv; /* NULL-terminated, at least one; argv[0] without a slash is searched in PATH, then
+                  * where a login would. With `login` it may be empty: the user's shell as a login
+                  * shell. */
     char **env;  /* NULL-terminated "NAME=value": the whole environment; NULL: empty */
     char *cwd;   /* absolute; NULL: "/", or with `login` the user's home */
     uint32_t uid;

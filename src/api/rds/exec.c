@@ -27,7 +27,7 @@ static const struct field exec_request[] = {
     {"cmd", FIELD_TEXT, FIELD_REQUIRED, AT(cmd), .min = 1, .max_bytes = RDS_CMD_MAX_BYTES,
      .doc = "For bash -lc, or sh -lc in an image that has no bash"},
     {"cwd", FIELD_TEXT, 0, AT(cwd), .max_bytes = AGENT_PATH_MAX_BYTES,
-     .doc = "Its directory, /workspace when missing; may be relative to that"},
+     .doc = "Its directory, anywhere; /workspace when missing, which it may be relative to"},
     {"env", FIELD_MAP, 0, AT(env), .max = RUN_ENV_MAX, .max_bytes = RUN_ENV_MAX_BYTES,
      .doc = "More environment"},
     {"timeoutMs", FIELD_NUMBER, 0, AT(timeout_ms), .min = 1, .max = RDS_TIMEOUT_TOP_MS,
@@ -35,12 +35,29 @@ static const struct field exec_request[] = {
     {0},
 };
 
+/* A login shell has a PATH of its own: one that the client gives is set once more. */
+static int make_text(const struct exec_input *in, const char *cmd, struct buf *ret)
+{
+    const char *path = json_string_value(json_object_get(in->env.object, "PATH"));
+    if (path)
+        buf_append_str(ret, "PATH='");
+    for (; path && *path; path++)
+        buf_append_str(ret, *path == '\'' ? "'\\''" : (char[]){*path, '\0'});
+    if (path)
+        buf_append_str(ret, "'; ");
+    return buf_append_str(ret, cmd);
+}
+
 static int exec(struct request *rq, struct answer *ret, struct err *e)
 {
     const struct exec_input *in = rq->input.data;
     bool is_long = in->cmd.len > ARGUMENT_MAX_BYTES;
+    auto_buf struct buf text = {0};
+    int r = make_text(in, is_long ? "eval \"$(cat)\"" : in->cmd.data, &text);
+    if (r < 0)
+        return r;
     /* "--": a command that begins with "-" is no option of the shell's. */
-    const char *argv[] = {"bash", "-lc", "--", is_long ? "eval \"$(cat)\"" : in->cmd.data};
+    const char *argv[] = {"bash", "-lc", "--", buf_str(&text)};
     struct rds_command c = {
         .argv = argv,
         .n_argv = ARRAY_SIZE(argv),
@@ -51,8 +68,8 @@ static int exec(struct request *rq, struct answer *ret, struct err *e)
         .stdin_len = is_long ? in->cmd.len : 0,
     };
     CLEANUP(rds_output_done) struct rds_output out = {0};
-    int r = rds_timeout(in->timeout_ms, host_config(rq->host)->rds_exec_timeout_max_ms,
-                        "maxExecTimeoutMs", &c.timeout_ms, e);
+    r = rds_timeout(in->timeout_ms, host_config(rq->host)->rds_exec_timeout_max_ms,
+                    "maxExecTimeoutMs", &c.timeout_ms, e);
     for (size_t i = 0; r == 0 && i < in->env.n; i++)
         r = rds_check_env_name(in->env.items[i].name, e);
     if (r == 0)
