@@ -37,6 +37,14 @@ static const struct dialect *aliased(const char *path)
     return NULL;
 }
 
+/* Whoever asks here speaks the mounted dialect, unless the path itself says another. */
+static const struct dialect *words_for(const struct dialect *mount, const char *path)
+{
+    const struct dialect *d = route_dialect(path);
+    bool is_its = d->prefix && strncmp(path, d->prefix, strlen(d->prefix)) == 0;
+    return mount && !is_its ? mount : d;
+}
+
 int mount_resolve(const struct dialect *mount, const char *path, struct buf *space,
                   struct mount_target *ret)
 {
@@ -46,7 +54,7 @@ int mount_resolve(const struct dialect *mount, const char *path, struct buf *spa
         return 0;
     }
     if (!mount || path[0] != '/' || !takes(mount, path)) {
-        *ret = (struct mount_target){path, "", NULL, route_dialect(path)};
+        *ret = (struct mount_target){path, "", NULL, words_for(mount, path)};
         return 0;
     }
     buf_clear(space);

@@ -10,8 +10,8 @@
  *     an alias           /native/v1/vms     for /v1/vms, on every listener
  *
  * A mounted dialect takes whatever begins with the same piece as one of its rows ("/v1/",
- * "/auth/"): below these nothing of another dialect is found, so that a wrong path is told in its
- * words. */
+ * "/auth/"): below these nothing of another dialect is found. A wrong path is told in its words,
+ * unless it begins as another dialect's do ("/api/v1/"). */
 
 #include <stddef.h>
 

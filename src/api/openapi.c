@@ -281,7 +281,7 @@ static const char *status_words(int status)
     case 413:
         return "A bound is exceeded; the error names the field";
     case 415:
-        return "Content-Type is not application/json";
+        return "Content-Type is none that is taken";
     case 416:
         return "The range begins beyond the end";
     case 429:
@@ -435,6 +435,16 @@ static json_t *parameters(const struct route *r)
     return all;
 }
 
+/* The body as it comes. */
+static json_t *upload_content(const struct route *r)
+{
+    static const char *const any[] = {"*/*", NULL};
+    json_t *all = json_object();
+    for (const char *const *type = r->upload_types ? r->upload_types : any; *type; type++)
+        json_object_set_new(all, *type, json_pack("{s:{}}", "schema"));
+    return all;
+}
+
 /* NULL: takes none. */
 static json_t *request_body(const struct view *v, const struct route *r)
 {
@@ -444,8 +454,7 @@ static json_t *request_body(const struct view *v, const struct route *r)
         return json_pack("{s:b, s:o}", "required", !(r->flags & ROUTE_BODY_OPTIONAL), "content",
                          content("application/json", reference(name)));
     if (r->upload)
-        return json_pack("{s:b, s:o}", "required", 1, "content",
-                         content(r->upload_type ? r->upload_type : "*/*", json_object()));
+        return json_pack("{s:b, s:o}", "required", 1, "content", upload_content(r));
     return NULL;
 }
 

@@ -104,11 +104,15 @@ struct route {
     int success;                  /* 0: 200 */
     const struct route_success *others; /* ends with status 0; or NULL */
     const int *errors;                  /* statuses it may fail with; ends with 0 */
-    int rate_per_min;        /* requests of one caller to this row: then 429; 0: no bound */
-    const char *upload_type; /* upload rows: what is to come, for the OpenAPI document; NULL: any */
+    int rate_per_min; /* requests of one caller to this row: then 429; 0: no bound */
+    /* Upload rows: what is to come, for the OpenAPI document; ends with NULL. NULL: any. */
+    const char *const *upload_types;
     unsigned flags;
     const char *doc; /* one line */
 };
+
+/* Just one for upload_types. */
+#define UPLOAD_TYPE(type) ((const char *const[]){type, NULL})
 
 /* All rows; the first dialect's rows come first. */
 const struct route *route_at(size_t index); /* NULL beyond the end */

@@ -52,7 +52,7 @@ test('a session counts for every API, on every listener', async () => {
 test('on its own listener the rds dialect answers in its own words', async () => {
   await withDaemon(rdsListener, async (d) => {
     const rds = await d.rdsUrl(), headers = { 'x-api-key': adminKey(d) };
-    for (const path of ['/v1/vms', '/v1/images', '/auth/me', '/v1/nothing', '/auth/nothing']) {
+    for (const path of ['/v1/vms', '/v1/images', '/auth/me', '/v1/nothing', '/auth/nothing', '/nothing', '/vms/x/y', '/v2']) {
       const res = await fetch(rds + path);
       if (res.status === 401) assert.deepEqual(await res.json(), { message: 'Unauthorized' });
       else assert.deepEqual([res.status, Object.keys(await res.json())], [404, ['message']]);
@@ -63,6 +63,7 @@ test('on its own listener the rds dialect answers in its own words', async () =>
     assert.match((await missing.json()).message, /nothing at \/v1\/machine-types/);
     assert.equal(await status(`${rds}/native/v1/machine-types`, { headers }), 200);
     assert.equal(await status(`${rds}/api/v1/languages`), 200);
+    assert.deepEqual(Object.keys(await (await fetch(`${rds}/api/v1/nothing`)).json()).sort(), ['error', 'status']);
   });
 });
 

@@ -245,7 +245,7 @@ function bounds(files) {
     const f = files();
     await f.upload('/workspace', tgz());
     const before = await f.world();
-    for (const type of ['application/json', 'text/plain', 'multipart/form-data; boundary=x']) {
+    for (const type of ['application/json', 'text/plain', 'multipart/form-data; boundary=x', 'application/x-tar']) {
       const answer = await f.upload('/workspace/evil', tgz(entry('evil')), { type });
       assert.deepEqual([answer.status, answer.message], [415, 'Content-Type must be application/gzip']);
     }

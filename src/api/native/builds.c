@@ -210,7 +210,7 @@ const struct route native_build_routes[] = {
     {
         NATIVE_ROW(PUT, "/v1/builds/oci", "buildImageFromOci"),
         .upload = put_oci,
-        .upload_type = "application/x-tar",
+        .upload_types = UPLOAD_TYPE("application/x-tar"),
         .query = upload_query,
         .query_bytes = sizeof(struct upload_query),
         .response = native_build_fields,
@@ -221,7 +221,7 @@ const struct route native_build_routes[] = {
     {
         NATIVE_ROW(PUT, "/v1/builds/dockerfile", "buildImageFromDockerfile"),
         .upload = put_dockerfile,
-        .upload_type = "application/x-tar",
+        .upload_types = UPLOAD_TYPE("application/x-tar"),
         .query = upload_query,
         .query_bytes = sizeof(struct upload_query),
         .response = native_build_fields,

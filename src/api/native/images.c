@@ -291,7 +291,7 @@ const struct route native_image_routes[] = {
     {
         NATIVE_ROW(PUT, "/v1/images/{id}/kernel", "putImageKernel"),
         .upload = put_kernel,
-        .upload_type = "application/octet-stream",
+        .upload_types = UPLOAD_TYPE("application/octet-stream"),
         .response = image_fields,
         .flags = ROUTE_ACCOUNT,
         .doc = "Upload the kernel: a bzImage, or an ELF vmlinux with the PVH entry",
@@ -299,7 +299,7 @@ const struct route native_image_routes[] = {
     {
         NATIVE_ROW(PUT, "/v1/images/{id}/rootfs", "putImageRootfs"),
         .upload = put_rootfs,
-        .upload_type = "application/octet-stream",
+        .upload_types = UPLOAD_TYPE("application/octet-stream"),
         .response = image_fields,
         .flags = ROUTE_ACCOUNT,
         .doc = "Upload the root file system: a raw ext4",

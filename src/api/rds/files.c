@@ -111,15 +111,16 @@ static int transfer_new(struct request *rq, const struct purpose *p, struct tran
 
 /* ---- upload ---- */
 
+static const char *const upload_types[] = {GZIP, "application/x-gzip", "application/octet-stream",
+                                           NULL};
+
 /* A client that says nothing means what this takes. */
 static int check_type(const struct request *rq, struct err *e)
 {
-    static const char *const types[] = {GZIP, "application/x-gzip", "application/octet-stream",
-                                        "application/x-tar", "application/x-gtar"};
     if (!request_header(rq, "Content-Type"))
         return 0;
-    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-        if (request_content_is(rq, types[i]))
+    for (size_t i = 0; upload_types[i]; i++)
+        if (request_content_is(rq, upload_types[i]))
             return 0;
     return err_set(e, ERR_UNSUPPORTED, "Content-Type must be " GZIP);
 }
@@ -234,7 +235,7 @@ const struct route rds_file_routes[] = {
         .upload = upload,
         .query = upload_query,
         .query_bytes = sizeof(struct path_query),
-        .upload_type = GZIP,
+        .upload_types = upload_types,
         .content_type = "",
         .success = 204,
         .rate_per_min = 30,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Images: what is said of them, and their files as streams of any size. */
+/* Images: what is said of them, and their files as streams. */
 
 #include "host/images.h"
 
@@ -201,11 +201,12 @@ static int put_rootfs(struct request *rq, struct upload *ret, struct err *e)
         RDS_ROW(m, "/rds/v1/images/{id}" path_end, op),                                            \
             .handler = fn, .content_type = "", .success = 204, .flags = ROUTE_ACCOUNT, .doc = text \
     }
-#define UPLOAD(path_end, op, fn, text)                                                     \
-    {                                                                                      \
-        RDS_ROW(PUT, "/rds/v1/images/{id}" path_end, op),                                  \
-            .upload = fn, .content_type = "", .success = 204,                              \
-            .upload_type = "application/octet-stream", .flags = ROUTE_ACCOUNT, .doc = text \
+#define UPLOAD(path_end, op, fn, text)                                                       \
+    {                                                                                        \
+        RDS_ROW(PUT, "/rds/v1/images/{id}" path_end, op),                                    \
+            .upload = fn, .content_type = "", .success = 204,                                \
+            .upload_types = UPLOAD_TYPE("application/octet-stream"), .flags = ROUTE_ACCOUNT, \
+            .doc = text                                                                      \
     }
 
 const struct route rds_image_routes[] = {

@@ -34,7 +34,9 @@ const int rds_errors[] = {400, 401, 403, 404, 409, 413, 415, 429, 500, 502, 503,
 const struct dialect rds_dialect = {
     .name = "rds",
     .title = "run-dat-sheesh",
-    .doc = "VMs for programs and agents: the run-dat-sheesh API, and Holm's additions to it.",
+    .doc =
+        "VMs for programs and agents: the run-dat-sheesh API, and Holm's additions to it. A path "
+        "that has no such method answers 405.",
     .prefix = "/rds/",
     .error = rds_error,
     .error_fields = error_fields,
