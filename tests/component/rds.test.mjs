@@ -3,12 +3,16 @@
 // every status that the documents name, and 200 broken requests to each.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { unlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { entry, tgz } from '../lib/tar.mjs';
 import { Rds } from '../e2e/lib/rds.mjs';
-import { withDaemon } from './daemon.mjs';
+import { dropData, makeData, withDaemon } from './daemon.mjs';
 
 const SET = { 'rds.rate_limits': 'no', 'vms.image': 'bash' };
 const withRds = (body, set = {}) => withDaemon({ set: { ...SET, ...set } }, (d) => body(new Rds(d), d));
@@ -137,6 +141,29 @@ test('a client that does not wait for its VM leaves none', () => withRds(async (
   while (await listed() > 1);
   assert.equal((await rds.get(first.id)).state, 'RUNNING');
 }, { 'limits.vms_max': 1, 'pool.vms': 0, 'pool.default': 0 }));
+
+test('nor does one that goes while its VM starts', { timeout: 60_000 }, async () => {
+  const dir = makeData(), fifo = join(dir, 'wait');
+  try {
+    await withDaemon({ dir, faults: `wait=restore.end:${fifo}`, set: { ...SET, 'pool.vms': 0, 'pool.default': 0 } }, async (d) => {
+      await d.settled();
+      const rds = new Rds(d);
+      execFileSync('mkfifo', [fifo]);
+      const rq = httpRequest(`${rds.base}/v1/vms`, { method: 'POST', agent: false, headers: { 'x-api-key': rds.key, 'content-type': 'application/json' } });
+      const closed = new Promise((done) => { rq.on('close', done); });
+      rq.on('error', () => {}).end(JSON.stringify({ cpu: 1, memMb: 256, allowIps: [] }));
+      const held = await open(fifo, 'w'); // once the engine is there
+      unlinkSync(fifo);
+      rq.destroy();
+      await closed;
+      assert.equal((await rds.call('GET', '/v1/vms')).length, 1);
+      await held.close();
+      while ((await rds.call('GET', '/v1/vms')).length);
+    });
+  } finally {
+    dropData(dir);
+  }
+});
 
 test('commands', () => withRds(async (rds) => {
   const { id } = await rds.create();

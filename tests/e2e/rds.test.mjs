@@ -97,6 +97,8 @@ test('commands: who, where, and with what', async () => {
   assert.equal(await env('pwd', { cwd: 'a/../a/b' }), '/workspace/a/b\n');
   assert.equal(await env('pwd', { cwd: '/root' }), '/workspace\n', 'not its to enter');
   assert.equal(await env('echo "$A|$B"', { env: { A: 'x y\n"z"', B: '' } }), 'x y\n"z"|\n');
+  for (const PATH of ['/nowhere', "/it's/here:", ''])
+    assert.equal(await env('echo "$PATH"; /usr/bin/id -u', { env: { PATH } }), `${PATH}\n1000\n`);
   assert.equal(await env('touch /workspace/new && stat -c %u:%g /workspace/new'), '1000:1000\n');
   assert.equal(await env('cat'), '', 'standard input is empty');
 });
@@ -176,6 +178,7 @@ test('run-ts: arguments, environment, files, flags', async () => {
   assert.deepEqual((await ts('result.set(Deno.args)', { args: ['a b', '-x', '--', '\u00e9', ''] })).result, ['a b', '-x', '--', '\u00e9', '']);
   const env = { env: ['API_TOKEN=s=1', 'EMPTY='] };
   assert.deepEqual((await ts('result.set([Deno.env.get("API_TOKEN"), Deno.env.get("EMPTY")])', env)).result, ['s=1', '']);
+  assert.match((await ts('result.set(Deno.env.get("PATH"))', { env: ['PATH=/nowhere'] })).result, /(^|:)\/nowhere$/); // Deno adds to it
   assert.equal((await ts('Deno.env.get("HOME")', env)).error.name, 'NotCapable');
   assert.equal((await ts('Deno.env.get("HOME")')).error.name, 'NotCapable');
   for (const dir of ['/workspace', '/tmp']) {
@@ -188,6 +191,8 @@ test('run-ts: arguments, environment, files, flags', async () => {
   assert.equal((await ts('result.set(Deno.readTextFileSync("/etc/hostname").length > 0)', { denoFlags: ['--allow-read'] })).result, true);
   assert.equal((await ts('result.set(new TextDecoder().decode(new Deno.Command("id", { args: ["-u"] }).outputSync().stdout))', { denoFlags: ['-A'] })).result, '1000\n');
   assert.equal((await ts('result.set(Deno.env.get("HOME"))', { denoFlags: ['--allow-env'] })).result, '/home/user');
+  assert.equal((await ts('result.set(Deno.env.get("DENO_DIR"))', { denoFlags: ['--allow-env'] })).result, '/workspace/.deno');
+  assert.equal((await rds.exec(vm.id, 'ls -d .deno/*cache*')).exitCode, 0);
 });
 
 test('run-ts: a program in a file, its imports and its directory', async () => {
@@ -205,7 +210,7 @@ test('run-ts: a program in a file, its imports and its directory', async () => {
 });
 
 test('run-ts: time, and what is left behind', async () => {
-  const files = async () => (await rds.exec(vm.id, 'find /workspace /tmp -xdev | sort')).stdout;
+  const files = async () => (await rds.exec(vm.id, 'find /workspace /tmp -xdev -path /workspace/.deno -prune -o -print | sort')).stdout;
   const before = await files();
   const loop = await ts('result.set("before"); while (true);', { timeoutMs: 20000 });
   assert.deepEqual(loop, { exitCode: -1, stdout: '', stderr: '\nTimeout exceeded', result: 'before' });

@@ -63,6 +63,40 @@ static void test_from_a_snapshot(void **state)
     rds_says(&r, "Snapshot image mismatch: the snapshot is of another image", "imageId");
 }
 
+/* A VM of a snapshot, with a disk of so many MiB; `got` 0: it is refused. */
+static void ask_for_disk(struct rds_fixture *f, const char *snapshot, int wanted, int got)
+{
+    auto_reply struct reply r = {0};
+    char body[256];
+    snprintf(body, sizeof(body),
+             "{\"cpu\":1,\"memMb\":256,\"allowIps\":[],\"snapshotId\":\"%s\",\"diskSizeMb\":%d}",
+             snapshot, wanted);
+    rds_ask(f, &(struct call){"POST", "/v1/vms", body, .status = got ? 201 : 400}, &r);
+    if (got)
+        assert_int_equal(number_at(&r, "diskSizeMb"), got);
+    else
+        assert_string_equal(text_at(&r, "field"), "diskSizeMb");
+}
+
+static void test_disks_of_snapshots(void **state)
+{
+    struct rds_fixture *f = *state;
+    auto_reply struct reply r = {0};
+    char path[128];
+    ask_for_disk(f, f->snapshot, 512, 2048);
+    ask_for_disk(f, f->snapshot, 299, 0);
+    rds_ask(f,
+            &(struct call){"POST", "/v1/vms",
+                           "{\"cpu\":1,\"memMb\":256,\"allowIps\":[],\"diskSizeMb\":4096}",
+                           .status = 201},
+            &r);
+    snprintf(path, sizeof(path), "/v1/vms/%s/snapshots", text_at(&r, "id"));
+    rds_ask(f, &(struct call){"POST", path, NULL, .status = 201}, &r);
+    ask_for_disk(f, text_at(&r, "id"), 4095, 0);
+    ask_for_disk(f, text_at(&r, "id"), 512, 0);
+    ask_for_disk(f, text_at(&r, "id"), 5000, 5000);
+}
+
 static void test_quota(void **state)
 {
     struct rds_fixture *f = *state;
@@ -219,7 +253,7 @@ static void run_ts(struct rds_fixture *f, const char *body, char ret[2048])
 
 #define ALWAYS "run --quiet --no-prompt "
 #define OURS "--allow-read=/workspace,/tmp --allow-write=/workspace,/tmp "
-#define ENV "env={\"DENO_NO_UPDATE_CHECK\": \"1\", "
+#define ENV "env={\"DENO_DIR\": \"/workspace/.deno\", \"DENO_NO_UPDATE_CHECK\": \"1\", "
 
 static void test_run_ts(void **state)
 {
@@ -230,7 +264,8 @@ static void test_run_ts(void **state)
     run_ts(*state, "{\"path\":\"a/b.ts\",\"env\":[\"B=2=3\",\"A=\"]}", out);
     assert_string_equal(out, ALWAYS OURS
                         "--allow-env=B,A  /workspace/a/b.ts\ncwd=/workspace/a user=1000:1000 "
-                        "env={\"A\": \"\", \"B\": \"2=3\", \"DENO_NO_UPDATE_CHECK\": \"1\", "
+                        "env={\"A\": \"\", \"B\": \"2=3\", \"DENO_DIR\": \"/workspace/.deno\", "
+                        "\"DENO_NO_UPDATE_CHECK\": \"1\", "
                         "\"NO_COLOR\": \"1\"} timeout=30000 stdin=");
     run_ts(*state, "{\"code\":\"\",\"denoFlags\":[\"-A\"]}", out);
     assert_memory_equal(out, ALWAYS "-A  -\n", strlen(ALWAYS "-A  -\n"));
@@ -345,6 +380,7 @@ int main(void)
         TEST(test_logs),
         TEST(test_an_image),
         TEST(test_built_in_images_stay),
+        TEST(test_disks_of_snapshots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,7 +148,8 @@ static int prepare(const struct run_ts_input *in, struct program *p, struct err 
 {
     if (!in->code.data == !in->path.data)
         return err_field(e, "code", "give either code or path");
-    p->env = json_pack("{s:s, s:s}", "NO_COLOR", "1", "DENO_NO_UPDATE_CHECK", "1");
+    p->env = json_pack("{s:s, s:s, s:s}", "DENO_DIR", RDS_WORKSPACE "/.deno", "NO_COLOR", "1",
+                       "DENO_NO_UPDATE_CHECK", "1");
     ts_report_init(&p->report, &p->output.err);
     int r = find_file(in, p, e);
     if (r == 0)

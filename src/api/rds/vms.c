@@ -87,7 +87,7 @@ static const struct field create_request[] = {
     {"allowIps", FIELD_TEXTS, FIELD_REQUIRED, AT(allow),
      .doc = "Addresses and ranges that it may reach, IPv4 or IPv6; at most rds.allow_ips_max (64)"},
     {"outboundInternet", FIELD_BOOL, 0, AT(internet),
-     .doc = "Without it nothing beyond the gateway is reachable"},
+     .doc = "Without it nothing of allowIps is reachable"},
     {"imageId", FIELD_TEXT, 0, AT(image), .max_bytes = IMAGE_KEY_SIZE - 1,
      .doc = "An image's id, or a built-in one's name; the default image when missing"},
     {"snapshotId", FIELD_TEXT, 0, AT(snapshot), .max_bytes = 64,
@@ -155,19 +155,15 @@ static int find_image(struct request *rq, const struct field_text *ref, struct i
                       RDS_IMAGE, e);
 }
 
-/* The file systems of built-in images are larger than what is in them, and sparse: what asks for
- * less than that, as clients of smaller images do, gets it. */
-static int size_disk(struct request *rq, const struct create_input *in, struct image_info *image,
-                     struct vm_launch *l, struct err *e)
+/* What is asked for, beside what the image or snapshot has. The file systems of built-in images are
+ * larger than what is in them, and sparse: what asks for less than that, as clients of smaller
+ * images do, gets it. A disk that was made larger is not given smaller. */
+static int size_disk(const struct create_input *in, const struct image_info *image,
+                     int64_t has_bytes, struct vm_launch *l, struct err *e)
 {
-    if (in->disk_mib == 0)
-        return 0;
-    int r = image->id[0] ? 0 : find_default(rq, image, e);
-    if (r < 0)
-        return r;
-    int64_t has_mib = (image->disk_bytes + (int64_t)MIB - 1) / (int64_t)MIB;
-    int64_t min_mib = image->builtin ? RDS_DISK_MIN_MIB : has_mib;
     int64_t wanted_mib = (int64_t)in->disk_mib;
+    int64_t has_mib = (has_bytes + (int64_t)MIB - 1) / (int64_t)MIB;
+    int64_t min_mib = image->builtin && has_bytes <= image->disk_bytes ? RDS_DISK_MIN_MIB : has_mib;
     if (wanted_mib < min_mib)
         return err_field(e, "diskSizeMb", "diskSizeMb too small (min=%lld)", (long long)min_mib);
     l->disk_bytes = wanted_mib > has_mib ? wanted_mib * (int64_t)MIB : 0;
@@ -179,8 +175,10 @@ static int from_image(struct request *rq, const struct create_input *in, struct 
 {
     struct image_info image = {0};
     int r = in->image.len ? find_image(rq, &in->image, &image, e) : 0;
-    if (r == 0)
-        r = size_disk(rq, in, &image, &c->launch, e);
+    if (r == 0 && in->disk_mib != 0 && !in->image.len)
+        r = find_default(rq, &image, e);
+    if (r == 0 && in->disk_mib != 0)
+        r = size_disk(in, &image, image.disk_bytes, &c->launch, e);
     if (r < 0)
         return r;
     if (in->image.len) {
@@ -205,11 +203,9 @@ static int check_snapshot(struct request *rq, const struct create_input *in,
         return r;
     if (in->image.len && strcmp(image.key, s->image) != 0)
         return err_field(e, "imageId", "Snapshot image mismatch: the snapshot is of another image");
-    int64_t bytes = (int64_t)in->disk_mib * (int64_t)MIB;
-    if (bytes && bytes < RDS_DISK_MIN_MIB * (int64_t)MIB)
-        return err_field(e, "diskSizeMb", "diskSizeMb too small (min=%d)", RDS_DISK_MIN_MIB);
-    l->disk_bytes = bytes > s->disk_bytes ? bytes : 0;
-    return 0;
+    if (!in->image.len)
+        (void)host_image_get(rq->host, rq->account, s->image, &image, NULL);
+    return in->disk_mib != 0 ? size_disk(in, &image, s->disk_bytes, l, e) : 0;
 }
 
 static int from_snapshot(struct request *rq, const struct create_input *in, struct creation *c,
@@ -305,6 +301,16 @@ static int recheck_quota(struct request *rq, struct vm_info *v, struct err *e)
     return r;
 }
 
+/* Nobody else knows of it. */
+static int give(struct request *rq, struct vm_info *v, struct err *e)
+{
+    if (!client_left(rq))
+        return 0;
+    (void)host_vm_delete(rq->host, rq->account, v->id, NULL);
+    vm_info_done(v);
+    return err_set(e, ERR_UNAVAILABLE, "the client has gone");
+}
+
 static int create(struct request *rq, struct answer *ret, struct err *e)
 {
     CLEANUP(creation_done) struct creation c = {0};
@@ -318,6 +324,8 @@ static int create(struct request *rq, struct answer *ret, struct err *e)
         r = recheck_quota(rq, &v, e);
     if (r == 0 && v.state != VM_RUNNING)
         r = await_running(rq, &v, e);
+    if (r == 0)
+        r = give(rq, &v, e);
     if (r < 0)
         return r;
     ret->json = vm_json(rq, &v);
