@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "api/mount.h"
+#include "api/openapi_30.h"
 #include "api/server.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -167,8 +168,10 @@ static json_t *object_schema(const struct field *fields, bool closed, const void
         if (f->flags & FIELD_REQUIRED)
             json_array_append_new(required, json_string(f->name));
     }
-    json_t *s = json_pack("{s:s, s:o, s:o}", "type", "object", "properties", properties, "required",
-                          required);
+    json_t *s = json_pack("{s:s, s:o}", "type", "object", "properties", properties);
+    if (json_array_size(required)) /* 3.0 has no empty one */
+        json_object_set(s, "required", required);
+    json_decref(required);
     if (closed)
         json_object_set_new(s, "additionalProperties", json_false());
     return s;
@@ -545,8 +548,11 @@ json_t *openapi_make(const struct dialect *dialect, const struct dialect *mount)
             add_row(&v, paths, schemas, r);
     }
     json_t *security = json_pack("[{s:[]}, {s:[]}, {s:[]}, {}]", "apiKey", "bearer", "session");
-    return json_pack("{s:s, s:o, s:[{s:s}], s:o, s:o, s:o, s:{s:o, s:o}}", "openapi", "3.1.0",
-                     "info", info_json(&v), "servers", "url", "/", "tags", tags, "security",
-                     security, "paths", paths, "components", "schemas", schemas, "securitySchemes",
-                     security_schemes());
+    json_t *doc =
+        json_pack("{s:s, s:o, s:[{s:s}], s:o, s:o, s:o, s:{s:o, s:o}}", "openapi", "3.1.0", "info",
+                  info_json(&v), "servers", "url", "/", "tags", tags, "security", security, "paths",
+                  paths, "components", "schemas", schemas, "securitySchemes", security_schemes());
+    if (dialect && dialect->has_openapi_30)
+        openapi_30(doc);
+    return doc;
 }

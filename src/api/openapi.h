@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* The OpenAPI 3.1 document of a dialect, or of all, made from its rows and their field tables. */
+/* The OpenAPI document of a dialect, or of all, made from its rows and their field tables: 3.1, or
+ * 3.0 where the dialect's own reference promises that. */
 
 #include <jansson.h>
 

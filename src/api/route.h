@@ -56,9 +56,10 @@ struct dialect {
     /* An error in its own shape; NULL: no memory. */
     json_t *(*error)(const struct err *e);
     const struct field *error_fields;
-    bool says_no_retry; /* each 409 has "x-should-retry: false" */
-    int rate_per_min;   /* requests of one caller to all its rows; 0: no bound */
-    bool is_open;       /* what a body or query has besides the row's fields is not looked at */
+    bool says_no_retry;  /* each 409 has "x-should-retry: false" */
+    int rate_per_min;    /* requests of one caller to all its rows; 0: no bound */
+    bool is_open;        /* what a body or query has besides the row's fields is not looked at */
+    bool has_openapi_30; /* its document is of OpenAPI 3.0, not 3.1 */
     const char *body_too_large; /* its words for that; NULL: the common ones */
 };
 

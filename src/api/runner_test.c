@@ -145,7 +145,9 @@ static void check_openapi_list(struct test_server *ts)
         auto_reply struct reply d = {0};
         request(ts, "GET", json_string_value(json_object_get(document, "url")), NULL, NULL, &d);
         assert_int_equal(d.status, 200);
-        assert_string_equal(reply_string(&d, "openapi"), "3.1.0");
+        const char *name = json_string_value(json_object_get(document, "name"));
+        assert_string_equal(reply_string(&d, "openapi"),
+                            strcmp(name, "rds") == 0 ? "3.0.3" : "3.1.0");
         assert_string_equal(
             json_string_value(json_object_get(json_object_get(d.json, "info"), "title")),
             json_string_value(json_object_get(document, "title")));

@@ -41,6 +41,7 @@ const struct dialect rds_dialect = {
     .error = rds_error,
     .error_fields = error_fields,
     .is_open = true,
+    .has_openapi_30 = true,
     .body_too_large = "Body too large",
     .rate_per_min = RDS_RATE_MAX_PER_MIN,
 };
