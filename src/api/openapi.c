@@ -310,15 +310,27 @@ static json_t *response_at(json_t *all, int status, const char *words)
     return json_object_get(all, key);
 }
 
-/* A status may have several types of content. */
+/* What a type may hold besides. */
+static void add_content(json_t *all, const char *type, json_t *media)
+{
+    json_t *there = json_object_get(all, type), *schema = json_object_get(media, "schema");
+    if (there)
+        schema = json_pack("{s:[O, O]}", "oneOf", json_object_get(there, "schema"), schema);
+    if (there)
+        json_object_set_new(there, "schema", schema);
+    else
+        json_object_set(all, type, media);
+}
+
+/* A status may have several types of content, and a type several shapes. */
 static void add_success(json_t *all, int status, const char *words, json_t *types)
 {
-    json_t *response = response_at(all, status, words), *there;
+    json_t *response = response_at(all, status, words), *media;
+    const char *type;
     if (types && !json_object_get(response, "content"))
         json_object_set_new(response, "content", json_object());
-    there = json_object_get(response, "content");
-    if (types)
-        json_object_update_missing(there, types);
+    json_object_foreach(types, type, media)
+        add_content(json_object_get(response, "content"), type, media);
     json_decref(types);
 }
 

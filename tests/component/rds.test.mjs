@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The run-dat-sheesh API through the whole daemon on the fake engine: what every endpoint answers, with
-// every status that the documents name, and 200 broken requests to each.
+// every status that the documents name, and 200 broken requests to each. Rds holds each answer against the OpenAPI
+// document.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -344,48 +345,4 @@ test('200 broken requests to each endpoint', { timeout: 240_000 }, () => withRds
   assert.equal((await rds.get(id)).state, 'RUNNING');
   assert.equal((await rds.call('GET', '/v1/vms')).length, 1);
   assert.doesNotMatch(d.log, / error /);
-}));
-
-test('every answer is what the OpenAPI document says', () => withRds(async (rds, d) => {
-  const doc = await (await d.fetch('/openapi/rds.json')).json();
-  const resolve = (s) => (s.$ref ? doc.components.schemas[s.$ref.split('/').pop()] : s);
-  const check = (schema, v, where) => {
-    const s = resolve(schema), types = s.type ? [s.type].flat() : [];
-    const is = v === null ? 'null' : Array.isArray(v) ? 'array' : Number.isInteger(v) ? 'integer' : typeof v;
-    if (types.length) assert.ok(types.includes(is) || (is === 'integer' && types.includes('number')), `${where}: ${is}, not ${types}`);
-    if (s.enum) assert.ok(s.enum.includes(v), `${where}: ${v}`);
-    if (is === 'array' && s.items) v.forEach((x, i) => check(s.items, x, `${where}[${i}]`));
-    if (is === 'object') {
-      for (const name of s.required ?? []) assert.ok(name in v, `${where}.${name} is missing`);
-      for (const [name, x] of Object.entries(v)) {
-        if (s.properties) assert.ok(name in s.properties, `${where}.${name} is not in the document`);
-        check(s.properties?.[name] ?? {}, x, `${where}.${name}`);
-      }
-    }
-  };
-  const ask = async (method, path, params, body, status) => {
-    const real = path.replace(/\{\w+\}/, params);
-    const answer = await rds.request(method, real.replace('/rds', ''), body);
-    assert.equal(answer.status, status, `${method} ${real}: ${answer.body}`);
-    const response = doc.paths[path][method.toLowerCase()].responses[status];
-    assert.ok(response, `${method} ${path} ${status} is not in the document`);
-    if (!response.content) assert.equal(answer.body.length, 0);
-    else check(response.content['application/json'].schema, answer.json, `${method} ${path}`);
-    return answer.json;
-  };
-  const vm = await ask('POST', '/rds/v1/vms', '', { cpu: 1, memMb: 256, allowIps: ['10.0.0.1'] }, 201);
-  await ask('GET', '/rds/v1/vms', '', undefined, 200);
-  await ask('GET', '/rds/v1/vms/{id}', vm.id, undefined, 200);
-  await ask('POST', '/rds/v1/vms/{id}/exec', vm.id, { cmd: 'print x' }, 200);
-  await ask('POST', '/rds/v1/vms/{id}/run-ts', vm.id, { code: '' }, 409);
-  await ask('GET', '/rds/v1/vms/{id}/logs', vm.id, undefined, 200);
-  const snapshot = await ask('POST', '/rds/v1/vms/{id}/snapshots', vm.id, undefined, 201);
-  await ask('GET', '/rds/v1/snapshots', '', undefined, 200);
-  await ask('DELETE', '/rds/v1/snapshots/{id}', snapshot.id, undefined, 204);
-  await ask('POST', '/rds/v1/vms/{id}/stop', vm.id, undefined, 204);
-  await ask('POST', '/rds/v1/vms/{id}/start', vm.id, undefined, 204);
-  await ask('DELETE', '/rds/v1/vms/{id}', vm.id, undefined, 204);
-  await ask('GET', '/rds/v1/vms/{id}', vm.id, undefined, 404);
-  await ask('GET', '/rds/v1/vms/{id}', 'x', undefined, 400);
-  await ask('POST', '/rds/v1/images', '', {}, 400);
 }));

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { test } from 'node:test';
+import { checkAnswer } from './openapi_check.mjs';
 import { END, entry, header, list, long, pax, refused, tar, tgz, tgzOfSize } from './tar.mjs';
 
 const MIB = 1 << 20;
@@ -16,8 +17,15 @@ export class Files {
     Object.assign(this, { base, key, vm, rds: `${base}/rds/v1/vms/vm-${vm}/files` });
   }
 
-  async answer(res) {
+  // Against the daemon's own OpenAPI document.
+  async hold(method, path, { status, headers }, body) {
+    this.document ??= fetch(`${this.base}/openapi.json`).then((r) => r.json());
+    checkAnswer(await this.document, method, path, status, headers, body);
+  }
+
+  async answer(method, res) {
     const body = Buffer.from(await res.arrayBuffer());
+    await this.hold(method, new URL(res.url).pathname, res, body);
     let json;
     try { json = JSON.parse(body); } catch { json = undefined; }
     return { status: res.status, headers: res.headers, body, json, message: json?.message };
@@ -25,7 +33,7 @@ export class Files {
 
   async upload(dest, body, { type = 'application/gzip', headers = {}, query } = {}) {
     const q = query ?? `dest=${encodeURIComponent(dest)}`;
-    return this.answer(await fetch(`${this.rds}/upload?${q}`, {
+    return this.answer('POST', await fetch(`${this.rds}/upload?${q}`, {
       method: 'POST', body, duplex: 'half', headers: { 'x-api-key': this.key, ...(type && { 'content-type': type }), ...headers },
     }));
   }
@@ -47,16 +55,19 @@ export class Files {
     const res = await response;
     const chunks = res ? await res.toArray().catch(() => []) : [];
     rq.destroy();
+    if (chunks.length) await this.hold('POST', rq.path, { status: res.statusCode, headers: res.headers }, Buffer.concat(chunks));
     return { status: res?.statusCode, sent, message: chunks.length ? JSON.parse(Buffer.concat(chunks)).message : undefined };
   }
 
   async download(path, { query } = {}) {
-    return this.answer(await fetch(`${this.rds}/download?${query ?? `path=${encodeURIComponent(path)}`}`, { headers: { 'x-api-key': this.key } }));
+    return this.answer('GET', await fetch(`${this.rds}/download?${query ?? `path=${encodeURIComponent(path)}`}`, { headers: { 'x-api-key': this.key } }));
   }
 
   // Of the native API, which shows what is really there.
-  native(method, path, more = {}) {
-    return fetch(`${this.base}/v1/vms/${this.vm}${path}`, { method, ...more, headers: { 'x-api-key': this.key, ...more.headers } });
+  async native(method, path, more = {}) {
+    const res = await fetch(`${this.base}/v1/vms/${this.vm}${path}`, { method, ...more, headers: { 'x-api-key': this.key, ...more.headers } });
+    await this.hold(method, new URL(res.url).pathname, res, Buffer.from(await res.clone().arrayBuffer()));
+    return res;
   }
 
   // Everything below a directory: {path: "type mode size mtime"}; missing: null.

@@ -4,11 +4,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export class Rds {
-  // base: behind the address; "" for a listener where the API is mounted at /.
-  constructor(daemon, { key, base = '/rds', url = daemon.url } = {}) {
-    this.daemon = daemon;
-    this.base = url + base;
+  // base: behind the address; "" for a listener where the API is mounted at /. Every answer is held against the
+  // listener's own OpenAPI document, unless `check` is false.
+  constructor(daemon, { key, base = '/rds', url = daemon.url, check = true } = {}) {
+    Object.assign(this, { daemon, url, check, prefix: base, base: url + base });
     this.key = key ?? readFileSync(join(daemon.data ?? daemon.dir, 'admin.key'), 'utf8').trim();
+  }
+
+  async hold(method, path, answer, bytes) {
+    const { checkAnswer } = await import('../../lib/openapi_check.mjs');
+    this.document ??= fetch(`${this.url}/openapi/rds.json`).then((r) => r.json());
+    checkAnswer(await this.document, method, this.prefix + path, answer.status, answer.headers, bytes);
   }
 
   // {status, headers, body, json}, of any status.
@@ -20,6 +26,7 @@ export class Rds {
       body: body === undefined || isRaw ? body : JSON.stringify(body),
     });
     const bytes = Buffer.from(await answer.arrayBuffer());
+    if (this.check) await this.hold(method, path, answer, bytes);
     // An archive is not tried: to make text of 10 MiB takes as long as to carry it.
     const json = /json/.test(answer.headers.get('content-type') ?? '') ? JSON.parse(bytes) : undefined;
     return { status: answer.status, headers: answer.headers, body: bytes, json };
