@@ -99,6 +99,23 @@ static void test_a_disk_that_cannot_grow_stays_and_is_not_charged(void **state)
     assert_int_equal(before.disk_bytes + (INT64_C(1) << 30), account(t).usage.disk_bytes);
 }
 
+static void test_a_guest_that_ignores_the_power_button_is_turned_off(void **state)
+{
+    struct test_host *t = begin(state, NULL, "boot.power=ignore,restore.power=ignore");
+    char id[ID_SIZE];
+    test_launch_default(t, id);
+    test_script(t, id, "put /f disk");
+    for (int boots = 0; boots < 2; boots++) {
+        int64_t begun_ms = clock_mono_ms();
+        OK(host_vm_stop(t->host, t->account, id, 200, NULL, &e));
+        assert_true(clock_mono_ms() >= begun_ms + 200);
+        assert_int_equal(VM_STOPPED, test_state(t, id));
+        assert_int_equal(0, test_count_monitors(t));
+        OK(host_vm_start(t->host, t->account, id, NULL, &e));
+        assert_string_equal("disk\n", test_script(t, id, "file /f"));
+    }
+}
+
 static bool answers(struct test_host *t, const char *id)
 {
     struct vm_exec x = {.argv = (const char *[]){"true"}, .n_argv = 1};
@@ -313,6 +330,7 @@ int main(int argc, char **argv)
         setenv("HOLM_ENGINE_DIR", argv[1], 1);
     const struct CMUnitTest tests[] = {
         TEST(test_a_disk_that_cannot_grow_stays_and_is_not_charged),
+        TEST(test_a_guest_that_ignores_the_power_button_is_turned_off),
         TEST(test_an_agent_whose_link_broke_is_reached_again),
         TEST(test_a_broken_link_does_not_keep_a_vm_from_resuming),
         TEST(test_a_ttl_that_ran_out_begins_anew),

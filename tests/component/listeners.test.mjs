@@ -92,6 +92,31 @@ test('requests a minute', async () => {
   });
 });
 
+// A bucket that is full at first and refills evenly: so many at once, and what came meanwhile.
+test('requests a minute, to each path and in all', async () => {
+  const vm = '/v1/vms/vm-00000000-0000-8000-8000-000000000000';
+  const rows = [
+    ['POST', '/v1/vms', 30, 'path'], ['POST', `${vm}/exec`, 60, 'path'], ['POST', `${vm}/run-ts`, 60, 'path'],
+    ['POST', `${vm}/files/upload`, 30, 'path'], ['GET', `${vm}/files/download`, 60, 'path'],
+    ['GET', '/v1/vms', 120, 'API'], ['POST', `${vm}/stop`, 120, 'API'], ['GET', '/v1/images', 120, 'API'],
+  ];
+  await withDaemon({ set: { ...rdsListener.set, 'rds.rate_limits': 'yes' } }, async (d) => {
+    const make = async (path, body) => (await d.post(path, body, { 'x-api-key': adminKey(d) })).json();
+    for (const [i, [method, path, limit, what]] of rows.entries()) {
+      const { id: accountId } = await make('/v1/accounts', { name: `of ${i}` });
+      const { key } = await make('/v1/keys', { accountId });
+      const ask = () => fetch(`${d.url}/rds${path}`, { method, headers: { 'x-api-key': key } });
+      const begun = performance.now();
+      let n = 0, answer;
+      for (; (answer = await ask()).status !== 429; n++) await answer.arrayBuffer();
+      const more = Math.floor((performance.now() - begun + 1) * limit / 60000);
+      assert.ok(n >= limit && n <= limit + more, `${method} ${path}: ${n}, not ${limit} and ${more}`);
+      assert.match((await answer.json()).message, new RegExp(`^too many requests: this ${what} answers ${limit} of them a minute`));
+      assert.ok(Number(answer.headers.get('retry-after')) >= 1);
+    }
+  });
+});
+
 test('the files of the dashboard', async () => {
   const web = mkdtempSync(join(tmpdir(), 'holm-web-'));
   try {

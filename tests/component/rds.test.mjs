@@ -89,6 +89,18 @@ test('a VM that another API paused or suspended', () => withRds(async (rds, d) =
   }
 }));
 
+// This API's stop waits for 30 s, which is the native one's to say.
+test('a guest that ignores the power button is turned off, and starts again', () => withDaemon(
+  { set: SET, faults: 'boot.power=ignore,restore.power=ignore' }, async (d) => {
+    const rds = new Rds(d), { id } = await rds.create();
+    await rds.exec(id, 'put /workspace/f disk');
+    const stop = await d.post(`/v1/vms/${id.slice(3)}/stop`, { timeoutSec: 1 }, { 'x-api-key': rds.key });
+    assert.equal(stop.status, 200, await stop.text());
+    assert.equal((await rds.get(id)).state, 'STOPPED');
+    await rds.call('POST', `/v1/vms/${id}/start`, undefined, 204);
+    assert.equal((await rds.exec(id, 'file /workspace/f')).stdout, 'disk\n');
+  }));
+
 test('what a create may not ask for', () => withRds(async (rds) => {
   const wrong = (more, message, status = 400) => refused(rds, 'POST', '/v1/vms', { cpu: 1, memMb: 256, allowIps: [], ...more }, status, message);
   for (const cpu of [0, -1, 9, 1.5, 1e9]) await wrong({ cpu }, 'Invalid cpu (maxCpu=8)');
