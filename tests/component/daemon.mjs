@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A holmd on the fake engine, with a data directory of its own, on a port that it chose.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
@@ -165,13 +166,23 @@ export class Daemon {
   }
 
   kill(signal) {
+    this.wasKilled = true;
     this.child.kill(signal);
     return this.exited;
   }
 
-  async stop() {
+  // Asks it to end, if it has not ended yet; resolves with code and signal.
+  end() {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGTERM');
     return this.exited;
+  }
+
+  // The same; it has to end well, unless the test killed it, and no sanitizer may have found anything.
+  async stop() {
+    const end = await this.end();
+    assert.doesNotMatch(this.log, /Sanitizer|: runtime error: /);
+    if (!this.wasKilled) assert.deepEqual(end, [0, null], this.log.slice(-3000));
+    return end;
   }
 }
 
@@ -201,15 +212,16 @@ export function dropData(dir) {
 // Options of a daemon that has the rds dialect on a listener of its own: see rdsUrl.
 export const rdsListener = { set: { 'rds.enabled': 'yes', 'rds.listen': '127.0.0.1:0', 'rds.rate_limits': 'no' } };
 
-// Runs `body` with a daemon and cleans up whatever happens.
+// Runs `body` with a daemon, which has to end well, and cleans up whatever happens.
 export async function withDaemon(options, body) {
   const dir = options.dir ?? makeData();
   const d = new Daemon(dir, options);
   try {
     await d.ready();
     await body(d);
-  } finally {
     await d.stop();
+  } finally {
+    await d.end();
     if (!options.dir) dropData(dir);
   }
 }

@@ -80,6 +80,11 @@ test('a password signs in, and the session ends', async () => {
     assert.match(me.accountId, UUID);
     assert.deepEqual(me, { email: EMAIL, accountId: me.accountId, accountName: 'default', admin: true });
     await get(d, cookie, '/v1/admin/overview');
+    const renewed = await call(d, cookie, 'GET', '/auth/me');
+    assert.equal(cookieOf(renewed), cookie); // for a whole week again
+    cookieOf(await call(d, cookie, 'GET', '/auth/me', { headers: { 'x-forwarded-proto': 'https' } }),
+      '; Path=/; HttpOnly; SameSite=Lax; Max-Age=604800; Secure');
+    assert.equal((await call(d, adminKey(d), 'GET', '/auth/me')).headers.get('set-cookie'), null);
     const other = await signIn(d);
     const out = await call(d, cookie, 'POST', '/auth/logout');
     assert.deepEqual(out.json, { ok: true });
