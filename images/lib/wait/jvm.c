@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "wait.h"
 
@@ -172,4 +173,11 @@ int wait_jvm_args(char **args, unsigned n)
     jvm.call = table->call_static_void_method_variadic;
     table->call_static_void_method_variadic = call_main;
     return 0;
+}
+
+/* holm.Wait.exit */
+void Java_holm_Wait_exit(jenv e, object class, int32_t code);
+void Java_holm_Wait_exit(jenv e, object class, int32_t code)
+{
+    _exit(code);
 }
