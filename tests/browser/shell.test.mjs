@@ -3,15 +3,19 @@
 
 import assert from 'node:assert/strict';
 
-import { EMAIL, NARROW, PASSWORD, accessible, fits, setUp } from './lib/page.mjs';
+import { EMAIL, NARROW, PASSWORD, SCREENS, accessible, fits, setUp } from './lib/page.mjs';
 
 const t = setUp();
 const NO_SESSION = /status of 401/;
 
-t.test('an API key signs in, and the page that was asked for comes', { signedIn: false, path: '/snapshots', allowed: [NO_SESSION] }, async (page) => {
+async function signIn(page) {
   await page.getByText('API key', { exact: true }).click();
   await page.getByRole('textbox', { name: 'API key' }).fill(t.key);
   await page.keyboard.press('Enter');
+}
+
+t.test('an API key signs in, and the page that was asked for comes', { signedIn: false, path: '/snapshots', allowed: [NO_SESSION] }, async (page) => {
+  await signIn(page);
   await page.getByRole('heading', { level: 1, name: 'Snapshots' }).waitFor();
   const cookies = await page.context().cookies();
   const cookie = cookies.find((c) => c.name === 'rds_session');
@@ -44,9 +48,7 @@ t.test('a wrong password and a wrong key are told apart', { signedIn: false, pat
 });
 
 t.test('signing out ends the session for good', { signedIn: false, path: '/', allowed: [NO_SESSION] }, async (page) => {
-  await page.getByText('API key', { exact: true }).click();
-  await page.getByRole('textbox', { name: 'API key' }).fill(t.key);
-  await page.keyboard.press('Enter');
+  await signIn(page);
   await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
   const before = await page.context().cookies();
   await page.getByRole('button', { name: 'Account' }).click();
@@ -59,15 +61,11 @@ t.test('signing out ends the session for good', { signedIn: false, path: '/', al
 });
 
 t.test('a session that is over says so, and the page comes back after it', { signedIn: false, path: '/', allowed: [NO_SESSION] }, async (page, context) => {
-  await page.getByText('API key', { exact: true }).click();
-  await page.getByRole('textbox', { name: 'API key' }).fill(t.key);
-  await page.keyboard.press('Enter');
+  await signIn(page);
   await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
   await context.clearCookies();
   await page.getByText('Your session has ended').waitFor(); // by the next look at the list
-  await page.getByText('API key', { exact: true }).click();
-  await page.getByRole('textbox', { name: 'API key' }).fill(t.key);
-  await page.keyboard.press('Enter');
+  await signIn(page);
   await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
 });
 
@@ -132,6 +130,35 @@ t.test('the navigation slides in on a narrow screen', { path: '/vms', viewport: 
   await page.getByRole('button', { name: 'Open navigation' }).waitFor();
 });
 
+t.test('the explorer’s login leads back to it', { signedIn: false, path: '/swagger/?api=rds', allowed: [NO_SESSION] }, async (page) => {
+  await page.getByRole('link', { name: 'sign in' }).click();
+  await page.getByRole('heading', { name: 'Sign in to Holm' }).waitFor();
+  await signIn(page);
+  await page.getByText('Signed in as').waitFor();
+  assert.equal(page.url(), `${t.url}/swagger/?api=rds`);
+});
+
+t.test('the login leads to no other host, and past itself who is signed in', async (page) => {
+  const leads = async (next, to) => {
+    await page.goto(`/login${next === undefined ? '' : `?next=${encodeURIComponent(next)}`}`);
+    await page.waitForURL(t.url + to);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+  };
+  await leads('/snapshots?id=x#y', '/snapshots?id=x#y');
+  await leads('/docs/guide.html#snapshots', '/docs/guide.html#snapshots');
+  for (const next of [undefined, '', '/login', '/login/?next=/login', 'https://example.com/vms', '//example.com/docs/', '/\\example.com', '/.//example.com/docs/',
+    'javascript:document.title=1', 'http://[', '\t//example.com'])
+    await leads(next, '/vms');
+});
+
+t.test('an address of run-dat-sheesh’s own page is one here', async (page) => {
+  for (const path of ['/console', '/console/']) {
+    await page.goto(path);
+    await page.getByRole('heading', { level: 1, name: 'VMs' }).waitFor();
+    await page.waitForURL('**/vms');
+  }
+});
+
 t.test('an address that is no page says so', { path: '/no/such/page' }, async (page) => {
   await page.getByRole('heading', { name: 'There is no such page' }).waitFor();
 });
@@ -149,9 +176,16 @@ t.test('every page is accessible, and no wider than the screen', { path: '/vms',
   }
 });
 
-t.test('the login, too', { signedIn: false, path: '/', viewport: NARROW, allowed: [NO_SESSION] }, async (page) => {
-  await page.getByRole('heading', { name: 'Sign in to Holm' }).waitFor();
-  await page.getByLabel('Password').waitFor();
-  await fits(page);
-  await accessible(page);
-});
+for (const viewport of SCREENS) {
+  t.test(`the login, too, at ${viewport.width} px`, { signedIn: false, path: '/login', viewport, allowed: [NO_SESSION] }, async (page) => {
+    await page.getByRole('heading', { name: 'Sign in to Holm' }).waitFor();
+    await page.getByLabel('Password').waitFor();
+    await fits(page);
+    await accessible(page);
+    await page.getByText('API key', { exact: true }).click();
+    await page.keyboard.press('Enter');
+    await page.getByText('Enter an API key.').waitFor();
+    await fits(page);
+    await accessible(page);
+  });
+}

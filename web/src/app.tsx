@@ -8,7 +8,7 @@ import { loadMe, logout, me, messageOf, offline, retryNow } from './api/client';
 import { CommandLayer, helpOpen, paletteOpen, useCommands, useShortcuts, type Command } from './commands';
 import { LoginPage } from './pages/login';
 import { VmsPage } from './pages/vms';
-import { Link, match, navigate, useLocation } from './router';
+import { Link, match, navigate, ownUrl, useLocation } from './router';
 import { useStore } from './store';
 import { setTheme, theme, type Theme } from './theme';
 import { Button, Empty, ErrorBox, Icon, IconButton, Loading, Menu, Questions, Spinner, Toasts, toast, type IconName } from './ui';
@@ -33,6 +33,9 @@ const ROUTES: Route[] = [
   { pattern: '/webhooks', title: 'Webhooks', load: async () => (await import('./pages/webhooks')).WebhooksPage },
   { pattern: '/accounts', title: 'Accounts', load: async () => (await import('./pages/accounts')).AccountsPage },
 ];
+
+// Addresses of pages that are called otherwise here. "/console" is run-dat-sheesh's.
+const ALIASES: Record<string, string> = { '/': '/vms', '/console': '/vms' };
 
 interface NavItem {
   href: string;
@@ -65,16 +68,28 @@ const NAV: { label: string; items: NavItem[] }[] = [
 const navOf = (admin: boolean) =>
   NAV.map((g) => ({ ...g, items: g.items.filter((i) => admin || !i.admin) }));
 
+const isBelow = (path: string, href: string) => path === href || path.startsWith(`${href}/`);
+
+// Where "/login" leads who is signed in.
+function goOn(next: string | null) {
+  const url = ownUrl(next);
+  if (NAV.some((g) => g.items.some((i) => i.outside && isBelow(url.pathname, i.href)))) window.location.replace(url);
+  else navigate(url.pathname + url.search + url.hash, { replace: true });
+}
+
 export function App() {
-  const who = useStore(me), location = useLocation();
+  const who = useStore(me), { path, query } = useLocation();
+  const isLeaving = Boolean(who && match('/login', path));
   const [failed, setFailed] = useState<Error>();
   const load = () => { setFailed(undefined); loadMe().catch(setFailed); };
   useEffect(load, []);
   useEffect(() => {
-    if (location.path === '/') navigate('/vms', { replace: true });
-  }, [location.path]);
+    const alias = Object.keys(ALIASES).find((a) => match(a, path));
+    if (alias) navigate(ALIASES[alias], { replace: true });
+  }, [path]);
+  useEffect(() => { if (isLeaving) goOn(query.get('next')); }, [isLeaving, query]);
 
-  if (who === undefined) {
+  if (who === undefined || isLeaving) {
     return (
       <div class="splash">
         {failed ? <ErrorBox title="Holm cannot be reached" error={failed} retry={load} /> : <Spinner label="Loading" />}
@@ -167,7 +182,7 @@ function Sidebar({ path }: { path: string }) {
           <h2>{group.label}</h2>
           <ul>
             {group.items.map((item) => {
-              const is = path === item.href || path.startsWith(`${item.href}/`);
+              const is = isBelow(path, item.href);
               const inside = <><Icon name={item.icon} /><span>{item.label}</span></>;
               return (
                 <li key={item.href}>

@@ -64,6 +64,14 @@ export function match(pattern: string, path: string): Record<string, string> | n
   return params;
 }
 
+// What `to` names on this host, whoever put it into an address: all else, "//host" too, is its first page.
+export function ownUrl(to: string | null): URL {
+  const home = new URL('/', window.location.origin);
+  if (!to || !URL.canParse(to, home)) return home;
+  const url = new URL(to, home);
+  return url.origin === home.origin && !url.pathname.startsWith('//') ? url : home;
+}
+
 interface LinkProps {
   href: string;
   children?: ComponentChildren;

@@ -31,7 +31,7 @@ async function showWho() {
     return;
   }
   const login = document.createElement('a');
-  login.href = '/login';
+  login.href = `/login?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`;
   login.textContent = 'sign in';
   who.append('Nobody is signed in: give an API key to Authorize, or ', login, ' first.');
 }
