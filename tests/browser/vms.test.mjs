@@ -116,7 +116,9 @@ t.test('fork, snapshot, launch from it, rename', { path: '/vms' }, async (page) 
   await d.getByLabel('Name').fill('from-point');
   await d.getByRole('button', { name: 'Create' }).click();
   await page.getByRole('heading', { level: 1, name: /^from-point/ }).waitFor();
-  await page.getByRole('link', { name: 'point', exact: true }).waitFor(); // its lineage
+  await page.getByRole('link', { name: 'point', exact: true }).click(); // its lineage
+  await page.getByRole('complementary', { name: 'What is selected' }).getByRole('heading', { name: 'point' }).waitFor();
+  await page.goBack();
 
   await page.getByRole('button', { name: 'Actions' }).click();
   await page.getByRole('menuitem', { name: 'Rename…' }).click();

@@ -18,7 +18,7 @@ export interface LineageNode {
 }
 
 const vmKey = (id: string) => `vm:${id}`;
-const snapshotKey = (id: string) => `snapshot:${id}`;
+export const snapshotKey = (id: string) => `snapshot:${id}`;
 
 function parentOf(n: LineageNode): string | undefined {
   if (n.snapshot) return vmKey(n.snapshot.vmId);

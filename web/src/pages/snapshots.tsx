@@ -9,8 +9,8 @@ import { messageOf } from '../api/client';
 import { snapshots, vms, type Snapshot, type Vm } from '../api/native';
 import { useQuery } from '../api/query';
 import { bytes, dateTime, mib, plural } from '../format';
-import { lineage, prune, type LineageNode } from '../lineage';
-import { Link, navigate } from '../router';
+import { lineage, prune, snapshotKey, type LineageNode } from '../lineage';
+import { Link, navigate, useLocation } from '../router';
 import {
   Age, Button, Empty, ErrorBox, Facts, Icon, Id, Loading, Menu, PageHeader, Search, Segmented, Table, confirm, prompt, toast, type Column,
 } from '../ui';
@@ -153,12 +153,12 @@ function find(nodes: LineageNode[], key: string | undefined): LineageNode | unde
 function takeSnapshot(vm: Vm, reload: () => void) {
   void prompt({
     title: `Snapshot of ${vm.name}`, text: 'The VM goes on; it stands still for some milliseconds.', action: 'Take it',
-    field: { label: 'Name', value: vm.name }, run: (name) => snapshots.create(vm.id, name),
+    field: { label: 'Name', value: vm.name }, run: (name) => snapshots.create(vm.id, name.trim() || undefined),
   }).then((name) => { if (name !== null) { toast.done('The snapshot is taken'); reload(); } });
 }
 
-function TreeView({ roots, actions, reload }: { roots: LineageNode[]; actions: Actions; reload: () => void }) {
-  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set()), [selected, setSelected] = useState<string>();
+function TreeView({ roots, actions, reload, first }: { roots: LineageNode[]; actions: Actions; reload: () => void; first?: string }) {
+  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set()), [selected, setSelected] = useState(first);
   const open = (n: LineageNode) => {
     if (n.vm) navigate(`/vms/${n.vm.id}`);
     else if (n.snapshot) actions.launch(n.snapshot);
@@ -231,7 +231,7 @@ const load = async (signal: AbortSignal) => {
 export function SnapshotsPage(_: { params: Record<string, string> }) {
   const query = useQuery('lineage', load, { everyMs: POLL_MS, onEvent: (e) => /^(vm|snapshot)\./.test(e.type) });
   const [view, setView] = useState<'tree' | 'list'>('tree'), [text, setText] = useState('');
-  const words = text.trim().toLowerCase();
+  const words = text.trim().toLowerCase(), wanted = useLocation().query.get('id');
   const { machines, some } = query.data ?? { machines: [], some: [] };
   const actions = useMemo(() => actionsFor(query.reload), [query.reload]);
   // A VM that came from nothing and of which nothing was made says nothing here.
@@ -257,7 +257,7 @@ export function SnapshotsPage(_: { params: Record<string, string> }) {
               Take a snapshot of a VM to keep it as it is this instant, and launch others from it.
             </Empty>
           ) : !found ? <Empty icon="search" title="Nothing is called that">Clear the filter to see the others.</Empty>
-            : view === 'tree' ? <TreeView roots={shownRoots} actions={actions} reload={query.reload} />
+            : view === 'tree' ? <TreeView roots={shownRoots} actions={actions} reload={query.reload} first={wanted ? snapshotKey(wanted) : undefined} />
             : <ListView rows={rows} names={names} actions={actions} />}
         </>
       )}
