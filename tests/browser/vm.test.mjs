@@ -39,6 +39,50 @@ t.test('overview: facts, charts that fill, time limits, metadata, resize', async
   assert.equal((await t.api('GET', `/vms/${vm.id}`)).diskGiB, 3);
 });
 
+// `heard` are the types of events that the page has been told of, all listeners of it.
+const hears = (page) => page.addInitScript(() => {
+  window.heard = [];
+  window.EventSource = class extends EventSource {
+    constructor(address) {
+      super(address);
+      this.addEventListener('activity', (e) => window.heard.push(JSON.parse(e.data).type));
+    }
+  };
+});
+
+t.test('an event about nothing that has an id is none of a VM’s', async (page) => {
+  await hears(page);
+  await open(page, 'undisturbed');
+  await page.getByText('Lineage').waitFor();
+  const refused = await fetch(`${t.url}/rds/auth/login`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ apiKey: 'no such key' }),
+  });
+  assert.equal(refused.status, 401);
+  await page.waitForFunction(() => window.heard.includes('session.failed'));
+});
+
+t.test('a part of the page that an event breaks keeps it from no other', { allowed: [/^threw TypeError.*endsWith/] }, async (page) => {
+  // Nothing is asked for again but because of an event.
+  await page.addInitScript(() => {
+    const { setTimeout } = window;
+    window.setTimeout = (f, ms, ...rest) => (ms >= 1000 ? 0 : setTimeout(f, ms, ...rest));
+  });
+  let tell;
+  const told = new Promise((done) => { tell = done; });
+  await page.route('**/rds/v1/admin/events*', async (route) => {
+    await told;
+    const event = { id: 1e9, type: 'vm.forked', entityType: 'vm', entityId: 7, createdAt: new Date().toISOString(), name: '', message: '', meta: {} };
+    await route.fulfill({ contentType: 'text/event-stream', body: `event: activity\ndata: ${JSON.stringify(event)}\n\n` });
+  });
+  const family = () => page.waitForRequest('**/native/v1/snapshots');
+  const first = family();
+  await open(page, 'half-broken');
+  await (await first).response();
+  const again = family();
+  tell();
+  await again;
+});
+
 t.test('terminal: types, sees, resizes, and is begun anew', async (page) => {
   await open(page, 'shell', 'terminal');
   await shows(page, /^#/m);

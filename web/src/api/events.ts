@@ -35,8 +35,17 @@ function connect() {
   opened.addEventListener('activity', (e) => {
     const event = JSON.parse((e as MessageEvent<string>).data) as ActivityEvent;
     lastId = Math.max(lastId, event.id);
-    for (const listener of [...listeners]) listener(event);
+    for (const listener of [...listeners]) tell(listener, event);
   });
+}
+
+// One that throws is reported as uncaught, and keeps nobody else from the event.
+function tell(listener: Listener, event: ActivityEvent) {
+  try {
+    listener(event);
+  } catch (e) {
+    reportError(e);
+  }
 }
 
 function disconnect() {

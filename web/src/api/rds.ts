@@ -18,7 +18,7 @@ export interface ActivityEvent {
   type: string;
   createdAt: string;
   entityType: string;
-  entityId: string;
+  entityId: string | null; // session.* is about nothing that has one
   name: string;
   message: string;
   meta: Record<string, unknown>;

@@ -106,7 +106,7 @@ export function ActivityPage(_: { params: Record<string, string> }) {
   const [type, setType] = useState(''), [text, setText] = useState('');
   const words = text.trim().toLowerCase();
   const fits = (e: ActivityEvent) => e.type.startsWith(type)
-    && `${e.type} ${e.name} ${e.message} ${e.entityId}`.toLowerCase().includes(words);
+    && `${e.type} ${e.name} ${e.message} ${e.entityId ?? ''}`.toLowerCase().includes(words);
   const shown = useMemo(() => feed.events.filter(fits), [feed.events, type, words]);
   const options = useMemo(() => typeOptions(feed.events), [feed.events]);
   return (

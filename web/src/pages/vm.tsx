@@ -43,7 +43,7 @@ export function VmPage({ params }: { params: Record<string, string> }) {
   const { id } = params, tab = params.tab ?? 'overview';
   const [passing, setPassing] = useState(false);
   const query = useQuery(`vm ${id}`, (signal) => vms.get(id, signal), {
-    everyMs: passing ? PASSING_EVERY_MS : EVERY_MS, onEvent: (e) => e.entityId.endsWith(id),
+    everyMs: passing ? PASSING_EVERY_MS : EVERY_MS, onEvent: (e) => e.entityId?.endsWith(id) ?? false,
   });
   const vm = query.data;
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set([tab]));
