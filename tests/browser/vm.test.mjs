@@ -265,7 +265,9 @@ t.test('network: a policy by form and as JSON', { allowed: [/status of 400/] }, 
   await page.getByLabel('Kind of rule 1').selectOption('fqdn');
   await page.getByLabel('Target of rule 1').fill('*.example.com');
   await page.getByLabel('Protocol of rule 1').selectOption('tcp');
-  await page.getByLabel('Ports of rule 1').fill('443');
+  await page.getByLabel('Ports of rule 1').fill('443-80');
+  await page.getByText('Ports: any, 443 or 8000-8999.').waitFor();
+  await page.getByLabel('Ports of rule 1').fill(' 443 ');
   await page.getByRole('button', { name: 'Save policy' }).click();
   await page.getByText('The policy counts from now on').waitFor();
   assert.deepEqual((await policy()).egress.rules, [{ action: 'deny', kind: 'fqdn', value: '*.example.com', protocol: 'tcp', ports: '443' }]);
@@ -280,6 +282,34 @@ t.test('network: a policy by form and as JSON', { allowed: [/status of 400/] }, 
   await page.getByText('Form', { exact: true }).click();
   await page.getByRole('heading', { name: 'Outbound: what the VM may reach' }).waitFor();
   assert.deepEqual((await policy()).egress.rules, []);
+});
+
+t.test('network: the form offers what the daemon takes, and shows what is written short', async (page) => {
+  const vm = await open(page, 'offers', 'network');
+  const saved = async () => {
+    await page.getByRole('button', { name: 'Save policy' }).click();
+    await page.waitForFunction(() => document.querySelector('[type=submit]').disabled);
+    return (await t.api('GET', `/vms/${vm.id}`)).effectiveFirewall.ingress.rules;
+  };
+  await page.getByRole('button', { name: 'Add rule' }).last().click();
+  await page.getByLabel('Target of rule 1').fill(' 192.0.2.0/24 ');
+  const offered = await page.getByLabel('Protocol of rule 1').locator('option').evaluateAll((all) => all.map((o) => o.value));
+  for (const protocol of offered) {
+    await page.getByLabel('Protocol of rule 1').selectOption(protocol);
+    const ports = page.getByLabel('Ports of rule 1');
+    if (await ports.isEnabled()) await ports.fill('80');
+    assert.deepEqual(await saved(), [
+      { action: 'allow', kind: 'cidr', value: '192.0.2.0/24', protocol, ports: protocol === 'any' ? 'any' : '80' }], protocol);
+    await page.getByLabel('Protocol of rule 1').selectOption(offered.find((p) => p !== protocol && p !== 'any'));
+  }
+  await page.getByText('JSON', { exact: true }).click();
+  await page.getByLabel('Policy').fill('{"ingress": {"rules": 7}}');
+  await page.getByText('Form', { exact: true }).click();
+  await page.getByRole('alert').filter({ hasText: 'This is no policy yet.' }).waitFor();
+  await page.getByLabel('Policy').fill('{"ingress": {"rules": [{"action": "allow", "value": "198.51.100.7/32"}]}}');
+  await page.getByText('Form', { exact: true }).click();
+  await page.getByLabel('Target of rule 1').waitFor();
+  assert.deepEqual((await saved()).map((r) => [r.value, r.ports]), [['198.51.100.7/32', 'any']]);
 });
 
 t.test('serial console: its log, and what comes after', async (page) => {

@@ -25,8 +25,14 @@ export function ruleProblem(r: Rule): string | undefined {
   if (!value) return 'Say which addresses or names.';
   if (r.kind === 'cidr' && !isAddress(value)) return 'An address or CIDR, such as 10.0.0.0/8.';
   if (r.kind === 'fqdn' && !/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(value)) return 'A name, such as example.com or *.example.com.';
-  if (!/^(any|\d{1,5}(-\d{1,5})?)$/.test(r.ports.trim())) return 'Ports: any, 443 or 8000-8999.';
-  return undefined;
+  return portsProblem(r.ports.trim(), r.protocol);
+}
+
+function portsProblem(ports: string, protocol: string): string | undefined {
+  if (ports === '' || ports === 'any') return undefined;
+  const [, first, last = first] = /^([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?$/.exec(ports) ?? [];
+  if (!first || Number(last) > 65535 || Number(first) > Number(last)) return 'Ports: any, 443 or 8000-8999.';
+  return protocol === 'any' ? 'Ports are those of tcp or udp: choose one.' : undefined;
 }
 
 export const newRule = (action: Rule['action']): Rule => ({ action, kind: 'cidr', value: '', protocol: 'any', ports: 'any' });

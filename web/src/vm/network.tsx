@@ -11,15 +11,25 @@ import { Button, Check, IconButton, Note, Panel, Segmented, SelectBox, TextArea,
 
 type Whole = Required<Firewall>;
 
-const PROTOCOLS = ['any', 'tcp', 'udp', 'icmp'];
+const PROTOCOLS = ['any', 'tcp', 'udp'];
 
+function wholeAxis(a: Partial<Axis> | undefined, base: Axis['default']): Axis {
+  const rule = (r: Partial<Rule>) => ({
+    ...r, kind: r.kind ?? 'cidr', value: String(r.value ?? ''), protocol: String(r.protocol ?? 'any'), ports: String(r.ports ?? 'any'),
+  });
+  return { default: a?.default ?? base, rules: [...(a?.rules ?? [])].map(rule) as Rule[] };
+}
+
+// With what the daemon adds where it was left out. Throws when it is too far from a policy for the form.
 function whole(f: Firewall): Whole {
   return {
-    ingress: f.ingress ?? { default: 'deny', rules: [] },
-    egress: f.egress ?? { default: 'allow', rules: [] },
-    dns: f.dns ?? { mode: 'deny', domains: [], blockBypass: false },
+    ingress: wholeAxis(f.ingress, 'deny'),
+    egress: wholeAxis(f.egress, 'allow'),
+    dns: { mode: f.dns?.mode ?? 'deny', domains: [...(f.dns?.domains ?? [])].map(String), blockBypass: f.dns?.blockBypass === true },
   };
 }
+
+const trimmed = (a: Axis): Axis => ({ ...a, rules: a.rules.map((r) => ({ ...r, value: r.value.trim(), ports: r.ports.trim() || 'any' })) });
 
 export function NetworkTab({ vm, query }: TabProps) {
   const now = whole(vm.effectiveFirewall);
@@ -44,14 +54,14 @@ export function NetworkTab({ vm, query }: TabProps) {
         // The older shape is for the daemon to translate.
         if (parsed.mode) { setError('The older shape can be saved as it is; the form shows what becomes of it.'); return; }
         setDraft(whole(parsed));
-      } catch { setError('This is no JSON yet.'); return; }
+      } catch (e) { setError(e instanceof SyntaxError ? 'This is no JSON yet.' : 'This is no policy yet.'); return; }
     }
     setView(next);
   };
   const save = async () => {
     if (busy) return;
     setError(undefined);
-    let body: unknown = draft;
+    let body: unknown = { ...draft, ingress: trimmed(draft.ingress), egress: trimmed(draft.egress) };
     if (view === 'json') {
       try { body = JSON.parse(text); } catch (e) { setError(`This is no JSON: ${messageOf(e)}`); return; }
     } else {
@@ -118,9 +128,11 @@ function AxisForm({ title, side, axis, onInput }: { title: string; side: 'egress
                   options={side === 'egress' ? [{ value: 'cidr', label: 'address' }, { value: 'fqdn', label: 'name' }] : [{ value: 'cidr', label: 'address' }]} />
                 <input class="mono" aria-label={`Target of ${name}`} value={r.value} placeholder={r.kind === 'cidr' ? '203.0.113.0/24' : '*.example.com'} spellcheck={false}
                   aria-invalid={problem ? true : undefined} onInput={(e) => change(i, { value: e.currentTarget.value })} />
-                <SelectBox aria-label={`Protocol of ${name}`} value={r.protocol} onInput={(protocol) => change(i, { protocol })}
+                <SelectBox aria-label={`Protocol of ${name}`} value={r.protocol}
+                  onInput={(protocol) => change(i, protocol === 'any' ? { protocol, ports: 'any' } : { protocol })}
                   options={[...new Set([...PROTOCOLS, r.protocol])].map((p) => ({ value: p, label: p === 'any' ? 'any protocol' : p }))} />
-                <input class="mono" aria-label={`Ports of ${name}`} value={r.ports} placeholder="any" onInput={(e) => change(i, { ports: e.currentTarget.value })} />
+                <input class="mono" aria-label={`Ports of ${name}`} value={r.ports} placeholder="any" disabled={r.protocol === 'any' && r.ports === 'any'}
+                  title={r.protocol === 'any' ? 'Ports are those of tcp or udp' : undefined} onInput={(e) => change(i, { ports: e.currentTarget.value })} />
                 <span class="row-actions">
                   <IconButton small icon="up" label={`Move ${name} up`} disabled={i === 0} onClick={() => move(i, -1)} />
                   <IconButton small icon="down" label={`Move ${name} down`} disabled={i === n - 1} onClick={() => move(i, 1)} />
