@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 
-import { NARROW, accessible, fits, setUp, terminalShows as shows, terminalText } from './lib/page.mjs';
+import { SCREENS, accessible, fits, setUp, terminalShows as shows, terminalText } from './lib/page.mjs';
 
 const t = setUp();
 
@@ -337,14 +337,19 @@ t.test('tabs by arrow keys, and a VM that is not there', { allowed: [/status of 
   await page.getByRole('heading', { name: 'There is no such VM' }).waitFor();
 });
 
-t.test('every tab is accessible and fits', { viewport: NARROW }, async (page) => {
-  const vm = await open(page, 'looked-at');
-  await exec(vm, 'put /root/a-file text');
-  for (const tab of ['', 'terminal', 'command', 'files', 'network', 'jobs', 'serial']) {
-    await page.goto(`/vms/${vm.id}/${tab}`);
-    await page.getByRole('tab', { selected: true }).waitFor();
-    await page.locator('.tab-panel .loading').first().waitFor({ state: 'detached' });
-    await fits(page);
-    await accessible(page);
-  }
-});
+for (const viewport of SCREENS) {
+  t.test(`every tab is accessible and fits at ${viewport.width} px`, { viewport }, async (page) => {
+    const vm = await open(page, `looked-at-${viewport.width}`);
+    await exec(vm, 'put /root/a-file text');
+    const rules = [['cidr', '10.0.0.0/8'], ['fqdn', '*.example.com']].map(([kind, value]) => ({ action: 'deny', kind, value }));
+    await t.api('PUT', `/vms/${vm.id}/firewall`, { egress: { default: 'allow', rules } });
+    await t.api('POST', `/vms/${vm.id}/exec`, { command: ['sh', '-c', 'print from-the-job'], background: true });
+    for (const tab of ['', 'terminal', 'command', 'files', 'network', 'jobs', 'serial']) {
+      await page.goto(`/vms/${vm.id}/${tab}`);
+      await page.getByRole('tab', { selected: true }).waitFor();
+      await page.locator('.tab-panel .loading').first().waitFor({ state: 'detached' });
+      await fits(page);
+      await accessible(page);
+    }
+  });
+}

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 
-import { NARROW, accessible, fits, setUp } from './lib/page.mjs';
+import { SCREENS, accessible, fits, setUp } from './lib/page.mjs';
 
 const t = setUp();
 
@@ -206,17 +206,50 @@ t.test('a hostile name is text everywhere', { path: '/vms' }, async (page) => {
   assert.equal(await page.locator('img[src=x]').count(), 0);
 });
 
-t.test('the table, the menu and the dialog are accessible and fit', { path: '/vms', viewport: NARROW }, async (page) => {
-  await t.launch('a-name-that-is-as-long-as-names-may-be-and-that-has-no-break-in-it'.slice(0, 64));
-  await page.getByRole('table', { name: 'VMs' }).waitFor();
-  await fits(page);
-  await accessible(page);
-  await page.getByRole('button', { name: /^Actions for/ }).first().click();
-  await page.getByRole('menuitem', { name: 'Rename…' }).waitFor();
-  await accessible(page);
-  await page.keyboard.press('Escape');
-  await page.goto('/vms?create=1');
-  await page.getByLabel('Machine type').waitFor();
-  await fits(page);
-  await accessible(page);
+t.test('the table says what each VM uses and how old it is', { path: '/vms' }, async (page) => {
+  const busy = await t.launch('busy', { cpu: 2, memoryMiB: 640 });
+  await t.launch('idle', { cpu: 1, memoryMiB: 256 });
+  const off = await t.launch('off', { cpu: 4, memoryMiB: 1024 });
+  await t.api('POST', `/vms/${off.id}/stop`, { force: true });
+  await t.api('POST', `/vms/${busy.id}/exec`, { command: ['sh', '-c', 'busy 600000'], background: true });
+  const cell = (name, column) => row(page, name).locator(`[data-label=${column}]`);
+  const shows = (name, column, text) => cell(name, column).filter({ hasText: text }).waitFor();
+  await shows('busy', 'CPU', /^[1-9][\d.]* % of 2$/);
+  await cell('busy', 'CPU').locator('.sparkline path[d*=L]').waitFor();
+  await shows('idle', 'CPU', /^0 % of 1$/);
+  await shows('off', 'CPU', /^– of 4$/);
+  assert.equal(await cell('off', 'CPU').locator('.sparkline').count(), 0);
+  await shows('busy', 'Memory', /^[1-9][\d.]* [KM]iB of 640 MiB$/);
+  await shows('idle', 'Memory', /^[1-9][\d.]* [KM]iB of 256 MiB$/);
+  await shows('off', 'Memory', /^– of 1 GiB$/);
+  const { memoryBytes } = await t.api('GET', `/vms/${busy.id}/stats`);
+  assert.ok(memoryBytes > 0);
+  for (const vm of [busy, off]) {
+    await shows(vm.name, 'Age', /^\d+ (s|min)$/);
+    assert.equal(Date.parse(await cell(vm.name, 'Age').locator('time').getAttribute('datetime')), Date.parse(vm.createdAt));
+  }
+  const order = async () => (await page.locator('tbody tr .cell-name a').allInnerTexts()).filter((n) => ['busy', 'idle', 'off'].includes(n));
+  await page.getByRole('button', { name: 'CPU', exact: true }).click();
+  assert.deepEqual(await order(), ['off', 'idle', 'busy']);
+  await page.getByRole('button', { name: 'Memory', exact: true }).click();
+  assert.deepEqual(await order(), ['idle', 'busy', 'off']);
+  await page.getByRole('button', { name: 'Age', exact: true }).click();
+  assert.deepEqual(await order(), ['off', 'idle', 'busy']);
 });
+
+for (const viewport of SCREENS) {
+  t.test(`the table, the menu and the dialog are accessible and fit at ${viewport.width} px`, { path: '/vms', viewport }, async (page) => {
+    await t.launch(`a-name-that-is-as-long-as-names-may-be-at-${viewport.width}-and-has-no-break-in-it`.slice(0, 64));
+    await page.getByRole('table', { name: 'VMs' }).waitFor();
+    await fits(page);
+    await accessible(page);
+    await page.getByRole('button', { name: /^Actions for/ }).first().click();
+    await page.getByRole('menuitem', { name: 'Rename…' }).waitFor();
+    await accessible(page);
+    await page.keyboard.press('Escape');
+    await page.goto('/vms?create=1');
+    await page.getByLabel('Machine type').waitFor();
+    await fits(page);
+    await accessible(page);
+  });
+}
