@@ -39,12 +39,13 @@ t.test('overview: facts, charts that fill, time limits, metadata, resize', async
   assert.equal((await t.api('GET', `/vms/${vm.id}`)).diskGiB, 3);
 });
 
-// `heard` are the types of events that the page has been told of, all listeners of it.
+// `heard` are the types of events that the page has been told of, all listeners of it, once it is "listening".
 const hears = (page) => page.addInitScript(() => {
   window.heard = [];
   window.EventSource = class extends EventSource {
     constructor(address) {
       super(address);
+      this.addEventListener('open', () => window.heard.push('listening'));
       this.addEventListener('activity', (e) => window.heard.push(JSON.parse(e.data).type));
     }
   };
@@ -53,7 +54,7 @@ const hears = (page) => page.addInitScript(() => {
 t.test('an event about nothing that has an id is none of a VM’s', async (page) => {
   await hears(page);
   await open(page, 'undisturbed');
-  await page.getByText('Lineage').waitFor();
+  await page.waitForFunction(() => window.heard.includes('listening'));
   const refused = await fetch(`${t.url}/rds/auth/login`, {
     method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ apiKey: 'no such key' }),
   });
