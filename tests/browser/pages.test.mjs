@@ -258,6 +258,19 @@ t.test('a webhook is added, told of events, changed and deleted', async (page) =
   assert.equal(got.length, 1);
 });
 
+for (const viewport of SCREENS) {
+  t.test(`every type of event can be seen and chosen at ${viewport.width} px`, { path: '/webhooks', viewport }, async (page) => {
+    await page.getByRole('button', { name: 'Add webhook' }).first().click();
+    await page.getByText('Only some').click();
+    const types = await call('GET', '/rds/v1/admin/webhooks/event-types');
+    await page.getByLabel(types.at(-1)).check();
+    const [wide, box] = await page.locator('.type-choice').evaluate((e) => [e.scrollWidth, e.clientWidth]);
+    assert.ok(wide <= box, `${wide} wide in a box of ${box}`);
+    assert.equal(await page.locator('.type-choice code').count(), types.length);
+    await accessible(page);
+  });
+}
+
 t.test('a delivery that fails says why', async (page) => {
   const { server, url } = await listener(500);
   const hook = await call('POST', '/rds/v1/admin/webhooks', { name: 'broken', url });

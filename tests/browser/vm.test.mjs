@@ -93,6 +93,15 @@ t.test('terminal: types, sees, resizes, and is begun anew', async (page) => {
   await shows(page, /^\d+ \d+$/m);
   const size = async () => [...(await terminalText(page)).matchAll(/^(\d+) (\d+)$/gm)].at(-1).slice(1).map(Number);
   const [, wide] = await size();
+  for (let height = 800; height < 820; height += 4) {
+    await page.setViewportSize({ width: 1280, height });
+    const under = await page.evaluate(async () => {
+      for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+      const bottom = (name) => document.querySelector(name).getBoundingClientRect().bottom;
+      return bottom('.xterm-screen') - bottom('.term-screen');
+    });
+    assert.ok(under < 0, `at ${height} px the last row is cut`);
+  }
   await page.setViewportSize({ width: 900, height: 800 });
   await page.waitForFunction(() => document.querySelector('.term-screen').offsetWidth < 700);
   await page.keyboard.type('rows\n');
@@ -315,6 +324,8 @@ t.test('network: the form offers what the daemon takes, and shows what is writte
 
 t.test('serial console: its log, and what comes after', async (page) => {
   const vm = await t.launch('serial');
+  await page.goto(`/vms/${vm.id}/serial`);
+  await shows(page, /^\[nothing was said so far\]$/m);
   await exec(vm, 'console said-before <u>x</u>');
   await page.goto(`/vms/${vm.id}/serial`);
   await shows(page, /^said-before <u>x<\/u>$/m);

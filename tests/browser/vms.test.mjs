@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 
-import { SCREENS, accessible, fits, setUp } from './lib/page.mjs';
+import { NARROW, SCREENS, accessible, fits, setUp } from './lib/page.mjs';
 
 const t = setUp();
 
@@ -235,6 +235,27 @@ t.test('the table says what each VM uses and how old it is', { path: '/vms' }, a
   assert.deepEqual(await order(), ['idle', 'busy', 'off']);
   await page.getByRole('button', { name: 'Age', exact: true }).click();
   assert.deepEqual(await order(), ['off', 'idle', 'busy']);
+});
+
+t.test('on a narrow screen, too, the cards are sorted and all are selected, and what has the focus is seen', { path: '/vms', viewport: NARROW }, async (page) => {
+  await t.launch('narrow-b');
+  await t.launch('narrow-a');
+  await page.getByRole('searchbox', { name: 'Filter VMs' }).fill('narrow-');
+  await row(page, 'narrow-a').waitFor();
+  await page.getByRole('searchbox', { name: 'Filter VMs' }).focus();
+  const seen = () => page.evaluate(() => {
+    const e = document.activeElement, box = e.getBoundingClientRect();
+    const there = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    return e.contains(there) || Boolean(there?.contains(e) && there.matches('.select, .search'));
+  });
+  do {
+    await page.keyboard.press('Tab');
+    assert.ok(await seen(), await page.evaluate(() => document.activeElement.outerHTML));
+  } while (await page.evaluate(() => !document.activeElement.matches('tbody tr')));
+  await page.getByRole('button', { name: 'Name', exact: true }).click();
+  assert.deepEqual(await page.locator('tbody tr .cell-name a').allInnerTexts(), ['narrow-a', 'narrow-b']);
+  await page.getByLabel('Select all: VMs').check();
+  await page.getByText('2 selected').waitFor();
 });
 
 for (const viewport of SCREENS) {

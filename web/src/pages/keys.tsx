@@ -140,7 +140,7 @@ export function KeysPage(_: { params: Record<string, string> }) {
   const create = <Button variant="primary" icon="plus" onClick={() => setCreating(true)}>Create key</Button>;
   return (
     <>
-      <PageHeader title="API keys" subtitle="What programs use instead of signing in, as X-API-Key or a bearer token" actions={create} />
+      <PageHeader title="API keys" subtitle={<>What programs use instead of signing in, as <span class="nowrap">X-API-Key</span> or a bearer token</>} actions={create} />
       {list.error && <ErrorBox error={list.error} retry={list.reload} />}
       {list.loading ? <Loading /> : list.data && (
         <>

@@ -42,19 +42,21 @@ function TypeChoice({ types, chosen, onInput }: { types: string[]; chosen: strin
     onInput(types.filter((t) => (some.includes(t) ? on : chosen.includes(t))));
   return (
     <div class="type-choice" role="group" aria-label="Events">
-      {grouped(types).map(([about, some]) => {
-        const count = some.filter((t) => chosen.includes(t)).length;
-        return (
-          <fieldset key={about}>
-            <legend>
-              <Check label={about} checked={count === some.length} onInput={(on) => toggle(some, on)} />
-            </legend>
-            {some.map((t) => (
-              <Check key={t} label={<code>{t}</code>} checked={chosen.includes(t)} onInput={(on) => toggle([t], on)} />
-            ))}
-          </fieldset>
-        );
-      })}
+      <div>
+        {grouped(types).map(([about, some]) => {
+          const count = some.filter((t) => chosen.includes(t)).length;
+          return (
+            <fieldset key={about}>
+              <legend>
+                <Check label={about} checked={count === some.length} onInput={(on) => toggle(some, on)} />
+              </legend>
+              {some.map((t) => (
+                <Check key={t} label={<code>{t}</code>} checked={chosen.includes(t)} onInput={(on) => toggle([t], on)} />
+              ))}
+            </fieldset>
+          );
+        })}
+      </div>
     </div>
   );
 }

@@ -123,6 +123,7 @@ export function openSession(o: Options): Session {
       term.write(log);
       const live = joined(early);
       term.write(live.subarray(overlap(log, live)));
+      if (log.length + live.length === 0) term.write('\x1b[90m[nothing was said so far]\x1b[0m\r\n');
       early = undefined;
     };
     next.onmessage = (e: MessageEvent<ArrayBuffer | string>) => {
@@ -140,14 +141,14 @@ export function openSession(o: Options): Session {
 
   function ended(why: string) {
     say('ended', why);
-    term.write(`\r\n\x1b[2m[${why}; Enter starts another shell]\x1b[0m\r\n`);
+    term.write(`\r\n\x1b[90m[${why}; Enter starts another shell]\x1b[0m\r\n`);
   }
 
   function lost(why: string) {
     if (isClosed) return;
     say('lost', why);
     if (o.kind === 'serial') retry = window.setTimeout(() => void connect(), RETRY_MS);
-    else term.write(`\r\n\x1b[2m[${why}; Enter begins anew]\x1b[0m\r\n`);
+    else term.write(`\r\n\x1b[90m[${why}; Enter begins anew]\x1b[0m\r\n`);
   }
 
   async function showLog() {
