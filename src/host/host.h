@@ -168,9 +168,10 @@ struct language_warm {
     const char *run;       /* words: what is started, in /work */
     const char *env;       /* NAME=value words for it besides the language's own, "" for none */
     bool rehearses_itself; /* "rehearse": "self"; else there is a twin for that */
-    bool takes_args;       /* what can be handed over when it runs already; ... */
-    bool takes_env;        /* ... a program that has something else is run cold */
-    const char *cold_env;  /* words: variables that begin with one of these make a run cold */
+    const char *twin;     /* words: what runs what the rehearsals have compiled; "": nothing does */
+    bool takes_args;      /* what can be handed over when it runs already; ... */
+    bool takes_env;       /* ... a program that has something else is run cold */
+    const char *cold_env; /* words: variables that begin with one of these make a run cold */
 };
 
 /* Everything for /metrics, in Prometheus text format, appended. */

@@ -55,9 +55,10 @@ static int add_file(struct buf *b, const char *label, const char *path, struct e
 static void add_runtime(struct buf *b, const struct language *lang)
 {
     const struct language_warm *w = lang->warm;
-    buf_printf(b, "runtime=%s;env=%s;run=%s;wait_env=%s;rehearses=%d;file=%s;hello=%s;expect=%s;",
-               lang->name, lang->env, w->run, w->env, w->rehearses_itself, lang->file, lang->hello,
-               lang->expect);
+    buf_printf(
+        b, "runtime=%s;env=%s;run=%s;wait_env=%s;rehearses=%d;twin=%s;file=%s;hello=%s;expect=%s;",
+        lang->name, lang->env, w->run, w->env, w->rehearses_itself, w->twin, lang->file,
+        lang->hello, lang->expect);
 }
 
 int template_fingerprint(struct image_set *s, const struct image *im, struct buf *ret,

@@ -303,7 +303,7 @@ static int read_takes(json_t *o, struct language_warm *ret, struct err *e)
 
 static int read_warm(struct languages *t, json_t *o, struct language_warm *ret, struct err *e)
 {
-    static const char *const keys[] = {"run", "env", "rehearse", "takes", "cold_env", NULL};
+    static const char *const keys[] = {"run", "env", "rehearse", "twin", "takes", "cold_env", NULL};
     static const struct list cold = {"cold_env", &a_word, 0, LANGUAGE_ENV_MAX, " ", ""};
     const char *rehearse = NULL;
     int r = field_only(o, keys, e);
@@ -318,7 +318,11 @@ static int read_warm(struct languages *t, json_t *o, struct language_warm *ret, 
     ret->rehearses_itself = strcmp(rehearse, "self") == 0;
     if (!ret->rehearses_itself && strcmp(rehearse, "twin") != 0)
         return err_field(e, "rehearse", "rehearse must be \"twin\" or \"self\"");
-    r = read_takes(o, ret, e);
+    r = read_text(o, "twin", FIELD_OPTIONAL, &some_words, &ret->twin, e);
+    if (r == 0 && ret->twin && !ret->rehearses_itself)
+        return err_field(e, "twin", "twin is for those that rehearse themselves");
+    ret->twin = ret->twin ? ret->twin : "";
+    r = r == 0 ? read_takes(o, ret, e) : r;
     return r == 0 ? read_list(t, o, &cold, &ret->cold_env, e) : r;
 }
 

@@ -103,7 +103,8 @@ static void test_most(void **state)
               "\"env\":{\"B\":\"1\",\"A\":\"x=y\"},\"version\":\"v\",\"hello\":[\"\\tx\",\"\"],"
               "\"expect\":\"HELLO\\n\",\"memory_mib\":64,\"toolchain\":{\"format\":\"zip\","
               "\"notes\":\"get it\"},\"warm\":{\"run\":\"a w\",\"env\":{\"W\":\"1\"},"
-              "\"rehearse\":\"self\",\"takes\":[\"env\"],\"cold_env\":[\"P\",\"LD_\"]}}]}");
+              "\"rehearse\":\"self\",\"twin\":\"a t\",\"takes\":[\"env\"],"
+              "\"cold_env\":[\"P\",\"LD_\"]}}]}");
     const struct language *l = languages_find(t, "C++");
     assert_ptr_equal(l, languages_get(t, 0));
     assert_string_equal(l->aliases, "c++ c#");
@@ -115,6 +116,7 @@ static void test_most(void **state)
     assert_string_equal(l->toolchain, "get it");
     assert_true(l->is_default);
     assert_string_equal(l->warm->run, "a w");
+    assert_string_equal(l->warm->twin, "a t");
     assert_string_equal(l->warm->env, "W=1");
     assert_string_equal(l->warm->cold_env, "P LD_");
     assert_true(l->warm->rehearses_itself && l->warm->takes_env && !l->warm->takes_args);
@@ -165,6 +167,8 @@ static const struct bad {
     {WARM("1"), "languages[0].warm must be an object"},
     {WARM("{\"rehearse\":\"self\"}"), "languages[0].warm.run is missing"},
     {WARM("{\"run\":\"x\",\"rehearse\":\"me\"}"), "languages[0].warm.rehearse must be \"twin\" or"},
+    {WARM("{\"run\":\"x\",\"rehearse\":\"twin\",\"twin\":\"y\"}"),
+     "languages[0].warm.twin is for those that rehearse themselves"},
     {WARM("{\"run\":\"x\",\"rehearse\":\"self\",\"takes\":[\"cwd\"]}"),
      "languages[0].warm.takes must be a list"},
     {WARM("{\"run\":\"x\",\"rehearse\":\"self\",\"takes\":[\"env\",\"env\"]}"),

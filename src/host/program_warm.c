@@ -42,13 +42,14 @@ static struct waiting waiting_of(struct vm *vm, const struct language *lang,
     };
 }
 
-static int start(struct waiting *k, const char *id, const char *dir, struct err *e)
+static int start(struct waiting *k, const char *id, const char *command, const char *dir,
+                 struct err *e)
 {
     const struct language_warm *warm = k->lang->warm;
     const struct run_request none = {0};
     CLEANUP(strings_done) struct strings argv = {0};
     CLEANUP(strings_done) struct strings env = {0};
-    strings_add_words(&argv, warm->run, k->lang->file);
+    strings_add_words(&argv, command, k->lang->file);
     program_env(&env, k->lang, &none, warm->env);
     if (argv.failed || env.failed)
         return err_errno(e, -ENOMEM, "start a runtime");
@@ -93,22 +94,23 @@ static int put_empty(struct waiting *k, struct err *e)
     return guest_put_file(k->vm->link, &file, k->wait.deadline_ms, e);
 }
 
-static int prepare_twins(struct waiting *k, struct program_wait *w, struct err *e)
+/* A twin has become the hello program a few times, and one more waits to do so in each clone. */
+static int prepare_twin(struct waiting *k, const char *command, struct program_wait *w,
+                        struct err *e)
 {
     for (int i = 0; i < REHEARSALS; i++) {
-        int r = start(k, WARM_TWIN, HELLO_DIR, e);
+        int r = start(k, WARM_TWIN, command, HELLO_DIR, e);
         r = r < 0 ? r : program_hello_by(k->vm, k->lang, WARM_TWIN, w, e);
         if (r < 0)
             return r;
     }
-    int r = start(k, WARM_TWIN, HELLO_DIR, e);
-    return r < 0 ? r : start(k, WARM_RUN, WORK_DIR, e);
+    return start(k, WARM_TWIN, command, HELLO_DIR, e);
 }
 
 static int prepare_self(struct waiting *k, struct err *e)
 {
     int64_t until_ms = clock_mono_ms() + COMPILER_REHEARSALS_MS;
-    int r = start(k, WARM_RUN, WORK_DIR, e);
+    int r = start(k, WARM_RUN, k->lang->warm->run, WORK_DIR, e);
     for (int i = 0; r == 0 && i < COMPILER_REHEARSALS; i++) {
         if (i >= REHEARSALS && clock_mono_ms() > until_ms)
             break;
@@ -121,19 +123,32 @@ static int prepare_self(struct waiting *k, struct err *e)
 int program_prepare(struct vm *vm, const struct language *lang, struct program_wait *w,
                     struct err *e)
 {
+    const struct language_warm *warm = lang->warm;
     struct waiting k = waiting_of(vm, lang, w);
     int r = put_empty(&k, e);
     if (r < 0)
         return r;
-    return lang->warm->rehearses_itself ? prepare_self(&k, e) : prepare_twins(&k, w, e);
+    if (!warm->rehearses_itself) {
+        r = prepare_twin(&k, warm->run, w, e);
+        return r < 0 ? r : start(&k, WARM_RUN, warm->run, WORK_DIR, e);
+    }
+    r = prepare_self(&k, e);
+    return r == 0 && *warm->twin ? prepare_twin(&k, warm->twin, w, e) : r;
+}
+
+static int exercise_compiler(struct vm *vm, const struct language *lang, struct program_wait *w,
+                             struct err *e)
+{
+    struct waiting k = waiting_of(vm, lang, w);
+    int r = rehearse(&k, e);
+    return r == 0 && *lang->warm->twin ? program_hello_by(vm, lang, WARM_TWIN, w, e) : r;
 }
 
 int program_exercise(struct vm *vm, const struct language *lang, struct program_wait *w,
                      struct err *e)
 {
-    struct waiting k = waiting_of(vm, lang, w);
     if (!lang->warm || !lang->warm->rehearses_itself)
         return program_hello_by(vm, lang, lang->warm ? WARM_TWIN : NULL, w, e);
-    int r = rehearse(&k, e);
+    int r = exercise_compiler(vm, lang, w, e);
     return r < 0 && e->class == ERR_CONFLICT ? program_hello(vm, lang, w, e) : r;
 }
