@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -29,6 +30,9 @@
 #include "host/staging.h"
 #include "host/vm_pool.h"
 #include "host/webhooks.h"
+
+#define LOCK_PATIENCE_MS 2000
+#define LOCK_LOOK_MS 10
 
 int host_helper_dir(const struct config *config, char *ret, size_t size)
 {
@@ -65,6 +69,19 @@ static int make_dirs(const struct config *config, struct err *e)
     return 0;
 }
 
+/* A daemon that was killed while it started a process has left the lock to that, until it is the
+ * program that it was to be. */
+static int wait_for_lock(int fd)
+{
+    int64_t until_ms = clock_mono_ms() + LOCK_PATIENCE_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK || clock_mono_ms() >= until_ms)
+            return -errno;
+        poll(NULL, 0, LOCK_LOOK_MS);
+    }
+    return 0;
+}
+
 static int lock_data_dir(struct host *h, struct err *e)
 {
     char path[PATH_MAX];
@@ -72,7 +89,7 @@ static int lock_data_dir(struct host *h, struct err *e)
     h->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (h->lock_fd < 0)
         return err_errno(e, -errno, "open %s", path);
-    if (flock(h->lock_fd, LOCK_EX | LOCK_NB) < 0)
+    if (wait_for_lock(h->lock_fd) < 0)
         return err_set(e, ERR_CONFLICT,
                        "another holmd uses %s: stop it, or set paths.data_dir to another directory",
                        h->config->data_dir);

@@ -2,7 +2,9 @@
 // The daemon as its clients see it, on the fake engine: every endpoint, every error, every way a VM can fail.
 
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Daemon, dropData, leftovers, makeData, monitorsOf, withDaemon } from './daemon.mjs';
 
@@ -353,6 +355,36 @@ test('two daemons cannot share a data directory', async () => {
     assert.equal(code, 1);
     assert.match(other.log, /another holmd uses/);
   });
+});
+
+// What a process that lives has open now.
+function openFiles(pid) {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return []; // closed meanwhile
+    }
+  });
+}
+
+// A process that it was just starting, for instance.
+test('what a killed daemon left holds the lock a moment longer', async () => {
+  const dir = makeData();
+  const holder = spawn('flock', [`${dir}/holmd.lock`, 'cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  try {
+    holder.stdin.write('locked\n');
+    await once(holder.stdout, 'data');
+    const d = new Daemon(dir, quick);
+    while (!openFiles(d.child.pid).includes(`${dir}/holmd.lock`)) await new Promise(setImmediate);
+    holder.stdin.end();
+    await d.ready();
+    const [code] = await d.stop();
+    assert.equal(code, 0, d.log);
+  } finally {
+    holder.stdin.end();
+    dropData(dir);
+  }
 });
 
 test('a client that goes away ends its program', async () => {
