@@ -98,6 +98,7 @@ const DRAWS = {
   python: 'import os, random, secrets, uuid, ssl, tempfile\nprint(random.random(), os.urandom(8).hex(), secrets.token_hex(8), uuid.uuid4(), ssl.RAND_bytes(8).hex(), tempfile.mktemp())',
   r: 'cat(sprintf("%.15g", c(runif(1), rnorm(1), runif(1), rexp(1))), "\\n")',
   racket: '#lang racket/base\n(printf "~a ~a ~a ~a\\n" (random) (random 1000000000) (random) (random 4294967087))',
+  raku: 'say (rand, (1..1000000000).pick, rand, (1..1000000000).roll).join(" ")',
   ruby: 'require "securerandom"\nputs [rand, Random.rand, SecureRandom.hex(8), Random.new.rand, Random.new_seed].join(" ")',
   scala: `object Main { def main(args: Array[String]): Unit = println(${JAVA_DRAWS} + " " + scala.util.Random.nextLong()) }`,
   typescript: V8_DRAWS,

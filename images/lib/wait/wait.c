@@ -277,6 +277,7 @@ static void become(const struct job *j, const char *body, size_t len)
     if (r < 0)
         fail("random numbers", -r);
     wait_octave_reseed();
+    wait_raku_reseed();
     close(w.jobs);
     close(w.answers);
 }

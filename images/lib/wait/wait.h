@@ -29,3 +29,6 @@ int wait_v8_reseed(void);
 
 /* Seeds the generators of an Octave that is in this process anew. */
 void wait_octave_reseed(void);
+
+/* The same for Raku's, of the calling thread. */
+void wait_raku_reseed(void);
