@@ -34,12 +34,6 @@ static bool has_ended(const struct build *b)
     return b->info.state != BUILD_WAITING && b->info.state != BUILD_RUNNING;
 }
 
-/* A push only reads the image. */
-static bool makes_image(const struct build *b)
-{
-    return strcmp(b->info.kind, "push") != 0;
-}
-
 /* --- the list; lock held --- */
 
 static struct build *find(struct builds *s, const char *id)
@@ -305,7 +299,8 @@ static int check_line(struct builds *s, const char *name, struct err *e)
             continue;
         if (strcmp(b->info.name, name) == 0)
             return err_set(e, ERR_CONFLICT, "image %s is being %s (%s, build %s)", name,
-                           makes_image(b) ? "made already" : "pushed", b->info.kind, b->info.id);
+                           strcmp(b->info.kind, "push") == 0 ? "pushed" : "made already",
+                           b->info.kind, b->info.id);
         n += b->info.state == BUILD_WAITING;
     }
     if (n < BUILDS_WAITING_MAX)
@@ -319,7 +314,7 @@ static int check_line(struct builds *s, const char *name, struct err *e)
 static int put_in_line(struct builds *s, const struct build_task *task, struct build_info *ret,
                        struct err *e)
 {
-    struct build_info info = {.created_ns = clock_real_ns()};
+    struct build_info info = {.created_ns = clock_real_ns(), .leaves_image = task->leaves_image};
     id_new(info.id);
     snprintf(info.kind, sizeof(info.kind), "%s", task->kind);
     if (path_printf(info.name, sizeof(info.name), "%s", task->name) < 0)
@@ -449,7 +444,7 @@ bool host_build_of(struct host *h, const char *name, struct build_info *ret)
     bool found = false;
     AUTO_LOCK(&h->builds->lock);
     for (const struct build *b = h->builds->first; b; b = b->next) {
-        if (!makes_image(b) || strcmp(b->info.name, name) != 0)
+        if (b->info.leaves_image || strcmp(b->info.name, name) != 0)
             continue;
         *ret = b->info;
         found = true;

@@ -32,6 +32,7 @@ struct build_info {
     char id[ID_SIZE];
     char kind[16]; /* "image", "oci", "dockerfile"; others of what builds_start was given */
     char name[IMAGE_KEY_SIZE];
+    bool leaves_image; /* the image of that name is not what it makes */
     enum build_state state;
     char step[128];      /* what is being done, or was when it failed */
     int64_t done, total; /* of the step, in units of its own; total 0: not known */
@@ -55,6 +56,7 @@ void builds_free(struct builds *s); /* NULL is fine */
  * also when builds_start fails; it may be NULL. */
 struct build_task {
     const char *kind, *name;
+    bool leaves_image; /* as in build_info */
     int (*run)(struct build *b, void *arg, struct err *e);
     void (*free)(void *arg);
     void *arg;

@@ -44,11 +44,11 @@ static json_t *text_json(const char *text)
 
 static json_t *record_json(const struct build_info *i)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "id", i->id, "kind", i->kind,
-                     "name", i->name, "state", build_state_name(i->state), "step",
-                     text_json(i->step), "detail", text_json(i->detail), "created_ns",
-                     (json_int_t)i->created_ns, "started_ns", (json_int_t)i->started_ns, "ended_ns",
-                     (json_int_t)i->ended_ns);
+    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:I, s:I, s:I}", "id", i->id, "kind",
+                     i->kind, "name", i->name, "leaves_image", i->leaves_image, "state",
+                     build_state_name(i->state), "step", text_json(i->step), "detail",
+                     text_json(i->detail), "created_ns", (json_int_t)i->created_ns, "started_ns",
+                     (json_int_t)i->started_ns, "ended_ns", (json_int_t)i->ended_ns);
 }
 
 void builds_note(const struct builds *s, const struct build_info *info)
@@ -78,15 +78,20 @@ static bool read_record(const char *path, const char *id, struct build_info *ret
 {
     const char *its_id, *kind, *name, *state, *step, *detail;
     json_int_t created, started, ended;
+    int leaves_image = 0;
     auto_buf struct buf b = {0};
     if (file_read(path, &b, BUILD_RECORD_MAX_BYTES) < 0)
         return false;
     auto_json json_t *o = json_loadb(buf_str(&b), b.len, JSON_REJECT_DUPLICATES, NULL);
-    if (!o || json_unpack(o, "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "id", &its_id, "kind",
-                          &kind, "name", &name, "state", &state, "step", &step, "detail", &detail,
-                          "created_ns", &created, "started_ns", &started, "ended_ns", &ended) < 0)
+    if (!o || json_unpack(o, "{s:s, s:s, s:s, s?b, s:s, s:s, s:s, s:I, s:I, s:I}", "id", &its_id,
+                          "kind", &kind, "name", &name, "leaves_image", &leaves_image, "state",
+                          &state, "step", &step, "detail", &detail, "created_ns", &created,
+                          "started_ns", &started, "ended_ns", &ended) < 0)
         return false;
-    *ret = (struct build_info){.created_ns = created, .started_ns = started, .ended_ns = ended};
+    *ret = (struct build_info){.created_ns = created,
+                               .started_ns = started,
+                               .ended_ns = ended,
+                               .leaves_image = leaves_image};
     if (strcmp(its_id, id) != 0 || !find_state(state, &ret->state))
         return false;
     snprintf(ret->id, sizeof(ret->id), "%s", id);

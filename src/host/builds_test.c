@@ -17,6 +17,7 @@
 #include "host/builds.h"
 #include "host/host_priv.h"
 #include "host/image.h"
+#include "host/image_priv.h"
 #include "host/images.h"
 
 #define PATIENCE_MS 60000
@@ -433,6 +434,18 @@ static void test_another_machine(void **state)
     await_ready(t, "python");
     assert_true(image_template(t->host->images, &of_python, &it));
     assert_int_equal(it.shape.memory_mib, 1024);
+    {
+        AUTO_LOCK(&t->host->images->lock);
+        t->host->images->reshape_patience_ms = 0;
+    }
+    const struct machine_shape all = {.vcpus = 1, .memory_mib = t->host->admission.memory_max_mib};
+    char id[ID_SIZE];
+    test_launch_default(t, id);
+    assert_int_equal(0, image_reshape(t->host->images, &of_python, &all, &e));
+    await_ready(t, "python"); /* there was no room while a VM lives */
+    assert_true(image_template(t->host->images, &of_python, &it));
+    assert_int_equal(it.shape.memory_mib, 1024);
+    assert_int_equal(0, host_vm_delete(t->host, t->account, id, &e));
     test_host_stop(t);
     test_host_start(t);
     await_ready(t, "python");

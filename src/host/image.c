@@ -21,7 +21,7 @@
 #define MISSING_AGAIN_MS 5000
 #define FAILED_AGAIN_MS 5000 /* doubled each time */
 #define FAILED_AGAIN_MAX_MS 300000
-#define RESHAPE_PATIENCE_MS 60000 /* for room, before a language gets its former machine back */
+#define RESHAPE_PATIENCE_MS 60000
 
 void image_set_state(struct image_set *s, struct image *im, enum language_state state,
                      const char *detail)
@@ -75,23 +75,17 @@ static void forgive(struct image_set *s, struct image *im)
     im->backoff_ms = 0;
 }
 
-/* No room for a machine that was asked for is a failure in the end; for any other it is waited. */
-static bool may_wait(const struct image *im)
-{
-    return !im->former.vcpus || clock_mono_ms() - im->asked_ms < RESHAPE_PATIENCE_MS;
-}
-
 static void prepare_failed(struct image_set *s, struct image *im, const struct err *e)
 {
-    if (e->class == ERR_FULL && may_wait(im)) {
+    if (!s->stopping && image_shape_undo(s, im, e))
+        return;
+    if (e->class == ERR_FULL) {
         /* No fault of the image: it stays in line. */
         image_set_state(s, im, LANGUAGE_PREPARING, "waiting for room for its first boot");
         put_off(s, im, FAILED_AGAIN_MS / 5);
         forgive(s, im);
         return;
     }
-    if (!s->stopping && image_shape_undo(s, im, e->text))
-        return;
     int rest_ms = back_off(s, im);
     char detail[sizeof(im->detail)];
     without_paths(s, e->text, detail, sizeof(detail));
@@ -117,8 +111,8 @@ static void ready(struct image_set *s, struct image *im, const char *dir, int64_
         im->detail[0] = '\0';
         im->backoff_ms = 0;
         im->is_damaged = false;
-        im->former = (struct machine_shape){0};
     }
+    image_shape_proven(s, im);
     pool_wake(s->host->pool);
     if (*damaged) /* nothing names it any more */
         dir_remove(damaged);
@@ -363,6 +357,7 @@ int image_set_new(struct host *h, struct image_set **ret, struct err *e)
         return err_errno(e, -ENOMEM, "images");
     s->host = h;
     s->patience_ms = PATIENCE_MS;
+    s->reshape_patience_ms = RESHAPE_PATIENCE_MS;
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->manifests, NULL);
     pthread_cond_init(&s->stop_asked, NULL);

@@ -26,7 +26,10 @@ struct image {
     char name[IMAGE_KEY_SIZE + 32]; /* of its template: "KEY.LANGUAGE", or "KEY@VCPUSxMIB" when a
                                        launch asked for it */
     struct machine_shape shape;
-    struct machine_shape former; /* to go back to when `shape` cannot be had; 0 vCPUs: none */
+    /* Until there has been a template of a shape that somebody asked for: to go back to when there
+     * cannot be one; 0 vCPUs: none. The set's lock. */
+    struct machine_shape former;
+    int64_t reshaped_ms;         /* when it was asked for, or this daemon has begun */
     const struct language *lang; /* whose programs start from it; NULL: launches do */
     char account[ID_SIZE];       /* whose launch was the first to ask for it; "": none */
     bool is_uploaded;
@@ -45,7 +48,7 @@ struct image {
     bool leaving;                    /* a thread is removing it */
     bool is_damaged;                 /* what its manifest names must not be used */
     int64_t used_ns;                 /* since 1970; or asked for */
-    int64_t asked_ms;                /* when a launch asked last */
+    int64_t asked_ms;                /* when somebody asked last */
     int64_t due_ms;                  /* when it is to be looked at (again) */
     int backoff_ms;
 };
@@ -56,6 +59,7 @@ struct image_set {
     struct image *images[IMAGES_MAX];
     int n_images;
     int patience_ms;           /* with what nobody asks for any more */
+    int reshape_patience_ms;   /* for room, before a language gets its former machine back */
     pthread_cond_t stop_asked; /* or something is due */
     atomic_bool stopping;
     pthread_t threads[PREPARE_THREADS_MAX];
@@ -105,8 +109,11 @@ struct image *images_next_due(struct image_set *s, int64_t *ret_next_ms);
 
 /* Languages' images get the shapes that somebody asked for; before anything is prepared. */
 void image_shapes_apply(struct image_set *s);
-/* After a failure: it has its former machine again and is due; false: it has no other. */
-bool image_shape_undo(struct image_set *s, struct image *im, const char *why);
+/* After a failure: it has its former machine again and is due; false: it has no other, or room may
+ * come yet. */
+bool image_shape_undo(struct image_set *s, struct image *im, const struct err *why);
+/* There is a template of its shape. */
+void image_shape_proven(struct image_set *s, struct image *im);
 
 /* --- image_template.c; the caller has `taken` the image --- */
 

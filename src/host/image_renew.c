@@ -49,58 +49,94 @@ static bool shape_is_possible(const struct machine_shape *shape)
            shape->memory_mib >= VM_MEMORY_MIN_MIB && shape->memory_mib <= VM_MEMORY_MAX_MIB;
 }
 
+/* What its languages need may have grown since. */
+static bool read_shape(const json_t *o, const struct image *im, struct machine_shape *ret)
+{
+    *ret = (struct machine_shape){
+        .vcpus = (int)json_integer_value(json_object_get(o, "vcpus")),
+        .memory_mib = (int)json_integer_value(json_object_get(o, "memory_mib")),
+    };
+    return shape_is_possible(ret) && ret->memory_mib >= im->shape.memory_mib;
+}
+
 void image_shapes_apply(struct image_set *s)
 {
     auto_json json_t *all = shapes_load(s);
     for (int i = 0; i < s->n_images; i++) {
         struct image *im = s->images[i];
-        struct machine_shape shape;
+        struct machine_shape shape, former;
         const json_t *o = json_object_get(all, im->name);
-        if (!o || image_is_on_demand(im))
+        if (!o || image_is_on_demand(im) || !read_shape(o, im, &shape))
             continue;
-        shape.vcpus = (int)json_integer_value(json_object_get(o, "vcpus"));
-        shape.memory_mib = (int)json_integer_value(json_object_get(o, "memory_mib"));
-        /* What its languages need may have grown since. */
-        if (shape_is_possible(&shape) && shape.memory_mib >= im->shape.memory_mib) {
-            im->former = im->shape;
-            im->shape = shape;
-        }
+        if (read_shape(json_object_get(o, "former"), im, &former))
+            im->former = former;
+        im->reshaped_ms = clock_mono_ms();
+        im->shape = shape;
     }
 }
 
+static json_t *shape_json(const struct machine_shape *shape)
+{
+    return json_pack("{s:i, s:i}", "vcpus", shape->vcpus, "memory_mib", shape->memory_mib);
+}
+
+/* `former`: what it had, until the shape is proven; NULL: it is. */
 static int shapes_store(struct image_set *s, const char *name, const struct machine_shape *shape,
-                        struct err *e)
+                        const struct machine_shape *former, struct err *e)
 {
     char path[PATH_MAX];
     AUTO_LOCK(&s->manifests);
     auto_json json_t *all = shapes_load(s);
+    json_t *o = shape_json(shape);
     shapes_path(s, path);
-    json_object_set_new(
-        all, name, json_pack("{s:i, s:i}", "vcpus", shape->vcpus, "memory_mib", shape->memory_mib));
+    if (former)
+        json_object_set_new(o, "former", shape_json(former));
+    json_object_set_new(all, name, o);
     auto_free char *text = json_dumps(all, JSON_INDENT(2) | JSON_SORT_KEYS);
     int r = text ? file_write_atomic(path, text, strlen(text), 0644) : -ENOMEM;
     return r < 0 ? err_errno(e, r, "write %s", path) : 0;
 }
 
-bool image_shape_undo(struct image_set *s, struct image *im, const char *why)
+/* The former one, if it has one and shall have it again. */
+static bool has_former(struct image_set *s, struct image *im, const struct err *why,
+                       struct machine_shape *ret)
+{
+    AUTO_LOCK(&s->lock);
+    bool may_wait =
+        why && why->class == ERR_FULL && clock_mono_ms() - im->reshaped_ms < s->reshape_patience_ms;
+    *ret = im->former;
+    return !im->gone && im->former.vcpus && !may_wait;
+}
+
+bool image_shape_undo(struct image_set *s, struct image *im, const struct err *why)
 {
     struct err e = ERR_INIT;
-    {
-        AUTO_LOCK(&s->lock);
-        if (im->gone || !im->former.vcpus)
-            return false;
-    }
+    struct machine_shape former;
+    if (!has_former(s, im, why, &former))
+        return false;
     log_error("image", "image=%s no machine with vcpus=%d memory_mib=%d, so it is as before: %s",
-              im->name, im->shape.vcpus, im->shape.memory_mib, why);
-    if (shapes_store(s, im->name, &im->former, &e) < 0)
+              im->name, im->shape.vcpus, im->shape.memory_mib, why->text);
+    if (shapes_store(s, im->name, &former, NULL, &e) < 0)
         log_warn("image", "image=%s the next start tries it again: %s", im->name, e.text);
     AUTO_LOCK(&s->lock);
-    im->shape = im->former;
+    im->shape = former;
     im->former = (struct machine_shape){0};
     im->state = LANGUAGE_PREPARING;
     snprintf(im->detail, sizeof(im->detail), "going back to its former machine");
     im->due_ms = clock_mono_ms();
     return true;
+}
+
+void image_shape_proven(struct image_set *s, struct image *im)
+{
+    struct err e = ERR_INIT;
+    struct machine_shape former;
+    if (!has_former(s, im, NULL, &former))
+        return;
+    if (shapes_store(s, im->name, &im->shape, NULL, &e) < 0)
+        log_warn("image", "image=%s its machine is not noted as proven: %s", im->name, e.text);
+    AUTO_LOCK(&s->lock);
+    im->former = (struct machine_shape){0};
 }
 
 /* --- anew --- */
@@ -156,7 +192,8 @@ static struct image *renew(struct image_set *s, const struct image_ask *ask,
         }
         struct image *next = make_next(s, im, how->why);
         if (next && how->shape) {
-            next->former = next->shape;
+            next->former = next->former.vcpus ? next->former : next->shape;
+            next->reshaped_ms = clock_mono_ms();
             next->shape = *how->shape;
             next->is_asked = true;
         }
@@ -263,6 +300,7 @@ int image_reshape(struct image_set *s, const struct image_ask *ask,
 {
     const char *key = ask->key;
     char name[sizeof(((struct image *)NULL)->name)];
+    struct machine_shape former;
     {
         AUTO_LOCK(&s->lock);
         const struct image *im = images_find(s, ask);
@@ -274,8 +312,9 @@ int image_reshape(struct image_set *s, const struct image_ask *ask,
             return err_set(e, ERR_CONFLICT, "the snapshot of image %s is being made already: %s",
                            key, im->detail);
         strcpy(name, im->name);
+        former = im->former.vcpus ? im->former : im->shape;
     }
-    int r = shapes_store(s, name, shape, e);
+    int r = shapes_store(s, name, shape, &former, e);
     if (r < 0)
         return r;
     log_info("image", "image=%s its languages have vcpus=%d memory_mib=%d now", name, shape->vcpus,

@@ -231,7 +231,8 @@ static int turn_back_clock(struct image_set *s, struct vm *vm, struct err *e)
     return guest_restored(vm->link, &w, &who, NULL, e);
 }
 
-/* An image without the runtime's hook, an older one, does as well: its programs run cold. */
+/* An image without the runtime's hook or command, an older one, does as well: its programs run
+ * cold. */
 static int start_runtime(struct image_set *s, struct image *im, struct vm *vm, struct err *e)
 {
     if (!im->lang || !image_has_runtime(s->host, im->lang))
@@ -242,7 +243,7 @@ static int start_runtime(struct image_set *s, struct image *im, struct vm *vm, s
     if (r < 0)
         return r;
     r = program_prepare(vm, im->lang, &wait, e);
-    if (r == 0 || e->class != ERR_CONFLICT)
+    if (r == 0 || (e->class != ERR_CONFLICT && e->class != ERR_INVALID))
         return r;
     log_warn("image", "image=%s language=%s: programs will run cold: %s", im->key, im->lang->name,
              e->text);

@@ -243,7 +243,7 @@ static void *knock(void *arg)
         socklen_t len = sizeof(error);
         if (poll(&p, 1, 1) == 1 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0)
             k->refused += error == ECONNREFUSED;
-        k->knocks++;
+        k->knocks += fd >= 0;
     }
     return NULL;
 }

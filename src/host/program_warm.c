@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "host/guest.h"
 #include "host/program_priv.h"
 #include "host/vm.h"
@@ -133,7 +134,13 @@ int program_prepare(struct vm *vm, const struct language *lang, struct program_w
         return r < 0 ? r : start(&k, WARM_RUN, warm->run, WORK_DIR, e);
     }
     r = prepare_self(&k, e);
-    return r == 0 && *warm->twin ? prepare_twin(&k, warm->twin, w, e) : r;
+    if (r < 0 || !*warm->twin)
+        return r;
+    r = prepare_twin(&k, warm->twin, w, e);
+    if (r == 0 || (e->class != ERR_CONFLICT && e->class != ERR_INVALID))
+        return r;
+    log_warn("program", "language=%s has no twin: %s", lang->name, e->text);
+    return 0; /* an older image: what runs programs waits all the same */
 }
 
 static int exercise_compiler(struct vm *vm, const struct language *lang, struct program_wait *w,

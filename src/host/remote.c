@@ -245,7 +245,7 @@ static int pull_image(struct remote_run *run, struct err *e)
     const struct image_ask all = {.key = run->m.name};
     image_bring(run->host->images, &all);
     r = place_image(run, e);
-    if (!run->task->keeps_image)
+    if (r < 0 || !run->task->keeps_image)
         image_give_back(run->host->images, &all, false);
     return r;
 }

@@ -56,8 +56,10 @@ static int do_templates(struct build *b, const struct order *o, struct err *e)
             (o->pushes && image_state(h->images, lang, NULL) != LANGUAGE_READY))
             continue;
         int r = do_one(b, o, &(struct thing){REMOTE_TEMPLATE, lang->name}, &own);
-        if (r == -ENOENT && !o->pushes)
+        if (r == -ENOENT && !o->pushes) {
+            image_give_back(h->images, &(struct image_ask){.key = o->name, .lang = lang}, false);
             continue;
+        }
         if (r < 0) {
             *e = own;
             return r;
@@ -76,8 +78,9 @@ static int work(struct build *b, void *arg, struct err *e)
     int r = 0;
     if (o->what != REMOTE_WHAT_TEMPLATE)
         r = do_one(b, o, &(struct thing){REMOTE_IMAGE, o->name}, e);
-    if (r == 0 && o->what != REMOTE_WHAT_IMAGE)
-        r = do_templates(b, o, e);
+    if (r < 0 || o->what == REMOTE_WHAT_IMAGE)
+        return r;
+    r = do_templates(b, o, e);
     if (!o->pushes && o->what == REMOTE_WHAT_BOTH)
         image_give_back(build_host(b)->images, &(struct image_ask){.key = o->name}, false);
     return r;
@@ -99,6 +102,7 @@ int host_remote_start(struct host *h, const struct remote_order *o, struct build
     snprintf(copy->name, sizeof(copy->name), "%s", o->name);
     const struct build_task task = {.kind = o->pushes ? "push" : "pull",
                                     .name = copy->name,
+                                    .leaves_image = o->pushes || o->what == REMOTE_WHAT_TEMPLATE,
                                     .run = work,
                                     .free = free,
                                     .arg = copy};

@@ -215,7 +215,6 @@ async function byhand() {
   save('byhand', { unit: 'ms', languages: all });
 }
 
-// Fifty users at once, each with a program of their own; the pool is full when they come.
 // Users who come at once, each with a program of their own: {samples, wrong, refused}.
 async function together(daemon, users) {
   const samples = [], wrong = [], refused = [];

@@ -51,9 +51,13 @@ static int make_text(const struct exec_input *in, const char *cmd, struct buf *r
 static int exec(struct request *rq, struct answer *ret, struct err *e)
 {
     const struct exec_input *in = rq->input.data;
-    bool is_long = in->cmd.len > ARGUMENT_MAX_BYTES;
     auto_buf struct buf text = {0};
-    int r = make_text(in, is_long ? "eval \"$(cat)\"" : in->cmd.data, &text);
+    int r = make_text(in, in->cmd.data, &text);
+    bool is_long = text.len > ARGUMENT_MAX_BYTES;
+    if (r == 0 && is_long) {
+        buf_clear(&text);
+        r = make_text(in, "eval \"$(cat)\"", &text);
+    }
     if (r < 0)
         return r;
     /* "--": a command that begins with "-" is no option of the shell's. */
