@@ -243,8 +243,9 @@ static int delete_account(struct host *h, const char *id, struct account_info *r
     /* What is made from here on finds it closing. */
     if (image_rows_count(h->image_rows, id) > 0)
         r = err_set(e, ERR_CONFLICT, "the account still has images: delete these first");
-    else
-        r = store_account_delete(a->store, id, e);
+    if (h->activities) /* what is noted by now is written then, and goes too */
+        (void)activities_newest(h->activities);
+    r = r < 0 ? r : store_account_delete(a->store, id, e);
     AUTO_LOCK(&a->lock);
     if (r == 0)
         drop_account(a, id);
