@@ -174,7 +174,7 @@ test('admission: 503 with Retry-After, never a half-made VM', async () => {
 });
 
 test('idle VMs of other languages give way', async () => {
-  await withDaemon({ set: { 'limits.vms_max': 2, 'pool.default': 0, 'pool.bash': 2 } }, async (d) => {
+  await withDaemon({ set: { 'limits.vms_max': 2, 'pool.default': 0, 'pool.bash': 2, 'pool.vms': 0 } }, async (d) => {
     await d.settled();
     await d.until('bash', (l) => l.pooled === 2);
     const res = await d.execute({ language: 'perl', code: 'print room' });
