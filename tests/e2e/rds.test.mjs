@@ -114,6 +114,7 @@ test('commands: how they end, and what is kept of what they say', async () => {
   assert.deepEqual([flood.exitCode, flood.stdout.length, flood.stderr.length], [5, 1 << 20, 1 << 20]);
   assert.equal((await rds.exec(vm.id, "printf 'a\\xff\\xc3\\xa9\\0z'")).stdout, 'a\ufffd\u00e9\0z');
   assert.equal((await rds.exec(vm.id, `echo ${'x'.repeat(300_000)} | wc -c`)).stdout, '300001\n', 'longer than an argument may be');
+  assert.equal((await rds.exec(vm.id, `: ${'x'.repeat(300_000)}; echo $PATH`, { env: { PATH: '/opt/x' } })).stdout, '/opt/x\n');
 });
 
 test('a command ends when its client goes', async () => {

@@ -56,7 +56,7 @@ static int exec(struct request *rq, struct answer *ret, struct err *e)
     bool is_long = text.len > ARGUMENT_MAX_BYTES;
     if (r == 0 && is_long) {
         buf_clear(&text);
-        r = make_text(in, "eval \"$(cat)\"", &text);
+        r = make_text(in, "eval \"$(command -p cat)\"", &text);
     }
     if (r < 0)
         return r;
