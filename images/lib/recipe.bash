@@ -89,7 +89,7 @@ recipe_dir() {
 recipe_digest() {
     local dir files key
     dir=$(recipe_dir "$1")
-    files=("$dir"/{recipe,customize,environment} "$IMAGES"/lib/{rootfs,recipe}.bash)
+    files=("$IMAGES"/lib/{rootfs,recipe}.bash)
     if [[ ${RECIPE[from]} == base ]]; then
         files+=("$IMAGES"/base/{recipe,customize})
     fi
@@ -101,6 +101,6 @@ recipe_digest() {
             printf '%s=%s\n' "$key" "${RECIPE[$key]}"
         done
         digest_files "${files[@]}"
-        digest_tree "$dir/tree"
+        digest_tree "$dir"
     } | sha256sum | cut -d' ' -f1
 }

@@ -73,7 +73,8 @@ static void status_is(const struct test_server *ts, const char *method, const ch
     auto_reply struct reply r = {0};
     request(ts, method, path, headers, NULL, &r);
     if (r.status != status)
-        fail_msg("%s %s %s: %d %s", method, path, headers, r.status, buf_str(&r.body));
+        fail_msg("%s %s %s: %d %s", method, path, headers ? headers : "", r.status,
+                 buf_str(&r.body));
 }
 
 static void caller_is(const struct test_server *ts, const char *headers, const char *account,

@@ -151,6 +151,7 @@ static int set_firewall(struct vm_info *v, json_t *given, struct err *e)
 
 static int find(const char *account, const char *id, struct vm_info **ret, struct err *e)
 {
+    *ret = NULL;
     for (size_t i = 0; i < n_vms; i++) {
         if (strcmp(vms[i].id, id) == 0 && strcmp(vms[i].account, account) == 0) {
             *ret = &vms[i];
@@ -163,6 +164,7 @@ static int find(const char *account, const char *id, struct vm_info **ret, struc
 static int find_snapshot(const char *account, const char *id, struct snapshot_info **ret,
                          struct err *e)
 {
+    *ret = NULL;
     for (size_t i = 0; i < n_snapshots; i++) {
         if (strcmp(snapshots[i].id, id) == 0 && strcmp(snapshots[i].account, account) == 0) {
             *ret = &snapshots[i];

@@ -445,6 +445,9 @@ static void test_another_machine(void **state)
     await_ready(t, "python"); /* there was no room while a VM lives */
     assert_true(image_template(t->host->images, &of_python, &it));
     assert_int_equal(it.shape.memory_mib, 1024);
+    char detail[256];
+    assert_int_equal(LANGUAGE_READY, image_state_of_all(t->host->images, of_python.key, detail));
+    assert_non_null(strstr(detail, "former machine again"));
     assert_int_equal(0, host_vm_delete(t->host, t->account, id, &e));
     test_host_stop(t);
     test_host_start(t);
@@ -452,6 +455,11 @@ static void test_another_machine(void **state)
     assert_true(image_template(t->host->images, &of_python, &it));
     assert_int_equal(it.shape.vcpus, 2);
     assert_int_equal(it.shape.memory_mib, 1024);
+    /* It is said until the next one is asked for. */
+    assert_int_equal(0, image_reshape(t->host->images, &of_python, &shape, &e));
+    await_ready(t, "python");
+    image_state_of_all(t->host->images, of_python.key, detail);
+    assert_string_equal(detail, "");
 }
 
 /* One of Holm's own goes, and is built again. */

@@ -241,7 +241,7 @@ static int set_value(struct config *c, const struct option *o, const char *value
         memcpy(target, &yes, sizeof(yes));
         return 0;
     }
-    int number;
+    int number = 0;
     int r = parse_integer(o, value, &number, e);
     if (r == 0)
         memcpy(target, &number, sizeof(number));

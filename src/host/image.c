@@ -40,8 +40,7 @@ static void put_off(struct image_set *s, struct image *im, int ms)
     im->due_ms = clock_mono_ms() + ms;
 }
 
-/* What anybody may read of an error: of the host's paths the last part. */
-static void without_paths(const struct image_set *s, const char *text, char *ret, size_t size)
+void image_without_paths(const struct image_set *s, const char *text, char *ret, size_t size)
 {
     const char *dir = s->host->config->data_dir;
     size_t n = 0, dir_len = strlen(dir);
@@ -88,7 +87,7 @@ static void prepare_failed(struct image_set *s, struct image *im, const struct e
     }
     int rest_ms = back_off(s, im);
     char detail[sizeof(im->detail)];
-    without_paths(s, e->text, detail, sizeof(detail));
+    image_without_paths(s, e->text, detail, sizeof(detail));
     image_set_state(s, im, LANGUAGE_FAILED, detail);
     if (!s->stopping)
         log_error("image", "image=%s cannot be prepared, next try %s %d s: %s", im->name,
@@ -108,7 +107,7 @@ static void ready(struct image_set *s, struct image *im, const char *dir, int64_
         im->disk_bytes = disk_bytes;
         im->template_bytes = bytes;
         im->state = LANGUAGE_READY;
-        im->detail[0] = '\0';
+        memcpy(im->detail, im->undone, sizeof(im->detail));
         im->backoff_ms = 0;
         im->is_damaged = false;
     }

@@ -38,8 +38,9 @@ struct image {
     /* guarded by the set's lock */
     enum language_state state;
     char detail[256];
-    int64_t disk_bytes;              /* 0 until it was seen */
-    int64_t template_bytes;          /* on the disk; 0 until it is ready */
+    char undone[256];       /* why it has its former machine again; "": it was not given another */
+    int64_t disk_bytes;     /* 0 until it was seen */
+    int64_t template_bytes; /* on the disk; 0 until it is ready */
     char template_dir[PATH_MAX / 4]; /* "" until it is ready; constant while ready */
     bool taken;                      /* a thread is preparing it */
     bool is_brought;                 /* it is taken for one who brings its files */
@@ -67,6 +68,11 @@ struct image_set {
     int n_awaiting;            /* runs that wait for a template */
     pthread_mutex_t manifests; /* while one is replaced or removed; taken without the other */
 };
+
+/* --- image.c --- */
+
+/* What anybody may read of an error: of the host's paths the last part. */
+void image_without_paths(const struct image_set *s, const char *text, char *ret, size_t size);
 
 void image_set_state(struct image_set *s, struct image *im, enum language_state state,
                      const char *detail);

@@ -118,7 +118,11 @@ bool image_shape_undo(struct image_set *s, struct image *im, const struct err *w
               im->name, im->shape.vcpus, im->shape.memory_mib, why->text);
     if (shapes_store(s, im->name, &former, NULL, &e) < 0)
         log_warn("image", "image=%s the next start tries it again: %s", im->name, e.text);
+    char reason[128];
+    image_without_paths(s, why->text, reason, sizeof(reason));
     AUTO_LOCK(&s->lock);
+    snprintf(im->undone, sizeof(im->undone), "its former machine again, not %d CPUs and %d MiB: %s",
+             im->shape.vcpus, im->shape.memory_mib, reason);
     im->shape = former;
     im->former = (struct machine_shape){0};
     im->state = LANGUAGE_PREPARING;
@@ -152,6 +156,7 @@ static struct image *make_next(struct image_set *s, struct image *im, const char
     im->gone = true;
     *next = *im;
     next->gone = false;
+    next->undone[0] = '\0';
     next->state = LANGUAGE_PREPARING;
     snprintf(next->detail, sizeof(next->detail), "%s", why);
     next->disk_bytes = next->template_bytes = 0;

@@ -114,8 +114,8 @@ static struct vm *take_surplus(struct pool *p)
     struct vm *list = NULL;
     for (int i = 0; i < p->n_shelves; i++) {
         struct shelf *s = &p->shelves[i];
-        while (s->count > s->target) {
-            struct vm *vm = pop(s);
+        struct vm *vm;
+        while (s->count > s->target && (vm = pop(s))) {
             log_debug("pool", "language=%s vm=%s is one too many", s->lang->name, vm->record.id);
             vm->next = list;
             list = vm;

@@ -110,15 +110,15 @@ static char *find(char **list, const char *variable)
     return NULL;
 }
 
-/* Each string for itself: Perl frees those of an environment that is not the kernel's. */
-static char **own(char **env)
+/* Each string for itself: runtimes keep them, and Perl frees those of an environment. */
+static char **own(char **list)
 {
-    for (char **v = env; *v; v++) {
+    for (char **v = list; *v; v++) {
         *v = strdup(*v);
         if (!*v)
             return NULL;
     }
-    return env;
+    return list;
 }
 
 char **job_environ(const struct job *j, char **base, char **now, bool (*is_ours)(const char *))
@@ -144,9 +144,20 @@ char **job_environ(const struct job *j, char **base, char **now, bool (*is_ours)
     return own(env);
 }
 
-void job_environ_free(char **env)
+char **job_argv(char *const *first, size_t n_first, char *const *args, size_t n_args)
 {
-    for (char **v = env; *v; v++)
+    char **list = calloc(n_first + n_args + 1, sizeof(*list));
+    if (!list)
+        return NULL;
+    memcpy(list, first, n_first * sizeof(*list));
+    if (n_args)
+        memcpy(list + n_first, args, n_args * sizeof(*list));
+    return own(list);
+}
+
+void job_list_free(char **list)
+{
+    for (char **v = list; v && *v; v++)
         free(*v);
-    free(env);
+    free(list);
 }

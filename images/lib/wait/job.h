@@ -31,8 +31,13 @@ long job_length(const char *line, size_t len);
 
 /* The environment of the program: the job's. Between its start (`base`) and now (`now`) wrappers of
  * the runtime may have added to what it was given or changed it: they would have done the same with
- * the job's. Returns a new list of new strings, or NULL without memory. Variables
- * that `is_ours` says yes to are left out of what was added. */
+ * the job's. What was added and `is_ours` is left out. A new list of new strings, or NULL without
+ * memory. */
 char **job_environ(const struct job *j, char **base, char **now, bool (*is_ours)(const char *));
 
-void job_environ_free(char **env);
+/* An argument vector: `n_first` strings of `first`, then `n_args` of `args`. A new list of new
+ * strings, ended by NULL, or NULL without memory. */
+char **job_argv(char *const *first, size_t n_first, char *const *args, size_t n_args);
+
+/* Frees either's list with its strings; NULL is none. */
+void job_list_free(char **list);

@@ -30,9 +30,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         while (env[n])
             n++;
         assert(n == j.n_env);
-        job_environ_free(env);
+        job_list_free(env);
         env = job_environ(&j, j.env, j.args, is_ours);
-        job_environ_free(env);
+        job_list_free(env);
         job_done(&j);
     }
     (void)job_length((const char *)data, size);

@@ -100,7 +100,7 @@ static void expect_environ(const char *const *env, const char *const *base, cons
     for (; want[n]; n++)
         assert_string_equal(want[n], got[n]);
     assert_null(got[n]);
-    job_environ_free(got);
+    job_list_free(got);
 }
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -122,12 +122,32 @@ static void test_environ_wrapped(void **state)
                    LIST("PATH=/mine", "GONE=2", "NEW=mine", "ROOT=/rt"));
 }
 
+static void test_argv(void **state)
+{
+    char command[] = "r", file[] = "main.r", one[] = "one", empty[] = "";
+    char *first[] = {command, file}, *args[] = {one, empty};
+    char **argv = job_argv(first, 2, args, 2);
+    one[0] = 'O'; /* those are copies */
+    assert_string_equal("r", argv[0]);
+    assert_string_equal("main.r", argv[1]);
+    assert_string_equal("one", argv[2]);
+    assert_string_equal("", argv[3]);
+    assert_null(argv[4]);
+    job_list_free(argv);
+    argv = job_argv(first, 1, NULL, 0);
+    assert_string_equal("r", argv[0]);
+    assert_null(argv[1]);
+    job_list_free(argv);
+    job_list_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run),           cmocka_unit_test(test_rehearse),
         cmocka_unit_test(test_refused),       cmocka_unit_test(test_length),
         cmocka_unit_test(test_environ_plain), cmocka_unit_test(test_environ_wrapped),
+        cmocka_unit_test(test_argv),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,10 @@
 /* Where a waiting program stops: the first call that names the file it waits for. It does not
  * matter whether that looks, opens or resolves, since the file is there as soon as the call goes
  * on. All are the C library's own functions under their own names, found before it because this
- * library is preloaded. */
+ * library is preloaded.
+ *
+ * Beside them what else happens in such a function: V8's seed is noted, Perl is given arguments,
+ * and open(), which the hooks that want it use, finds FILE.job. */
 
 /* `open` here is `open`, and `open64` another. */
 #undef _FILE_OFFSET_BITS
@@ -76,14 +79,16 @@ int open(const char *path, int flags, ...)
 {
     mode_t mode = MODE(flags);
     TOUCH(path);
-    return NEXT(open)(path, flags, mode);
+    int told = wait_told(path);
+    return told >= 0 ? told : NEXT(open)(path, flags, mode);
 }
 
 int open64(const char *path, int flags, ...)
 {
     mode_t mode = MODE(flags);
     TOUCH(path);
-    return NEXT(open64)(path, flags, mode);
+    int told = wait_told(path);
+    return told >= 0 ? told : NEXT(open64)(path, flags, mode);
 }
 
 int __open_2(const char *path, int flags)
@@ -142,6 +147,12 @@ size_t fread(void *restrict data, size_t size, size_t n, FILE *restrict f)
     if (got == 1 && size == sizeof(uint64_t) && f == __atomic_load_n(&urandom, __ATOMIC_RELAXED))
         wait_v8_seed(data);
     return got;
+}
+
+ssize_t read(int fd, void *data, size_t len)
+{
+    wait_perl_reads();
+    return NEXT(read)(fd, data, len);
 }
 
 char *fgets(char *restrict line, int size, FILE *restrict f)

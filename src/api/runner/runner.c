@@ -158,7 +158,7 @@ static int get_languages(struct request *rq, struct answer *ret, struct err *e)
          .doc = "Whether it can be run now"},                                               \
         {"pooled", FIELD_INTEGER, FIELD_REQUIRED, .doc = "Warm machines that wait for it"}, \
     {                                                                                       \
-        "detail", FIELD_TEXT, 0, .doc = "Why it cannot be run, or how far preparing it is"  \
+        "detail", FIELD_TEXT, 0, .doc = "Why it cannot run, how far it is, what it lacks"   \
     }
 
 static const char *const states_schema[] = {"missing", "built",  "preparing",

@@ -169,7 +169,7 @@ static bool is_image(const struct manifest_file *f)
 static int verify(const char *dir, const struct manifest_file *f, struct sums *sums, struct err *e)
 {
     char path[PATH_MAX];
-    struct manifest_file now;
+    struct manifest_file now = {0};
     struct sum sum;
     int r = measure(dir, f->name, path, &now, e);
     if (r < 0)

@@ -30,7 +30,12 @@ public final class Wait {
 
     private Wait() {}
 
+    /** `options` names a runtime that is to be warmed up, and waits by itself then. */
     public static void premain(String options) throws Exception {
+        if ("groovy".equals(options)) {
+            Groovy.rehearse();
+            return;
+        }
         String[] command = System.getProperty("sun.java.command").split(" ");
         String[] args = Arrays.copyOfRange(command, 1, command.length);
         System.load("/usr/lib/holm/wait.so");

@@ -1,0 +1,5 @@
+(prn *command-line-args* (class *command-line-args*) (count *command-line-args*))
+(prn *file* (System/getProperty "sun.java.command"))
+(prn (map class *command-line-args*))
+@(future (prn *command-line-args*))
+(shutdown-agents)

@@ -1,0 +1,4 @@
+#!/usr/bin/env perl
+use strict;
+use warnings;
+print scalar(@ARGV), ": @ARGV\n";

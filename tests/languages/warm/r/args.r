@@ -1,0 +1,3 @@
+print(commandArgs())
+print(commandArgs(trailingOnly = TRUE))
+print(nchar(commandArgs(TRUE)))

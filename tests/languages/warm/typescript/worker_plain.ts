@@ -1,0 +1,3 @@
+const source = "console.log(Deno.args, Deno.mainModule, typeof WorkerGlobalScope); self.postMessage(0); self.close()";
+const worker = new Worker("data:application/javascript," + encodeURIComponent(source), { type: "module" });
+worker.onmessage = () => console.log(Deno.args, Deno.mainModule);
