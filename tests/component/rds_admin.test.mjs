@@ -342,6 +342,19 @@ async function follow(d, as, path = '/v1/admin/events', headers = {}) {
   return { next, stop: () => abort.abort() };
 }
 
+test('a feed in which nothing happens is kept alive', async () => {
+  await withDaemon({}, async (d) => {
+    const signal = AbortSignal.timeout(60_000);
+    const res = await d.fetch('/rds/v1/admin/events', { headers: { 'x-api-key': adminKey(d) }, signal });
+    let text = '';
+    for await (const piece of res.body.pipeThrough(new TextDecoderStream())) {
+      text += piece;
+      if (/^: ping\n\n/m.test(text)) return;
+    }
+    assert.fail(`it ended: ${text}`);
+  });
+});
+
 test('who may not look on any more is told nothing', async () => {
   await withDaemon(withPassword, async (d) => {
     await d.settled();
