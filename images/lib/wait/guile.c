@@ -13,10 +13,9 @@ int wait_guile_args(char **args, size_t n)
 {
     void (*set)(int, char **, char *) =
         (__typeof__(set))dlsym(RTLD_DEFAULT, "scm_set_program_arguments");
-    if (!set || !wait_command.n)
+    if (!set)
         return 0;
-    /* The program's file is the last word of what Guile was started with. */
-    char **argv = job_argv(&wait_command.argv[wait_command.n - 1], 1, args, n);
+    char **argv = wait_program_argv(args, n);
     if (!argv)
         return -ENOMEM;
     set((int)(1 + n), argv, NULL); /* copies */

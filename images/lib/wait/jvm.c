@@ -202,7 +202,7 @@ static int set_clojure_args(jenv e)
     object set =
         variable ? (*e)->get_method_id(e, variable, "set", "(Ljava/lang/Object;)Ljava/lang/Object;")
                  : NULL;
-    union value value = {.l = new_args(e, wait_command.argv[wait_command.n - 1])};
+    union value value = {.l = new_args(e, WAIT_PROGRAM)};
     if (!field || !set || !value.l)
         return -ENOTSUP;
     static const char type[] = "(Ljava/lang/Object;)Lclojure/lang/ISeq;";

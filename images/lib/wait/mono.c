@@ -19,7 +19,7 @@ static struct {
     int (*environment_exitcode_get)(void);
 } mono;
 
-#define FIND(name) ((mono.name = (__typeof__(mono.name))dlsym(RTLD_DEFAULT, "mono_" #name)) != NULL)
+#define FIND(name) WAIT_FIND(mono, "mono_", name)
 
 /* Before it has loaded its library of classes, Mono looks at the program's file to find out which
  * version of that library the program wants. Without a file it is the one that there is. */
@@ -34,12 +34,12 @@ bool wait_mono_is_early(void)
  * do that have a Mono in them. */
 int wait_mono_args(char **args, size_t n)
 {
-    if (!FIND(jit_exec) || !wait_command.n)
+    if (!FIND(jit_exec))
         return 0;
     if (!FIND(get_root_domain) || !FIND(domain_assembly_open) || !FIND(jit_cleanup) ||
         !FIND(environment_exitcode_get))
         return -ENOTSUP;
-    mono.argv = job_argv(&wait_command.argv[wait_command.n - 1], 1, args, n);
+    mono.argv = wait_program_argv(args, n);
     mono.n = n + 1;
     return mono.argv ? 1 : -ENOMEM;
 }

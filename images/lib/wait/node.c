@@ -9,6 +9,7 @@
  * What C++ calls Maybe<int> is returned as a structure of C is. */
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@
 #define SPIN_EVENT_LOOP "_ZN4node13SpinEventLoopEPNS_11EnvironmentE"
 #define RUN_AT_EXIT "_ZN4node9RunAtExitEPNS_11EnvironmentE"
 #define EXIT "_ZN4node11Environment4ExitEi"
-#define FIND(name) ((node.name = (__typeof__(node.name))dlsym(RTLD_DEFAULT, #name)) != NULL)
+#define FIND(name) WAIT_FIND(node, "", name)
 
 struct maybe_int {
     bool has_value;
@@ -63,7 +64,7 @@ struct maybe_int spin_event_loop(void *environment)
     void (*run_at_exit)(void *) = (__typeof__(run_at_exit))dlsym(RTLD_DEFAULT, RUN_AT_EXIT);
     void (*end)(void *, int) = (__typeof__(end))dlsym(RTLD_DEFAULT, EXIT);
     if (!next)
-        wait_fail("node", 0);
+        wait_fail("node", ENOTSUP);
     struct maybe_int code = next(environment);
     /* Not the event loop of a worker. */
     if (code.has_value && gettid() == getpid() && run_at_exit && end && !has_unix_socket()) {

@@ -39,9 +39,9 @@ static struct {
 
 int wait_octave_args(char **args, size_t n)
 {
-    if (!instance("_ZN6octave11application10s_instanceE") || !wait_command.n)
+    if (!instance("_ZN6octave11application10s_instanceE"))
         return 0;
-    octave.argv = job_argv(&wait_command.argv[wait_command.n - 1], 1, args, n);
+    octave.argv = wait_program_argv(args, n);
     octave.n = n + 1;
     return octave.argv ? 1 : -ENOMEM;
 }

@@ -12,6 +12,8 @@
 #include "job.h"
 #include "wait.h"
 
+#define FIND(name) WAIT_FIND(perl, "Perl_", name)
+
 typedef void *interpreter;
 
 static struct {
@@ -19,7 +21,7 @@ static struct {
     interpreter me;
     void *(*get_av)(interpreter, const char *name, int32_t flags);
     void (*av_push)(interpreter, void *array, void *scalar);
-    void *(*new_string)(interpreter, const char *text, size_t len_or_0);
+    void *(*newSVpv)(interpreter, const char *text, size_t len_or_0);
 } perl;
 
 int wait_perl_args(char **args, size_t n)
@@ -28,10 +30,7 @@ int wait_perl_args(char **args, size_t n)
     if (!key)
         return 0;
     perl.me = pthread_getspecific(*key);
-    perl.get_av = (__typeof__(perl.get_av))dlsym(RTLD_DEFAULT, "Perl_get_av");
-    perl.av_push = (__typeof__(perl.av_push))dlsym(RTLD_DEFAULT, "Perl_av_push");
-    perl.new_string = (__typeof__(perl.new_string))dlsym(RTLD_DEFAULT, "Perl_newSVpv");
-    if (!perl.me || !perl.get_av || !perl.av_push || !perl.new_string)
+    if (!perl.me || !FIND(get_av) || !FIND(av_push) || !FIND(newSVpv))
         return -ENOTSUP;
     perl.args = job_argv(args, n, NULL, 0);
     return perl.args ? 1 : -ENOMEM;
@@ -45,6 +44,6 @@ void wait_perl_reads(void)
     perl.args = NULL;
     void *array = perl.get_av(perl.me, "ARGV", 1);
     for (char **a = args; *a; a++)
-        perl.av_push(perl.me, array, perl.new_string(perl.me, *a, 0));
+        perl.av_push(perl.me, array, perl.newSVpv(perl.me, *a, 0));
     job_list_free(args);
 }

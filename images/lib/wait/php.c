@@ -44,7 +44,7 @@ static int activate(void)
     struct globals *g = php.globals;
     php.front_end->activate = NULL;
     /* The program's file, and nothing else: else these are not what we take them for. */
-    if (g->argc != 1 || !g->argv || strcmp(g->argv[0], wait_command.argv[wait_command.n - 1]) != 0)
+    if (g->argc != 1 || !g->argv || strcmp(g->argv[0], WAIT_PROGRAM) != 0)
         wait_fail("arguments", ENOTSUP);
     g->argv = php.args;
     g->argc = (int)php.n;
@@ -55,11 +55,11 @@ int wait_php_args(char **args, size_t n)
 {
     struct front_end *f = dlsym(RTLD_DEFAULT, "sapi_module");
     struct globals *g = dlsym(RTLD_DEFAULT, "sapi_globals");
-    if (!f || !g || !wait_command.n)
+    if (!f || !g)
         return 0;
     if (f->activate)
         return -ENOTSUP;
-    php.args = job_argv(&wait_command.argv[wait_command.n - 1], 1, args, n);
+    php.args = wait_program_argv(args, n);
     if (!php.args)
         return -ENOMEM;
     php.n = n + 1;

@@ -25,7 +25,7 @@ static struct {
     int (*call_predicate)(void *module, int flags, void *predicate, term first);
 } pl;
 
-#define FIND(name) ((pl.name = (__typeof__(pl.name))dlsym(RTLD_DEFAULT, "PL_" #name)) != NULL)
+#define FIND(name) WAIT_FIND(pl, "PL_", name)
 
 static bool set_flag(const char *name, char *const *words, size_t n)
 {

@@ -291,6 +291,11 @@ static bool is_ours(const char *variable)
            strncmp(variable, "LD_PRELOAD=", strlen("LD_PRELOAD=")) == 0;
 }
 
+char **wait_program_argv(char **args, size_t n)
+{
+    return job_argv(&WAIT_PROGRAM, 1, args, n);
+}
+
 static void tell(const struct job *j)
 {
     w.told = memfd_create("job", MFD_CLOEXEC);
@@ -498,8 +503,8 @@ __attribute__((constructor)) static void start(int argc, char **argv)
     w.cold_if = take("HOLM_WAIT_COLD_IF");
     w.base = base_list(base);
     wait_command = (struct wait_command){(size_t)argc, job_argv(argv, (size_t)argc, NULL, 0)};
-    if (!wait_command.argv)
-        wait_fail("command", ENOMEM);
+    if (!wait_command.argv || argc == 0)
+        wait_fail("command", argc ? ENOMEM : EINVAL);
     hide();
     w.jobs = fcntl(JOBS_FD, F_DUPFD_CLOEXEC, HIGH_FD);
     w.answers = fcntl(ANSWERS_FD, F_DUPFD_CLOEXEC, HIGH_FD);

@@ -28,6 +28,17 @@ extern struct wait_command {
     char **argv;
 } wait_command;
 
+/* The program's file: the last word of that. */
+#define WAIT_PROGRAM (wait_command.argv[wait_command.n - 1])
+
+/* The file, then `args`: a list for job_list_free(), or NULL without memory. */
+char **wait_program_argv(char **args, size_t n);
+
+/* Finds `prefix` and `name`, a function of the runtime, for a pointer of that name. Whether there
+ * is one. For who includes dlfcn.h. */
+#define WAIT_FIND(functions, prefix, name) \
+    (((functions).name = (__typeof__((functions).name))dlsym(RTLD_DEFAULT, prefix #name)) != NULL)
+
 /* Each gives `n` arguments to the runtime it is for, when that is the one in this process. By the
  * thread that holds it. 1, or 0 for another runtime, or a negative errno. Copies what it keeps. */
 int wait_guile_args(char **args, size_t n);
