@@ -165,8 +165,13 @@ export class Host {
     }
   }
 
+  // A launch may be answered before the VM runs.
+  async launched(body) {
+    return this.running((await this.launch(body)).id);
+  }
+
   async makeVm(name = 'vm') {
-    const vm = await this.running((await this.launch({ name, diskGiB: 1 })).id);
+    const vm = await this.launched({ name, diskGiB: 1 });
     const value = `value-${++this.values}`;
     await this.script(vm.id, `set x ${value}\nput /f ${value}`);
     return Object.assign(vm, { value });

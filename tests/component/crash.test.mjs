@@ -20,16 +20,13 @@ const as = (...steps) => async (h) => {
   return vm;
 };
 
-// It may be answered before the VM runs.
-const launched = async (h, body) => h.running((await h.launch(body)).id);
-
 const operations = [
-  { name: 'launch from an image', run: (h) => launched(h, { diskGiB: 1 }), makes: 1, after: 'running', places: restore },
-  { name: 'launch with a larger disk', run: (h) => launched(h, { diskGiB: 2 }), makes: 1, after: 'running',
+  { name: 'launch from an image', run: (h) => h.launched({ diskGiB: 1 }), makes: 1, after: 'running', places: restore },
+  { name: 'launch with a larger disk', run: (h) => h.launched({ diskGiB: 2 }), makes: 1, after: 'running',
     places: ['resize.begin', 'resize.end'] },
-  { name: 'launch from a snapshot', run: (h) => launched(h, { snapshotId: h.kept.id }), makes: 1, after: 'running',
+  { name: 'launch from a snapshot', run: (h) => h.launched({ snapshotId: h.kept.id }), makes: 1, after: 'running',
     places: restore },
-  { name: 'launch from the pool', set: { 'pool.vms': 1 }, run: (h) => launched(h, { image: undefined, diskGiB: 1 }), makes: 1, after: 'running',
+  { name: 'launch from the pool', set: { 'pool.vms': 1 }, run: (h) => h.launched({ image: undefined, diskGiB: 1 }), makes: 1, after: 'running',
     begin: (h) => h.poolIsFull(), places: ['restore.begin:2', 'restore.mid:2', 'restore.end:2'] },
   { name: 'pause', setup: running, run: (h, vm) => h.move(vm.id, 'pause'), before: 'running', after: 'paused',
     places: ['pause.begin', 'pause.end'] },
