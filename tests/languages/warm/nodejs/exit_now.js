@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 setTimeout(() => console.log('never'), 0);
 console.log('x'.repeat(200000).length);
-process.stdout.write('y'.repeat(100000) + '\n');
+// As much as a pipe takes at once: of more, node drops what nobody has read yet, warm or cold.
+process.stdout.write('y'.repeat(60000) + '\n');
 process.exit(4);
